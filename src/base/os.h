@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything that differs between operating systems, and every file operation the library makes. Paths are
+ * NUL-terminated byte strings. Functions restart after EINTR. A status on failure is SHOAL_EIO unless it is one of
+ * SHOAL_ENOTFOUND, SHOAL_EEXIST, SHOAL_EACCESS, SHOAL_ESPACE. All may be called from any thread.
+ *
+ * Durability: only what says "durable" has reached the disk on return. fsync is never retried after a failure (the
+ * kernel may have dropped the pages): the file is to be discarded and written anew.
+ */
+#ifndef SHOAL_BASE_OS_H
+#define SHOAL_BASE_OS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "shoal/error.h"
+#include "shoal/str.h"
+
+typedef enum shoal_file_kind { SHOAL_FILE_REGULAR, SHOAL_FILE_FOLDER, SHOAL_FILE_LINK, SHOAL_FILE_OTHER } shoal_file_kind;
+/* What identifies a file's content as long as the clock is not racing (see shoal_stat_racy). */
+typedef struct shoal_stat {
+  uint64_t dev, ino, size;
+  int64_t mtime_ns, ctime_ns;
+  shoal_file_kind kind;
+} shoal_stat;
+
+SHOAL_MUST_USE shoal_status shoal_os_stat(const char *path, shoal_stat *out, shoal_error *err); /* follows links */
+/* As above without building a message: 0, or -errno. dirfd may be AT_FDCWD. For hot loops. */
+int shoal_os_stat_at(int dirfd, const char *path, shoal_stat *out);
+/* True if the content may have changed after it was read without a change of the times: modified less than 2 s (a
+   coarse file system's granularity) before `read_ns`, the time of reading. */
+bool shoal_stat_racy(const shoal_stat *st, int64_t read_ns);
+bool shoal_stat_same(const shoal_stat *a, const shoal_stat *b);
+
+SHOAL_MUST_USE shoal_status shoal_os_read_file(const char *path, size_t max, shoal_buf *out, shoal_error *err);
+/* Bytes off … off+len (less at the end of the file) appended to out. */
+SHOAL_MUST_USE shoal_status shoal_os_read_range(const char *path, uint64_t off, uint64_t len, shoal_buf *out,
+                                                shoal_error *err);
+/* Creates path with these bytes, O_EXCL, and fsyncs the file (not its folder). On failure nothing is left. */
+SHOAL_MUST_USE shoal_status shoal_os_create_file(const char *path, shoal_str bytes, shoal_error *err);
+/* Writes path whole by a temporary neighbour and rename. Not durable: for caches and project files. */
+SHOAL_MUST_USE shoal_status shoal_os_replace_file(const char *path, shoal_str bytes, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_os_fsync_file(const char *path, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_os_fsync_folder(const char *path, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_os_rename(const char *from, const char *to, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_os_link(const char *from, const char *to, shoal_error *err); /* SHOAL_EEXIST */
+SHOAL_MUST_USE shoal_status shoal_os_unlink(const char *path, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_os_rmdir(const char *path, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_os_mkdir(const char *path, shoal_error *err); /* SHOAL_EEXIST */
+/* Makes path and what is missing above it. Durable when `durable`: each new folder's parent is fsynced. */
+SHOAL_MUST_USE shoal_status shoal_os_mkdirs(const char *path, bool durable, shoal_error *err);
+/* Removes a folder and all below it; does not follow links; a missing one is no error. */
+SHOAL_MUST_USE shoal_status shoal_os_remove_tree(const char *path, shoal_error *err);
+
+typedef struct shoal_dirent {
+  shoal_str name; /* in the arena, NUL-terminated */
+  shoal_file_kind kind;
+} shoal_dirent;
+/* The entries of a folder without "." and "..", sorted bytewise, in the arena. */
+SHOAL_MUST_USE shoal_status shoal_os_list(const char *path, shoal_arena *arena, shoal_dirent **out, size_t *n,
+                                          shoal_error *err);
+
+/* The absolute path without links of something that exists. */
+SHOAL_MUST_USE shoal_status shoal_os_realpath(const char *path, shoal_arena *arena, char **out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_os_cwd(shoal_arena *arena, char **out, shoal_error *err);
+/* The folder this program (or library) lies in; NULL if unknown. */
+char *shoal_os_self_folder(shoal_arena *arena);
+/* True for NFS, SMB, FUSE and their like, where LMDB must not live. */
+bool shoal_os_network_fs(const char *path);
+
+const char *shoal_os_hostname(char out[256]);
+const char *shoal_os_user(char out[256]);
+int64_t shoal_os_pid(void);
+/* A text that no other process of this machine ever has: boot id, pid, start time. Empty if pid does not run. */
+void shoal_os_process_id(int64_t pid, char out[128]);
+void shoal_os_random(void *out, size_t n);
+/* "0190f2c5-…": random (version 4), lower case. */
+#define SHOAL_UUID_TEXT 37
+void shoal_os_uuid(char out[SHOAL_UUID_TEXT]);
+unsigned shoal_os_cpus(void);   /* that this process may use */
+uint64_t shoal_os_memory(void); /* bytes this process may use (cgroup or machine) */
+uint64_t shoal_os_peak_rss(void);
+
+/* Runs a program found in PATH without a shell, waits, collects stdout (up to max bytes); *exit_code is its code or 128 + signal.
+   stdin is /dev/null; stderr is inherited unless `quiet`. cwd may be NULL. argv ends with NULL. */
+SHOAL_MUST_USE shoal_status shoal_os_run(const char *const *argv, const char *cwd, bool quiet, shoal_buf *out,
+                                         int *exit_code, shoal_error *err);
+
+#endif

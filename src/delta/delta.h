@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Delta Lake tables over a store: snapshots with time travel, commits, checkpoints. Terms and rules are those of the
+ * Delta transaction log protocol (PROTOCOL.md; sections are named where a rule comes from there).
+ *
+ * A table is a store and a prefix ("" for the store's root, else without a trailing '/'). Snapshots are immutable once
+ * opened and may be read from any thread.
+ */
+#ifndef SHOAL_DELTA_DELTA_H
+#define SHOAL_DELTA_DELTA_H
+
+#include "engine/engine.h"
+#include "store/store.h"
+
+#define SHOAL_DELTA_LATEST (-1)
+
+/* Where a table is. `engine` reads and writes Parquet checkpoints and may be NULL as long as none is met; opening it on
+   demand is what `get_engine` is for (the snapshot of a table without checkpoints must not load DuckDB). */
+typedef struct shoal_delta_table {
+  shoal_store *store;
+  shoal_str prefix;
+  shoal_status (*get_engine)(void *arg, shoal_engine **out, shoal_error *err);
+  void *engine_arg;
+} shoal_delta_table;
+
+typedef struct shoal_delta_kv {
+  shoal_str key, value; /* value {NULL,0} is null */
+} shoal_delta_kv;
+
+typedef struct shoal_delta_protocol {
+  int min_reader, min_writer;
+  const shoal_str *reader_features, *writer_features; /* used iff min_reader is 3, min_writer is 7 */
+  size_t n_reader_features, n_writer_features;
+} shoal_delta_protocol;
+
+typedef struct shoal_delta_metadata {
+  shoal_str id, name, description;
+  shoal_str schema_json;
+  shoal_schema schema;
+  const shoal_str *partition_columns; /* logical names */
+  size_t n_partition_columns;
+  const shoal_delta_kv *configuration;
+  size_t n_configuration;
+  int64_t created_ms; /* 0: absent */
+} shoal_delta_metadata;
+
+typedef struct shoal_delta_file {
+  shoal_str path; /* as the log spells it (percent-encoded) */
+  uint64_t size;
+  int64_t modified_ms;
+  bool data_change;
+  const shoal_delta_kv *partition_values; /* by physical name; every partition column has one */
+  size_t n_partition_values;
+  shoal_str stats;           /* JSON text or {NULL,0} */
+  const shoal_delta_kv *tags;
+  size_t n_tags;
+  shoal_str deletion_vector; /* JSON text of the descriptor or {NULL,0} */
+  shoal_str raw;             /* of a snapshot: the whole add as JSON text, for checkpoints and rewrites */
+} shoal_delta_file;
+
+typedef struct shoal_delta_snapshot shoal_delta_snapshot;
+
+/* The state at `version`. SHOAL_ENOTFOUND: no table here, or no such version (the message says which are there);
+   SHOAL_ECORRUPT: a hole in the log, broken JSON …, the file is named; SHOAL_EUNSUPPORTED: a reader feature we do not
+   know, by name. *out is freed with shoal_delta_snapshot_free. */
+SHOAL_MUST_USE shoal_status shoal_delta_snapshot_open(const shoal_delta_table *table, int64_t version,
+                                                      shoal_delta_snapshot **out, shoal_error *err);
+/* A newer state made from an older one by reading only the commits between. Frees nothing; `base` stays valid. */
+SHOAL_MUST_USE shoal_status shoal_delta_snapshot_update(const shoal_delta_table *table, const shoal_delta_snapshot *base,
+                                                        shoal_delta_snapshot **out, shoal_error *err);
+void shoal_delta_snapshot_free(shoal_delta_snapshot *s);
+int64_t shoal_delta_snapshot_version(const shoal_delta_snapshot *s);
+const shoal_delta_metadata *shoal_delta_snapshot_metadata(const shoal_delta_snapshot *s);
+const shoal_delta_protocol *shoal_delta_snapshot_protocol(const shoal_delta_snapshot *s);
+size_t shoal_delta_snapshot_n_files(const shoal_delta_snapshot *s);
+const shoal_delta_file *shoal_delta_snapshot_files(const shoal_delta_snapshot *s);
+/* The txn version of an application id, or -1. */
+int64_t shoal_delta_snapshot_txn(const shoal_delta_snapshot *s, shoal_str app_id);
+/* Value of a configuration key or {NULL,0}. */
+shoal_str shoal_delta_config(const shoal_delta_metadata *m, const char *key);
+/* BLAKE3 of the snapshot's last commit file: with table id and version it identifies the state (DESIGN 5, X). Reads one object. */
+SHOAL_MUST_USE shoal_status shoal_delta_commit_hash(const shoal_delta_table *table, int64_t version, shoal_hash *out,
+                                                    shoal_error *err);
+
+/* Head without a full replay: the latest version (one listing after the last checkpoint's hint, or after `known`,
+   the version that was latest before; -1 if none is known). */
+SHOAL_MUST_USE shoal_status shoal_delta_latest(const shoal_delta_table *table, int64_t known, int64_t *out,
+                                               shoal_error *err);
+/* Latest version whose timestamp is <= us. In-commit timestamps where enabled, else the commit files' times made
+   monotonic. SHOAL_ENOTFOUND if the table is younger. */
+SHOAL_MUST_USE shoal_status shoal_delta_version_at(const shoal_delta_table *table, int64_t us, int64_t *out,
+                                                   shoal_error *err);
+
+/* What a snapshot's files are to an engine: absolute local paths, schema, partition values. Refuses deletion vectors
+   and column mapping modes not supported yet with SHOAL_EUNSUPPORTED. Lives as long as snapshot and arena. */
+SHOAL_MUST_USE shoal_status shoal_delta_scan(const shoal_delta_table *table, const shoal_delta_snapshot *s,
+                                             shoal_arena *arena, shoal_scan *out, shoal_error *err);
+
+/* --- writing --- */
+
+/* One commit under construction: text of newline-delimited JSON actions. commitInfo comes first. */
+typedef struct shoal_delta_commit {
+  shoal_buf text;
+} shoal_delta_commit;
+void shoal_delta_commit_dispose(shoal_delta_commit *c);
+/* operation "WRITE", parameters and extra are JSON object texts or {NULL,0} (extra's members are put beside Delta's own). */
+void shoal_delta_commit_info(shoal_delta_commit *c, int64_t time_us, const char *operation, shoal_str parameters,
+                             bool blind_append, shoal_str extra);
+void shoal_delta_commit_protocol(shoal_delta_commit *c, const shoal_delta_protocol *p);
+void shoal_delta_commit_metadata(shoal_delta_commit *c, const shoal_delta_metadata *m);
+void shoal_delta_commit_add(shoal_delta_commit *c, const shoal_delta_file *f);
+/* path is copied verbatim from the add it removes. */
+void shoal_delta_commit_remove(shoal_delta_commit *c, const shoal_delta_file *f, int64_t time_us);
+void shoal_delta_commit_txn(shoal_delta_commit *c, shoal_str app_id, int64_t version, int64_t time_us);
+/* SHOAL_EEXIST: somebody else's commit has this number: read it, decide, try the next. Our own commit is recognised
+   after an ambiguous failure (contract C1). */
+SHOAL_MUST_USE shoal_status shoal_delta_commit_put(const shoal_delta_table *table, const shoal_delta_commit *c,
+                                                   int64_t version, shoal_error *err);
+
+/* The lowest protocol that a schema and configuration need: (1,2), or (3,7) with timestampNtz … listed. */
+SHOAL_MUST_USE shoal_status shoal_delta_protocol_for(const shoal_schema *schema, shoal_arena *arena,
+                                                     shoal_delta_protocol *out, shoal_error *err);
+/* schemaString of a schema, and back. */
+SHOAL_MUST_USE shoal_status shoal_delta_schema_json(const shoal_schema *s, shoal_buf *out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_delta_schema_parse(shoal_str json, shoal_arena *arena, shoal_schema *out,
+                                                     shoal_error *err);
+/* add.stats of an output file, by the protocol's "Per-file Statistics" and facts: strings cut at 32 characters with a
+   valid upper bound, timestamps floored and ceiled to ms, no bounds where NaN may be, first 32 leaves. `columns` is the
+   file's schema without partition columns. */
+SHOAL_MUST_USE shoal_status shoal_delta_stats_json(const shoal_output_file *f, const shoal_schema *columns,
+                                                   shoal_buf *out, shoal_error *err);
+/* Percent-encodes a relative path as add.path wants it, and decodes one. Decoding refuses NUL, and ".." or absolute
+   paths (SHOAL_EUNSUPPORTED) unless `anywhere`. */
+void shoal_delta_path_encode(shoal_buf *out, shoal_str path);
+SHOAL_MUST_USE shoal_status shoal_delta_path_decode(shoal_str path, bool anywhere, shoal_buf *out, shoal_error *err);
+
+/* Writes a classic checkpoint of the snapshot and then _last_checkpoint. Harmless to repeat or to crash in. */
+SHOAL_MUST_USE shoal_status shoal_delta_checkpoint(const shoal_delta_table *table, const shoal_delta_snapshot *s,
+                                                   shoal_error *err);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An engine binds and executes models; committing is never its business. `duckdb` is the real one, `null` a double for
+ * tests (instant, deterministic). Everything crosses in neutral terms: scans in, staged Parquet files with statistics out.
+ *
+ * Contract. An engine MUST
+ *  E1 read only its job's inputs and the paths allowed when it was opened; write only into job->staging and its temp folder;
+ *  E2 give the same result for the same job, as a multiset of rows, unless the SQL itself is not deterministic;
+ *  E3 leave no trace of a job in the next one of the same engine;
+ *  E4 stop soon after shoal_engine_interrupt with SHOAL_ECANCELLED;
+ *  E5 report errors of the SQL as SHOAL_EENGINE with err->position where it is known, never by aborting.
+ * Threads: one thread at a time per engine, except shoal_engine_interrupt. Open one engine for each worker.
+ */
+#ifndef SHOAL_ENGINE_ENGINE_H
+#define SHOAL_ENGINE_ENGINE_H
+
+#include "base/hash.h"
+#include "engine/schema.h"
+
+typedef struct shoal_engine shoal_engine;
+
+typedef struct shoal_engine_config {
+  const char *library;            /* path of libduckdb.so; NULL: SHOAL_DUCKDB, $ORIGIN/../lib/shoal, $ORIGIN/.., the system */
+  uint64_t memory;                /* bytes; 0: 60% of the machine's */
+  unsigned threads;               /* 0: as many as CPUs */
+  const char *temp;               /* folder for spilling, made on demand; NULL: none */
+  uint64_t temp_max;              /* bytes; 0: no limit */
+  const shoal_str *allowed;       /* absolute files, or folders ending with '/', it may read or write */
+  size_t n_allowed;
+  bool locked;                    /* true: no file but `allowed`, settings locked (always for models) */
+} shoal_engine_config;
+
+/* Files of a table, or of a csv/json/parquet source. */
+typedef struct shoal_scan_file {
+  shoal_str path;                    /* absolute, local */
+  const shoal_str *partition_values; /* one for each partition column, as Delta serialises them; {NULL,0} is NULL */
+} shoal_scan_file;
+typedef enum shoal_scan_format { SHOAL_SCAN_TABLE, SHOAL_SCAN_CSV, SHOAL_SCAN_JSON, SHOAL_SCAN_PARQUET } shoal_scan_format;
+typedef struct shoal_scan_option {
+  shoal_str name; /* [a-z_]+, checked by the engine */
+  shoal_str value; /* text; the engine writes booleans and numbers bare, lists "[a, b]" and all else quoted */
+} shoal_scan_option;
+typedef struct shoal_scan {
+  shoal_scan_format format;
+  const shoal_schema *schema;        /* of a table: logical, in order; NULL for source files (the reader sniffs) */
+  const size_t *partition_columns;   /* indices into schema: their values come from the files' partition_values */
+  size_t n_partition_columns;
+  const shoal_scan_file *files;
+  size_t n_files;
+  const shoal_scan_option *options;  /* of source files */
+  size_t n_options;
+  /* Which rows of a file are alive, NULL: all. keep(arg, file_index, first_row, n, bits): sets bit i for row first_row+i.
+     Any thread. (Deletion vectors; comes with the Delta issue.) */
+  void (*keep)(void *arg, size_t file_index, uint64_t first_row, size_t n, uint8_t *bits);
+  void *keep_arg;
+} shoal_scan;
+
+typedef struct shoal_input {
+  shoal_str name; /* as the SQL names it, lower case: "silver.orders", "orders" (schema main) */
+  const shoal_scan *scan;
+} shoal_input;
+
+typedef struct shoal_variable {
+  shoal_str name;
+  shoal_str value; /* a scalar; numbers, booleans and dates (YYYY-MM-DD[ hh:mm:ss]) get their type, all else VARCHAR */
+  bool quoted;     /* always VARCHAR */
+} shoal_variable;
+
+typedef struct shoal_job {
+  shoal_str sql; /* one SELECT, without the model's header; line 1 of it is err->line 1 */
+  const shoal_input *inputs;
+  size_t n_inputs;
+  const shoal_str *macros; /* CREATE MACRO statements, in an order in which each finds those it uses */
+  size_t n_macros;
+  const shoal_variable *variables;
+  size_t n_variables;
+  /* the rest only for execute */
+  const char *staging; /* absolute, exists, empty */
+  const shoal_str *partition_by; /* columns of the result */
+  size_t n_partition_by;
+  const shoal_str *cluster_by; /* files are sorted by these */
+  size_t n_cluster_by;
+  bool rows_hash;      /* compute outcome.rows_hash */
+  uint64_t file_bytes; /* aim of a file's size; 0: 128 MB */
+  void (*progress)(void *arg, double percent); /* may be NULL; called from the executing thread */
+  void *progress_arg;
+} shoal_job;
+
+/* Neutral statistics of one leaf column of one file. */
+typedef struct shoal_column_stats {
+  const shoal_str *path; /* names from the top down */
+  size_t n_path;
+  shoal_type_kind kind;
+  shoal_str min, max; /* the engine's text of the bound; {NULL,0}: unknown. Strings are whole, or valid bounds. */
+  int64_t null_count; /* -1: unknown */
+  bool has_nan;       /* or may have */
+} shoal_column_stats;
+typedef struct shoal_output_file {
+  shoal_str name; /* relative to staging; plain ASCII "part-….parquet" */
+  uint64_t bytes, rows;
+  const shoal_str *partition_values; /* for each of partition_by, as Delta serialises them; {NULL,0} is NULL */
+  shoal_column_stats *stats;
+  size_t n_stats;
+} shoal_output_file;
+typedef struct shoal_outcome {
+  shoal_schema schema; /* of the result, in Delta's types */
+  shoal_output_file *files; /* none with 0 rows */
+  size_t n_files;
+  uint64_t rows, bytes;
+  shoal_hash rows_hash; /* zero unless asked for; docs/lake-format.md defines it */
+  int64_t cpu_us, wall_us;
+  uint64_t peak_bytes; /* of engine memory, 0 if unknown */
+} shoal_outcome;
+
+/* A pull of rows. All values as text (DuckDB's VARCHAR cast), JSON-able by column kinds. */
+typedef struct shoal_rows shoal_rows;
+
+typedef struct shoal_engine_ops {
+  const char *name;
+  const char *(*version)(shoal_engine *e);
+  shoal_status (*parse)(shoal_engine *e, shoal_str sql, shoal_buf *json, shoal_error *err);
+  shoal_status (*bind)(shoal_engine *e, const shoal_job *job, shoal_arena *arena, shoal_schema *out, shoal_error *err);
+  shoal_status (*execute)(shoal_engine *e, const shoal_job *job, shoal_arena *arena, shoal_outcome *out, shoal_error *err);
+  shoal_status (*query)(shoal_engine *e, const shoal_job *job, shoal_rows **out, shoal_error *err);
+  shoal_status (*copy)(shoal_engine *e, const shoal_job *job, const char *path, shoal_str format, shoal_error *err);
+  void (*interrupt)(shoal_engine *e);
+  void (*free)(shoal_engine *e);
+} shoal_engine_ops;
+struct shoal_engine {
+  const shoal_engine_ops *ops;
+};
+
+/* Loads libduckdb at first call in the process (28 ms). SHOAL_EUNSUPPORTED when its version is not SHOAL_DUCKDB_VERSION. */
+SHOAL_MUST_USE shoal_status shoal_engine_open_duckdb(const shoal_engine_config *config, shoal_engine **out, shoal_error *err);
+/* Parses by splitting words (FROM/JOIN x → BASE_TABLE); each result has one INTEGER column "n" whose rows follow from
+   the SQL's bytes alone. For thread-sanitised tests of everything above. */
+SHOAL_MUST_USE shoal_status shoal_engine_open_null(shoal_engine **out, shoal_error *err);
+void shoal_engine_free(shoal_engine *e);
+const char *shoal_engine_version(shoal_engine *e); /* "duckdb 1.5.5" */
+
+/* The parse tree of one or more statements as DuckDB's json_serialize_sql gives it. A syntax error is SHOAL_EENGINE with
+   err->position; what is not a SELECT likewise. */
+SHOAL_MUST_USE shoal_status shoal_engine_parse(shoal_engine *e, shoal_str sql, shoal_buf *json, shoal_error *err);
+/* The schema of the job's result, in Delta's types, without running it. Types Delta does not have: TINYINT … fine,
+   unsigned widen, HUGEINT is long (checked when run), UUID/ENUM/JSON string; TIME, INTERVAL, BIT, UNION are refused
+   with the column's name and the mend. */
+SHOAL_MUST_USE shoal_status shoal_engine_bind(shoal_engine *e, const shoal_job *job, shoal_arena *arena,
+                                              shoal_schema *out, shoal_error *err);
+/* Runs the job into staged Parquet files. Files are written but not fsynced; the store does that. */
+SHOAL_MUST_USE shoal_status shoal_engine_execute(shoal_engine *e, const shoal_job *job, shoal_arena *arena,
+                                                 shoal_outcome *out, shoal_error *err);
+/* Runs the job for its rows. The engine is busy until shoal_rows_free. */
+SHOAL_MUST_USE shoal_status shoal_engine_query(shoal_engine *e, const shoal_job *job, shoal_rows **out, shoal_error *err);
+/* Runs the job into one file; format is parquet, csv, json (NDJSON) or arrow (an IPC stream). `path` is replaced whole. */
+SHOAL_MUST_USE shoal_status shoal_engine_copy(shoal_engine *e, const shoal_job *job, const char *path, shoal_str format,
+                                              shoal_error *err);
+void shoal_engine_interrupt(shoal_engine *e); /* any thread, any time */
+
+/* Rows. Views hold until the next call of shoal_rows_next or shoal_rows_free. */
+struct shoal_rows_ops;
+size_t shoal_rows_columns(const shoal_rows *rows);
+shoal_str shoal_rows_name(const shoal_rows *rows, size_t column);
+/* DuckDB's spelling of the column's type. */
+shoal_str shoal_rows_type(const shoal_rows *rows, size_t column);
+SHOAL_MUST_USE shoal_status shoal_rows_next(shoal_rows *rows, shoal_error *err); /* SHOAL_OK, SHOAL_DONE, or failure */
+shoal_str shoal_rows_text(const shoal_rows *rows, size_t column); /* {NULL,0} is NULL */
+void shoal_rows_free(shoal_rows *rows);
+
+#endif
