@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The local index's encoding of a unit, field by field in the order of the struct. */
+#include "code/unit.h"
+
+#include "base/str.h"
+
+static void put_list(shoal_buf *out, const shoal_str *items, size_t n) {
+  shoal_put_u32(out, (uint32_t)n);
+  for (size_t i = 0; i < n; i++)
+    shoal_put_str(out, items[i]);
+}
+
+void shoal_unit_encode(const shoal_unit *u, shoal_buf *out) {
+  shoal_put_str(out, u->name);
+  shoal_put_str(out, u->path);
+  shoal_put_hash(out, &u->content);
+  shoal_put_hash(out, &u->canon);
+  shoal_put_hash(out, &u->layout);
+  shoal_put_hash(out, &u->expects);
+  shoal_put_u32(out, (uint32_t)u->n_refs);
+  for (size_t i = 0; i < u->n_refs; i++) {
+    shoal_put_str(out, u->refs[i].name);
+    shoal_put_u32(out, (uint32_t)u->refs[i].line);
+    shoal_put_u32(out, (uint32_t)u->refs[i].column);
+  }
+  put_list(out, u->files, u->n_files);
+  put_list(out, u->functions, u->n_functions);
+  put_list(out, u->variables, u->n_variables);
+  put_list(out, u->tags, u->n_tags);
+  shoal_put_str(out, u->volatile_why);
+  shoal_put_str(out, u->was);
+}
+
+static bool take_list(shoal_decoder *d, shoal_arena *arena, shoal_str **items, size_t *n) {
+  *n = shoal_take_count(d, 4);
+  *items = SHOAL_NEW_ARRAY(arena, shoal_str, *n);
+  for (size_t i = 0; *items && i < *n; i++)
+    (*items)[i] = shoal_take_str(d);
+  return *items != NULL;
+}
+
+shoal_status shoal_unit_decode(shoal_decoder *d, shoal_arena *arena, shoal_unit *out, shoal_error *err) {
+  *out = (shoal_unit){0};
+  out->name = shoal_take_str(d);
+  out->path = shoal_take_str(d);
+  out->content = shoal_take_hash(d);
+  out->canon = shoal_take_hash(d);
+  out->layout = shoal_take_hash(d);
+  out->expects = shoal_take_hash(d);
+  out->n_refs = shoal_take_count(d, 12);
+  out->refs = SHOAL_NEW_ARRAY(arena, shoal_unit_ref, out->n_refs);
+  for (size_t i = 0; out->refs && i < out->n_refs; i++) {
+    out->refs[i].name = shoal_take_str(d);
+    out->refs[i].line = (int)shoal_take_u32(d);
+    out->refs[i].column = (int)shoal_take_u32(d);
+  }
+  bool ok = out->refs && take_list(d, arena, &out->files, &out->n_files) &&
+            take_list(d, arena, &out->functions, &out->n_functions) &&
+            take_list(d, arena, &out->variables, &out->n_variables) && take_list(d, arena, &out->tags, &out->n_tags);
+  out->volatile_why = shoal_take_str(d);
+  out->was = shoal_take_str(d);
+  return ok ? SHOAL_OK : shoal_fail_nomem(err);
+}

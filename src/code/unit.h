@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A unit is what planning needs to know of a model without its text: names, references, and the hashes of its canonical
+ * form. It is computed once per content of a file and kept in the local index.
+ */
+#ifndef SHOAL_CODE_UNIT_H
+#define SHOAL_CODE_UNIT_H
+
+#include "base/arena.h"
+#include "base/codec.h"
+
+typedef struct shoal_unit_ref {
+  shoal_str name; /* as the SQL names it, lower case: "silver.orders" or "orders" */
+  int line;       /* of the model's file */
+  int column;
+} shoal_unit_ref;
+
+typedef struct shoal_unit {
+  shoal_str name, path;
+  shoal_hash content; /* of the file's bytes */
+  shoal_hash canon;   /* canonical SQL */
+  shoal_hash layout;  /* partition_by and cluster_by */
+  shoal_hash expects; /* what is checked; zero: nothing */
+  shoal_unit_ref *refs;
+  size_t n_refs;
+  shoal_str *files;   /* constant paths its SQL reads, "function\tpath" */
+  size_t n_files;
+  shoal_str *functions; /* every function and macro it calls, lower case */
+  size_t n_functions;
+  shoal_str *variables; /* read by getvariable */
+  size_t n_variables;
+  shoal_str *tags;
+  size_t n_tags;
+  shoal_str volatile_why; /* the function that makes it volatile; {NULL,0}: it is a function of its inputs */
+  shoal_str was;
+} shoal_unit;
+
+/* One macro of macros/X.sql. */
+typedef struct shoal_macro {
+  shoal_str name, path;
+  shoal_str text; /* the whole CREATE MACRO statement */
+  int line;
+  shoal_hash canon;
+  shoal_str *functions, *variables;
+  size_t n_functions, n_variables;
+  shoal_unit_ref *refs;
+  size_t n_refs;
+  shoal_str volatile_why;
+} shoal_macro;
+
+void shoal_unit_encode(const shoal_unit *u, shoal_buf *out);
+/* Views into what is decoded; arrays in the arena. d->failed tells of a broken text. */
+SHOAL_MUST_USE shoal_status shoal_unit_decode(shoal_decoder *d, shoal_arena *arena, shoal_unit *out, shoal_error *err);
+
+#endif
