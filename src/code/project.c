@@ -14,7 +14,7 @@
 typedef struct reader {
   const char *path;
   shoal_arena *arena;
-  shoal_project *p;
+  shoal_config *p;
   SHOAL_VEC(shoal_source) sources;
   SHOAL_VEC(shoal_option) vars;
   SHOAL_VEC(shoal_setting) settings;
@@ -252,7 +252,7 @@ static void *keep(shoal_arena *arena, const void *from, size_t n, size_t size) {
 }
 
 static shoal_status keep_all(reader *r, shoal_error *err) {
-  shoal_project *p = r->p;
+  shoal_config *p = r->p;
   if (r->sources.len)
     qsort(r->sources.ptr, r->sources.len, sizeof *r->sources.ptr, compare_sources);
   if (r->vars.len)
@@ -266,9 +266,9 @@ static shoal_status keep_all(reader *r, shoal_error *err) {
   return p->sources && p->vars && p->settings ? SHOAL_OK : shoal_fail_nomem(err);
 }
 
-shoal_status shoal_project_parse(shoal_str text, shoal_str local_text, shoal_arena *arena, shoal_project *out,
+shoal_status shoal_config_parse(shoal_str text, shoal_str local_text, shoal_arena *arena, shoal_config *out,
                                  shoal_error *err) {
-  *out = (shoal_project){0};
+  *out = (shoal_config){0};
   reader r = {.arena = arena, .p = out};
   shoal_status status = read_text(&r, text, false, err);
   if (status >= 0 && local_text.ptr)
@@ -288,7 +288,7 @@ shoal_status shoal_project_parse(shoal_str text, shoal_str local_text, shoal_are
   return status;
 }
 
-shoal_status shoal_project_set_var(shoal_project *p, shoal_str name, shoal_str value, const char *origin,
+shoal_status shoal_config_set_var(shoal_config *p, shoal_str name, shoal_str value, const char *origin,
                                    shoal_arena *arena, shoal_error *err) {
   reader r = {.path = origin, .arena = arena, .p = p};
   shoal_status status = SHOAL_OK;

@@ -28,7 +28,7 @@ typedef struct shoal_source {
 typedef struct shoal_setting {
   shoal_str name, value, origin; /* "engine.memory", "4GB", "shoal.yaml:12" */
 } shoal_setting;
-typedef struct shoal_project {
+typedef struct shoal_config {
   shoal_str name, lake;
   shoal_source *sources; /* sorted by name */
   size_t n_sources;
@@ -40,14 +40,14 @@ typedef struct shoal_project {
   uint64_t engine_temp_max;
   shoal_setting *settings;
   size_t n_settings;
-} shoal_project;
+} shoal_config;
 
 /* The main text and the local one ({NULL,0}: no such file), which overrides lake, engine and vars. Errors name file, line
    and the nearest key. Texts are copied into the arena. */
-SHOAL_MUST_USE shoal_status shoal_project_parse(shoal_str text, shoal_str local_text, shoal_arena *arena,
-                                                shoal_project *out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_config_parse(shoal_str text, shoal_str local_text, shoal_arena *arena,
+                                                shoal_config *out, shoal_error *err);
 /* Sets or replaces a variable (--var, environment); the value's type follows its text unless quoted. */
-SHOAL_MUST_USE shoal_status shoal_project_set_var(shoal_project *p, shoal_str name, shoal_str value, const char *origin,
+SHOAL_MUST_USE shoal_status shoal_config_set_var(shoal_config *p, shoal_str name, shoal_str value, const char *origin,
                                                   shoal_arena *arena, shoal_error *err);
 /* True for `schema.name` with each part [a-z_][a-z0-9_]* and within SHOAL_MAX_NAME_BYTES. */
 bool shoal_dataset_name_ok(shoal_str name);

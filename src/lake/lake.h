@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "base/map.h"
+#include "base/vec.h"
 #include "delta/delta.h"
 #include "engine/engine.h"
 #include "store/store.h"
