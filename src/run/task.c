@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a task: take the lease, look whether somebody was faster, compute into a staging folder, check the
+ * expectations there, put the result, give the lease back. Whatever fails, the staging folder goes and the lease is
+ * released; a dead process leaves both to be taken over (invariant 7).
+ */
+#include "run/task.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/os.h"
+#include "base/str.h"
+#include "base/time.h"
+
+shoal_task *shoal_task_new(void) { return shoal_calloc(1, sizeof(shoal_task)); }
+void shoal_task_free(shoal_task *task) {
+  if (!task)
+    return;
+  shoal_arena_dispose(&task->arena);
+  shoal_free(task);
+}
+
+typedef struct opened {
+  shoal_delta_snapshot **snapshots;
+  shoal_input *inputs;
+  size_t n;
+} opened;
+
+static void close_inputs(opened *o) {
+  for (size_t i = 0; i < o->n; i++)
+    shoal_delta_snapshot_free(o->snapshots[i]);
+  o->n = 0;
+}
+
+static shoal_status open_inputs(shoal_task *task, shoal_lake *lake, opened *o, shoal_error *err) {
+  o->snapshots = SHOAL_NEW_ARRAY(&task->arena, shoal_delta_snapshot *, task->n_inputs);
+  o->inputs = SHOAL_NEW_ARRAY(&task->arena, shoal_input, task->n_inputs);
+  if (!o->snapshots || !o->inputs)
+    return shoal_fail_nomem(err);
+  o->n = task->n_inputs;
+  for (size_t i = 0; i < task->n_inputs; i++) {
+    shoal_task_input *in = &task->inputs[i];
+    o->inputs[i] = (shoal_input){in->name, &in->scan};
+    if (!in->is_result)
+      continue;
+    SHOAL_TRY(shoal_result_open(lake, &in->result, &o->snapshots[i], err));
+    SHOAL_TRY(shoal_result_scan(lake, &in->result, o->snapshots[i], &task->arena, &in->scan, err));
+  }
+  return SHOAL_OK;
+}
+
+static shoal_job job_of(const shoal_task *task, const opened *o) {
+  return (shoal_job){.sql = task->model.sql,
+                     .inputs = o->inputs,
+                     .n_inputs = o->n,
+                     .macros = task->macros,
+                     .n_macros = task->n_macros,
+                     .variables = task->variables,
+                     .n_variables = task->n_variables,
+                     .partition_by = task->model.partition_by,
+                     .n_partition_by = task->model.n_partition_by,
+                     .cluster_by = task->model.cluster_by,
+                     .n_cluster_by = task->model.n_cluster_by,
+                     .rows_hash = !task->no_rows_hash};
+}
+
+/* How many rows of `result` break expectation i. */
+static shoal_status count_broken(shoal_task *task, shoal_engine *engine, const shoal_scan *result, size_t i, uint64_t *out, shoal_error *err) {
+  shoal_buf sql = {0};
+  shoal_rows *rows = NULL;
+  int64_t n = 0;
+  shoal_input input = {SHOAL_STR("result"), result};
+  shoal_expect_sql(&task->model, i, &sql);
+  shoal_status status = shoal_buf_check(&sql, err);
+  shoal_job job = {.sql = shoal_buf_str(&sql),
+                   .inputs = &input,
+                   .n_inputs = 1,
+                   .macros = task->macros,
+                   .n_macros = task->n_macros,
+                   .variables = task->variables,
+                   .n_variables = task->n_variables};
+  if (status >= 0)
+    status = shoal_engine_query(engine, &job, &rows, err);
+  if (status >= 0)
+    status = shoal_rows_next(rows, err);
+  if (status == SHOAL_OK && !shoal_str_i64(shoal_rows_text(rows, 0), &n))
+    status = shoal_fail(err, SHOAL_EENGINE, "an expectation's count is no number");
+  if (status < 0) {
+    err->position = 0;
+    shoal_error_at(err, task->model.path.ptr, task->model.expects[i].line, 1, 0);
+    shoal_context(err, "in expect");
+  }
+  *out = (uint64_t)n;
+  shoal_rows_free(rows);
+  shoal_buf_dispose(&sql);
+  return status < 0 ? status : SHOAL_OK;
+}
+
+static shoal_status check_expects(shoal_task *task, shoal_engine *engine, const shoal_scan *result, bool *holds, shoal_error *err) {
+  *holds = true;
+  task->broken = SHOAL_NEW_ARRAY(&task->arena, shoal_broken, task->model.n_expects);
+  if (!task->broken)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < task->model.n_expects; i++) {
+    uint64_t rows;
+    SHOAL_TRY(count_broken(task, engine, result, i, &rows, err));
+    if (rows == 0)
+      continue;
+    task->broken[task->n_broken++] = (shoal_broken){i, rows};
+    *holds &= task->model.expects[i].warn;
+  }
+  return SHOAL_OK;
+}
+
+/* The staged files as a table. Partition columns come from the files' values, as they will for every reader. */
+static shoal_status staged_scan(shoal_task *task, const char *staging, const shoal_outcome *made, shoal_scan *out, shoal_error *err) {
+  shoal_scan_file *files = SHOAL_NEW_ARRAY(&task->arena, shoal_scan_file, made->n_files);
+  size_t *columns = SHOAL_NEW_ARRAY(&task->arena, size_t, task->model.n_partition_by);
+  if (!files || !columns)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < made->n_files; i++) {
+    char *path = shoal_arena_printf(&task->arena, "%s/%.*s", staging, SHOAL_FMT(made->files[i].name));
+    if (!path)
+      return shoal_fail_nomem(err);
+    files[i] = (shoal_scan_file){shoal_str_z(path), made->files[i].partition_values};
+  }
+  for (size_t i = 0; i < task->model.n_partition_by; i++) {
+    ptrdiff_t at = shoal_schema_find(&made->schema, task->model.partition_by[i]);
+    if (at < 0)
+      return shoal_fail(err, SHOAL_EINVAL, "partition_by names %.*s, which is no column", SHOAL_FMT(task->model.partition_by[i]));
+    columns[i] = (size_t)at;
+  }
+  *out = (shoal_scan){.format = SHOAL_SCAN_TABLE,
+                      .schema = &made->schema,
+                      .partition_columns = columns,
+                      .n_partition_columns = task->model.n_partition_by,
+                      .files = files,
+                      .n_files = made->n_files};
+  return SHOAL_OK;
+}
+
+static shoal_status compute_staged(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine, const opened *o,
+                                   const char *staging, shoal_error *err) {
+  shoal_outcome made = {0};
+  shoal_job job = job_of(task, o);
+  bool holds = true, won;
+  job.staging = staging;
+  SHOAL_TRY(shoal_engine_execute(engine, &job, &task->arena, &made, err));
+  if (task->model.n_expects) {
+    shoal_scan scan;
+    SHOAL_TRY(staged_scan(task, staging, &made, &scan, err));
+    SHOAL_TRY(check_expects(task, engine, &scan, &holds, err));
+  }
+  shoal_result_draft draft = {.signature = task->signature,
+                              .dataset = task->dataset,
+                              .staging = staging,
+                              .outcome = &made,
+                              .partition_by = task->model.partition_by,
+                              .n_partition_by = task->model.n_partition_by,
+                              .description = task->model.description,
+                              .provenance = task->provenance,
+                              .run = ctx->run,
+                              .writer = ctx->who,
+                              .failed_expectation = !holds,
+                              .generations = task->generations};
+  SHOAL_TRY(shoal_result_put(ctx->lake, &draft, &task->arena, &task->result, &won, err));
+  task->outcome = won ? SHOAL_TASK_COMPUTED : SHOAL_TASK_FOUND;
+  return SHOAL_OK;
+}
+
+static shoal_status compute(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine, shoal_error *err) {
+  opened o = {0};
+  char *staging = NULL;
+  shoal_status status = open_inputs(task, ctx->lake, &o, err);
+  if (status >= 0)
+    status = shoal_store_staging(ctx->lake->store, &task->arena, &staging, err);
+  if (status >= 0)
+    status = compute_staged(task, ctx, engine, &o, staging, err);
+  if (staging) {
+    shoal_error ignored;
+    (void)shoal_os_remove_tree(staging, &ignored); /* leftovers are removed by whoever makes the next folder */
+  }
+  close_inputs(&o);
+  return status;
+}
+
+/* Under the lease: somebody may have claimed the signature since it was looked up. */
+static shoal_status compute_unless_there(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine, shoal_error *err) {
+  if (!task->again) {
+    shoal_lookup look = {.signature = task->signature};
+    SHOAL_TRY(shoal_claims_lookup(ctx->lake, &look, 1, &task->arena, err));
+    task->generations = look.generations;
+    if (look.found) {
+      task->result = look.result;
+      task->outcome = SHOAL_TASK_FOUND;
+      return SHOAL_OK;
+    }
+  }
+  return compute(task, ctx, engine, err);
+}
+
+static shoal_status check_only(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine, shoal_error *err) {
+  shoal_delta_snapshot *snapshot = NULL;
+  shoal_scan scan;
+  bool holds;
+  shoal_status status = shoal_result_open(ctx->lake, &task->result, &snapshot, err);
+  if (status >= 0)
+    status = shoal_result_scan(ctx->lake, &task->result, snapshot, &task->arena, &scan, err);
+  if (status >= 0)
+    status = check_expects(task, engine, &scan, &holds, err);
+  shoal_delta_snapshot_free(snapshot);
+  task->outcome = SHOAL_TASK_CHECKED;
+  return status;
+}
+
+void shoal_task_run(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine) {
+  int64_t start = shoal_time_monotonic();
+  shoal_error *err = &task->error;
+  shoal_status status;
+  if (task->check_only) {
+    status = check_only(task, ctx, engine, err);
+  } else {
+    shoal_lease *lease = NULL;
+    status = shoal_lease_take(ctx->lake, &task->signature, ctx->run, ctx->who, task->dataset, task->stale_epoch,
+                              task->stale_beat, &lease, &task->holder, &task->arena, err);
+    if (status == SHOAL_EBUSY) {
+      task->outcome = SHOAL_TASK_BUSY;
+      return;
+    }
+    if (status >= 0) {
+      ctx->hold(ctx->hold_arg, lease);
+      status = compute_unless_there(task, ctx, engine, err);
+      ctx->unhold(ctx->hold_arg, lease);
+      shoal_lease_release(lease);
+    }
+  }
+  if (status < 0)
+    task->outcome = SHOAL_TASK_FAILED;
+  task->wall_us = shoal_time_monotonic() - start;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A task computes one model's result, or checks the expectations of one that is there. It owns its arena and its error,
+ * runs on one worker, and leaves in the lake either a claimed result or nothing that anybody will ever name.
+ */
+#ifndef SHOAL_RUN_TASK_H
+#define SHOAL_RUN_TASK_H
+
+#include "code/model.h"
+#include "lake/lake.h"
+
+typedef struct shoal_task_input {
+  shoal_str name; /* as the SQL writes it, lower case */
+  bool is_result;
+  shoal_result result; /* of a dataset */
+  shoal_scan scan;     /* of a source */
+} shoal_task_input;
+
+typedef struct shoal_broken {
+  size_t expect; /* index into model.expects */
+  uint64_t rows; /* that break it */
+} shoal_broken;
+
+typedef enum shoal_task_outcome {
+  SHOAL_TASK_COMPUTED, /* result is ours */
+  SHOAL_TASK_FOUND,    /* result is somebody else's (or ours of before) */
+  SHOAL_TASK_CHECKED,  /* check_only: broken tells */
+  SHOAL_TASK_BUSY,     /* holder has the lease */
+  SHOAL_TASK_FAILED    /* error */
+} shoal_task_outcome;
+
+typedef struct shoal_task {
+  shoal_arena arena;
+  size_t item; /* of the plan */
+  bool check_only;
+  bool again;            /* compute though a result is there */
+  bool no_rows_hash;     /* leave out the content's hash */
+  shoal_hash signature;
+  shoal_str dataset;
+  uint32_t generations;
+  shoal_model model;
+  shoal_task_input *inputs;
+  size_t n_inputs;
+  const shoal_str *macros;
+  size_t n_macros;
+  const shoal_variable *variables;
+  size_t n_variables;
+  shoal_str provenance; /* JSON object text */
+  uint32_t stale_epoch; /* what has been watched without a sign of life */
+  uint64_t stale_beat;
+  /* what came of it */
+  shoal_task_outcome outcome;
+  shoal_result result; /* check_only: given */
+  shoal_broken *broken;
+  size_t n_broken;
+  shoal_lease_holder holder;
+  shoal_error error;
+  int64_t wall_us;
+} shoal_task;
+
+/* What workers share. */
+typedef struct shoal_task_context {
+  shoal_lake *lake;
+  shoal_str run, who;
+  void (*hold)(void *arg, shoal_lease *lease);   /* begins renewing a lease; any thread */
+  void (*unhold)(void *arg, shoal_lease *lease); /* ends it; the lease may be released then */
+  void *hold_arg;
+} shoal_task_context;
+
+/* Never fails as a call: the outcome says it. `engine` is opened by the worker. */
+void shoal_task_run(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine);
+shoal_task *shoal_task_new(void); /* NULL when out of memory */
+void shoal_task_free(shoal_task *task);
+
+#endif
