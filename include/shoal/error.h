@@ -69,6 +69,9 @@ SHOAL_API void shoal_error_at(shoal_error *err, const char *path, int line, int 
 /* A constant lower-case word for a status: "not_found". For --json. */
 SHOAL_API const char *shoal_status_name(shoal_status status);
 
+/* Says that a failure does not matter here; the caller writes why. */
+static inline void shoal_ignore(shoal_status status) { (void)status; }
+
 /* Only where nothing is to be released. */
 #define SHOAL_TRY(expr)                          \
   do {                                           \

@@ -153,6 +153,11 @@ static shoal_status compute_staged(shoal_task *task, const shoal_task_context *c
     SHOAL_TRY(staged_scan(task, staging, &made, &scan, err));
     SHOAL_TRY(check_expects(task, engine, &scan, &holds, err));
   }
+  if (task->again && task->generations > 0) {
+    task->differs = !shoal_hash_eq(&made.rows_hash, &task->result.rows_hash) || made.rows != task->result.rows;
+    task->outcome = SHOAL_TASK_COMPARED;
+    return SHOAL_OK;
+  }
   shoal_result_draft draft = {.signature = task->signature,
                               .dataset = task->dataset,
                               .staging = staging,
@@ -180,7 +185,7 @@ static shoal_status compute(shoal_task *task, const shoal_task_context *ctx, sho
     status = compute_staged(task, ctx, engine, &o, staging, err);
   if (staging) {
     shoal_error ignored;
-    (void)shoal_os_remove_tree(staging, &ignored); /* leftovers are removed by whoever makes the next folder */
+    shoal_ignore(shoal_os_remove_tree(staging, &ignored)); /* leftovers are removed by whoever makes the next folder */
   }
   close_inputs(&o);
   return status;

@@ -25,6 +25,7 @@ typedef enum shoal_task_outcome {
   SHOAL_TASK_COMPUTED, /* result is ours */
   SHOAL_TASK_FOUND,    /* result is somebody else's (or ours of before) */
   SHOAL_TASK_CHECKED,  /* check_only: broken tells */
+  SHOAL_TASK_COMPARED, /* again: `differs` tells whether the content is another than the result's */
   SHOAL_TASK_BUSY,     /* holder has the lease */
   SHOAL_TASK_FAILED    /* error */
 } shoal_task_outcome;
@@ -33,7 +34,7 @@ typedef struct shoal_task {
   shoal_arena arena;
   size_t item; /* of the plan */
   bool check_only;
-  bool again;            /* compute though a result is there */
+  bool again;            /* compute though `result` is there, only to compare with it */
   bool no_rows_hash;     /* leave out the content's hash */
   shoal_hash signature;
   shoal_str dataset;
@@ -53,6 +54,7 @@ typedef struct shoal_task {
   shoal_result result; /* check_only: given */
   shoal_broken *broken;
   size_t n_broken;
+  bool differs;
   shoal_lease_holder holder;
   shoal_error error;
   int64_t wall_us;
