@@ -50,6 +50,7 @@ void *shoal_arena_alloc(shoal_arena *arena, size_t size) {
     return NULL;
   if (ITEM_PER_BLOCK)
     return new_block(arena, size ? size : 1);
+  size = size ? size : 1; /* an empty item has an address, too: NULL is out of memory */
   size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
   if (size <= (size_t)(arena->end - arena->next)) {
     void *p = arena->next;

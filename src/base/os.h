@@ -45,7 +45,8 @@ SHOAL_MUST_USE shoal_status shoal_os_replace_file(const char *path, shoal_str by
 SHOAL_MUST_USE shoal_status shoal_os_fsync_file(const char *path, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_os_fsync_folder(const char *path, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_os_rename(const char *from, const char *to, shoal_error *err);
-SHOAL_MUST_USE shoal_status shoal_os_link(const char *from, const char *to, shoal_error *err); /* SHOAL_EEXIST */
+/* A hard link. SHOAL_EEXIST; SHOAL_EUNSUPPORTED: the file system, or its rules about other people's files, has none here. */
+SHOAL_MUST_USE shoal_status shoal_os_link(const char *from, const char *to, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_os_unlink(const char *path, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_os_rmdir(const char *path, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_os_mkdir(const char *path, shoal_error *err); /* SHOAL_EEXIST */
@@ -75,6 +76,15 @@ const char *shoal_os_user(char out[256]);
 int64_t shoal_os_pid(void);
 /* A text that no other process of this machine ever has: boot id, pid, start time. Empty if pid does not run. */
 void shoal_os_process_id(int64_t pid, char out[128]);
+/* This process in a form that others, on any machine, can judge: plain ASCII, fit for a file's name. */
+#define SHOAL_PROCESS_TOKEN 192
+void shoal_os_process_token(char out[SHOAL_PROCESS_TOKEN]);
+typedef enum shoal_liveness {
+  SHOAL_PROCESS_UNKNOWN, /* of another machine or another space of process ids, or the token is none */
+  SHOAL_PROCESS_ALIVE,
+  SHOAL_PROCESS_GONE /* of this machine and ended, or of a boot of it before this one */
+} shoal_liveness;
+shoal_liveness shoal_os_process_look(shoal_str token);
 void shoal_os_random(void *out, size_t n);
 /* "0190f2c5-…": random (version 4), lower case. */
 #define SHOAL_UUID_TEXT 37

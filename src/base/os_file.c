@@ -88,7 +88,7 @@ shoal_status shoal_os_read_file(const char *path, size_t max, shoal_buf *out, sh
     (void)shoal_buf_reserve(out, (size_t)st.st_size);
   size_t before = out->len;
   if (rc == 0)
-    rc = read_all(fd, -1, (uint64_t)max + 1, out);
+    rc = read_all(fd, -1, max == SIZE_MAX ? UINT64_MAX : (uint64_t)max + 1, out);
   close(fd);
   if (rc)
     return shoal_fail_errno(err, rc, "cannot read %s", path);
@@ -176,7 +176,12 @@ shoal_status shoal_os_rename(const char *from, const char *to, shoal_error *err)
   return rename(from, to) ? shoal_fail_errno(err, errno, "cannot rename %s to %s", from, to) : SHOAL_OK;
 }
 shoal_status shoal_os_link(const char *from, const char *to, shoal_error *err) {
-  return link(from, to) ? shoal_fail_errno(err, errno, "cannot link %s to %s", from, to) : SHOAL_OK;
+  if (link(from, to) == 0)
+    return SHOAL_OK;
+  int rc = errno;
+  if (rc == EPERM || rc == EMLINK || rc == EXDEV || rc == EOPNOTSUPP)
+    return shoal_fail(err, SHOAL_EUNSUPPORTED, "cannot link %s to %s: %s", from, to, strerrordesc_np(rc));
+  return shoal_fail_errno(err, rc, "cannot link %s to %s", from, to);
 }
 shoal_status shoal_os_unlink(const char *path, shoal_error *err) {
   return unlink(path) ? shoal_fail_errno(err, errno, "cannot remove %s", path) : SHOAL_OK;

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/os.h"
 #include "base/str.h"
 
@@ -76,6 +77,60 @@ void shoal_os_process_id(int64_t pid, char out[128]) {
     return;
   small_file("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
   snprintf(out, 128, "%.40s-%lld-%lld", boot, (long long)pid, strtoll(p + 1, NULL, 10));
+}
+
+/* The machine, over its boots: two containers of one image differ by their host name. */
+static void machine_mark(char out[17]) {
+  char id[64], host[256], both[320];
+  shoal_hash h;
+  small_file("/etc/machine-id", id, sizeof id);
+  int n = snprintf(both, sizeof both, "%s/%s", id, shoal_os_hostname(host));
+  h = shoal_hash_bytes(shoal_str_n(both, (size_t)n));
+  for (int i = 0; i < 8; i++)
+    snprintf(out + 2 * i, 3, "%02x", h.b[i]);
+}
+
+/* The space in which process ids mean something: the digits of "pid:[4026531836]". */
+static void pid_space(char out[32]) {
+  char link[64];
+  ssize_t n = readlink("/proc/self/ns/pid", link, sizeof link - 1);
+  link[n > 0 ? n : 0] = '\0';
+  char *digits = strchr(link, '[');
+  snprintf(out, 32, "%llu", digits ? strtoull(digits + 1, NULL, 10) : 0ull);
+}
+
+void shoal_os_process_token(char out[SHOAL_PROCESS_TOKEN]) {
+  char machine[17], space[32], process[128];
+  machine_mark(machine);
+  pid_space(space);
+  shoal_os_process_id(shoal_os_pid(), process);
+  snprintf(out, SHOAL_PROCESS_TOKEN, "%s.%s.%s", machine, space, process);
+}
+
+#define BOOT_ID_LEN 36
+
+shoal_liveness shoal_os_process_look(shoal_str token) {
+  char machine[17], space[32], self[128], then[128];
+  shoal_str rest = token, m, s;
+  if (!shoal_str_split(&rest, '.', &m) || !shoal_str_split(&rest, '.', &s) || rest.len <= BOOT_ID_LEN + 1)
+    return SHOAL_PROCESS_UNKNOWN;
+  machine_mark(machine);
+  if (!shoal_str_is(m, machine))
+    return SHOAL_PROCESS_UNKNOWN;
+  shoal_os_process_id(shoal_os_pid(), self);
+  if (strlen(self) <= BOOT_ID_LEN)
+    return SHOAL_PROCESS_UNKNOWN;
+  if (!shoal_str_eq(shoal_str_sub(rest, 0, BOOT_ID_LEN), shoal_str_n(self, BOOT_ID_LEN)))
+    return SHOAL_PROCESS_GONE;
+  pid_space(space);
+  if (!shoal_str_is(s, space))
+    return SHOAL_PROCESS_UNKNOWN;
+  int64_t pid = -1;
+  shoal_str tail = shoal_str_sub(rest, BOOT_ID_LEN + 1, rest.len), number;
+  if (!shoal_str_split(&tail, '-', &number) || !shoal_str_i64(number, &pid))
+    return SHOAL_PROCESS_UNKNOWN;
+  shoal_os_process_id(pid, then);
+  return shoal_str_is(rest, then) ? SHOAL_PROCESS_ALIVE : SHOAL_PROCESS_GONE;
 }
 
 void shoal_os_random(void *out, size_t n) {
