@@ -98,8 +98,8 @@ SHOAL_MUST_USE shoal_status shoal_store_put_files(shoal_store *s, const shoal_pu
    SHOAL_EEXIST when `to` is there. Durable. */
 SHOAL_MUST_USE shoal_status shoal_store_link(shoal_store *s, shoal_str from, shoal_str to, shoal_error *err);
 /* Keys that start with `prefix` ("" or ending with '/'), strictly after the key `after` ({NULL,0}: from the start), in
-   bytewise order, at most `limit` (0: all). `shallow`: only the next segment, deeper ones as folders. A missing folder
-   is an empty list. */
+   bytewise order, at most `limit` (0: all). `shallow`: only the next segment, deeper ones as folders (a file store may
+   show one that holds nothing). A missing folder is an empty list. */
 SHOAL_MUST_USE shoal_status shoal_store_list(shoal_store *s, shoal_str prefix, shoal_str after, bool shallow,
                                              size_t limit, shoal_arena *arena, shoal_object **out, size_t *n,
                                              shoal_error *err);
