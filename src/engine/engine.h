@@ -137,6 +137,8 @@ SHOAL_MUST_USE shoal_status shoal_engine_open_duckdb(const shoal_engine_config *
 SHOAL_MUST_USE shoal_status shoal_engine_open_null(shoal_engine **out, shoal_error *err);
 void shoal_engine_free(shoal_engine *e);
 const char *shoal_engine_version(shoal_engine *e); /* "duckdb 1.5.5" */
+/* Feeds every engine setting that affects results, name and value, to a key. Loads nothing. */
+void shoal_engine_settings_hash(shoal_hasher *h);
 
 /* The parse tree of one or more statements as DuckDB's json_serialize_sql gives it. A syntax error is SHOAL_EENGINE with
    err->position; what is not a SELECT likewise. */
@@ -154,7 +156,8 @@ SHOAL_MUST_USE shoal_status shoal_engine_query(shoal_engine *e, const shoal_job 
 /* Runs the job into one file; format is parquet, csv, json (NDJSON) or arrow (an IPC stream). `path` is replaced whole. */
 SHOAL_MUST_USE shoal_status shoal_engine_copy(shoal_engine *e, const shoal_job *job, const char *path, shoal_str format,
                                               shoal_error *err);
-void shoal_engine_interrupt(shoal_engine *e); /* any thread, any time */
+/* Cancels the running job or, when none is running, the next one. Any thread, any time until shoal_engine_free. */
+void shoal_engine_interrupt(shoal_engine *e);
 
 /* Rows. Views hold until the next call of shoal_rows_next or shoal_rows_free. */
 struct shoal_rows_ops;

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs a job into staged Parquet files with one COPY. The job's SQL is wrapped: columns are cast to the types that
+ * Delta has, rows pass the tap that sums their hashes, and are sorted where the files' layout asks for it.
+ *
+ * Files are cut at a size, which the engine can't do in the order of rows (threads fill files at the same time). So a
+ * small result of a query with ORDER BY goes into one file, in order; of a large one each file's row groups are in
+ * order.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/os.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "engine/duckdb_internal.h"
+#include "engine/lexer.h"
+
+#define FILE_BYTES ((uint64_t)128 << 20)
+
+/* One COPY in the making. */
+typedef struct writing {
+  shoal_duckdb *d;
+  const shoal_job *job;
+  shoal_duckdb_column *columns;
+  size_t n;
+  shoal_str body;
+  bool one_file; /* in order */
+  shoal_buf sql;
+  shoal_duckdb_place place;
+} writing;
+
+static shoal_status check_layout(const shoal_schema *schema, const shoal_str *names, size_t n, bool partition,
+                                 shoal_error *err) {
+  const char *word = partition ? "partition_by" : "cluster_by";
+  for (size_t i = 0; i < n; i++) {
+    ptrdiff_t column = shoal_schema_find(schema, names[i]);
+    if (column < 0)
+      return shoal_fail(err, SHOAL_EINVAL, "%s names \"%.*s\", which is no column of the result", word,
+                        SHOAL_FMT(names[i]));
+    shoal_type_kind kind = schema->fields[column].type.kind;
+    if (kind == SHOAL_TYPE_STRUCT || kind == SHOAL_TYPE_ARRAY || kind == SHOAL_TYPE_MAP ||
+        (partition && kind == SHOAL_TYPE_BINARY))
+      return shoal_fail(err, SHOAL_EINVAL, "%s names \"%.*s\", whose type can't serve for that", word,
+                        SHOAL_FMT(names[i]));
+  }
+  return SHOAL_OK;
+}
+
+static bool says_order(shoal_str sql) {
+  shoal_lexer lexer = {.sql = sql};
+  shoal_token token;
+  while (shoal_lexer_next(&lexer, &token)) {
+    if (shoal_token_is(&token, "order"))
+      return true;
+  }
+  return false;
+}
+
+static bool has_order_modifier(shoal_str json) {
+  yyjson_doc *doc = yyjson_read(json.ptr, json.len, 0);
+  yyjson_val *statement = yyjson_arr_get_first(yyjson_obj_get(yyjson_doc_get_root(doc), "statements"));
+  yyjson_val *modifiers = yyjson_obj_get(yyjson_obj_get(statement, "node"), "modifiers");
+  yyjson_val *modifier;
+  size_t i, n;
+  bool found = false;
+  yyjson_arr_foreach(modifiers, i, n, modifier) found =
+      found || shoal_str_is(shoal_json_str(modifier, "type"), "ORDER_MODIFIER");
+  yyjson_doc_free(doc);
+  return found;
+}
+
+/* The engine's guess of the rows; a large number when there is none. */
+static int64_t estimate_rows(writing *w, shoal_error *err) {
+  duckdb_result result = {0};
+  int64_t rows = INT64_MAX;
+  shoal_buf_clear(&w->sql);
+  shoal_buf_addz(&w->sql, "EXPLAIN (FORMAT json) ");
+  shoal_buf_add(&w->sql, w->body);
+  if (shoal_buf_check(&w->sql, err) == SHOAL_OK &&
+      shoal_duckdb_query_text(w->d, shoal_buf_z(&w->sql), (shoal_duckdb_place){0}, &result, err) == SHOAL_OK) {
+    duckdb_data_chunk chunk = w->d->api->fetch_chunk(result);
+    if (chunk && w->d->api->data_chunk_get_column_count(chunk) == 2 && w->d->api->data_chunk_get_size(chunk) == 1) {
+      const duckdb_string_t *text = w->d->api->vector_get_data(w->d->api->data_chunk_get_vector(chunk, 1));
+      shoal_str json = shoal_duckdb_string(text);
+      yyjson_doc *doc = yyjson_read(json.ptr, json.len, 0);
+      yyjson_val *extra = yyjson_obj_get(yyjson_arr_get_first(yyjson_doc_get_root(doc)), "extra_info");
+      (void)shoal_str_i64(shoal_json_str(extra, "Estimated Cardinality"), &rows);
+      yyjson_doc_free(doc);
+    }
+    if (chunk)
+      w->d->api->destroy_data_chunk(&chunk);
+  }
+  w->d->api->destroy_result(&result);
+  shoal_buf_clear(&w->sql);
+  return rows;
+}
+
+/* An ordered query whose result will probably stay within a few files' size. */
+static bool wants_one_file(writing *w) {
+  shoal_buf json = {0};
+  shoal_error ignored = {0};
+  uint64_t bytes = w->job->file_bytes ? w->job->file_bytes : FILE_BYTES;
+  if (w->job->n_partition_by || w->job->n_cluster_by || !says_order(w->body))
+    return false;
+  bool ordered =
+      shoal_engine_parse(&w->d->base, w->body, &json, &ignored) == SHOAL_OK && has_order_modifier(shoal_buf_str(&json));
+  shoal_buf_dispose(&json);
+  if (!ordered)
+    return false;
+  int64_t rows = estimate_rows(w, &ignored);
+  return rows < (int64_t)(4 * bytes / (8 * w->n));
+}
+
+static void add_names(shoal_buf *sql, const shoal_str *names, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    shoal_buf_addz(sql, i ? ", " : "");
+    shoal_buf_sql_ident(sql, names[i]);
+  }
+}
+
+/* SELECT CAST(c0 AS BIGINT) AS "a", c1 AS "b" … FROM (body) AS q(c0, c1 …) */
+static void add_query(writing *w) {
+  shoal_buf *sql = &w->sql;
+  for (size_t i = 0; i < w->n; i++) {
+    shoal_buf_addz(sql, i ? ", " : "SELECT ");
+    shoal_buf_addf(sql, w->columns[i].cast ? "CAST(c%zu AS " : "c%zu", i);
+    if (w->columns[i].cast) {
+      shoal_type_sql(sql, &w->columns[i].type);
+      shoal_buf_addc(sql, ')');
+    }
+    shoal_buf_addz(sql, " AS ");
+    shoal_buf_sql_ident(sql, w->columns[i].name);
+  }
+  shoal_buf_addz(sql, " FROM (");
+  w->place = (shoal_duckdb_place){.sql = w->body, .offset = sql->len};
+  shoal_buf_add(sql, w->body);
+  shoal_buf_addz(sql, "\n) AS q(");
+  for (size_t i = 0; i < w->n; i++)
+    shoal_buf_addf(sql, i ? ", c%zu" : "c%zu", i);
+  shoal_buf_addc(sql, ')');
+}
+
+static void add_rows(writing *w) {
+  const shoal_job *job = w->job;
+  shoal_buf *sql = &w->sql;
+  if (job->rows_hash)
+    shoal_buf_addz(sql, "SELECT * FROM (");
+  add_query(w);
+  if (job->rows_hash) {
+    shoal_buf_addz(sql, ") AS s WHERE \"" SHOAL_DUCKDB_TAP "\"(");
+    for (size_t i = 0; i < w->n; i++) {
+      shoal_buf_addz(sql, i ? ", " : "");
+      shoal_buf_sql_ident(sql, w->columns[i].name);
+    }
+    shoal_buf_addc(sql, ')');
+  }
+  if (job->n_partition_by + job->n_cluster_by == 0)
+    return;
+  shoal_buf_addz(sql, " ORDER BY ");
+  add_names(sql, job->partition_by, job->n_partition_by);
+  shoal_buf_addz(sql, job->n_partition_by && job->n_cluster_by ? ", " : "");
+  add_names(sql, job->cluster_by, job->n_cluster_by);
+}
+
+static void add_target(writing *w) {
+  const shoal_job *job = w->job;
+  shoal_buf *sql = &w->sql, path = {0};
+  char uuid[SHOAL_UUID_TEXT];
+  shoal_buf_addz(&path, job->staging);
+  if (w->one_file) {
+    shoal_os_uuid(uuid);
+    shoal_buf_addf(&path, "/part-%s.parquet", uuid);
+  }
+  shoal_buf_sql_literal(sql, shoal_buf_str(&path));
+  shoal_buf_dispose(&path);
+  shoal_buf_addz(sql, " (FORMAT parquet, COMPRESSION zstd, RETURN_STATS");
+  if (!w->one_file)
+    shoal_buf_addz(sql, ", FILENAME_PATTERN 'part-{uuidv7}', OVERWRITE_OR_IGNORE true");
+  if (job->n_partition_by) {
+    shoal_buf_addz(sql, ", HIVE_FILE_PATTERN false, PARTITION_BY (");
+    add_names(sql, job->partition_by, job->n_partition_by);
+    shoal_buf_addc(sql, ')');
+  } else if (!w->one_file) {
+    shoal_buf_addf(sql, ", FILE_SIZE_BYTES %llu", (unsigned long long)(job->file_bytes ? job->file_bytes : FILE_BYTES));
+  }
+  shoal_buf_addc(sql, ')');
+}
+
+static shoal_status build(writing *w, shoal_error *err) {
+  w->one_file = wants_one_file(w);
+  shoal_buf_clear(&w->sql);
+  shoal_buf_addz(&w->sql, "COPY (");
+  add_rows(w);
+  shoal_buf_addz(&w->sql, ") TO ");
+  add_target(w);
+  return shoal_buf_check(&w->sql, err);
+}
+
+/* A HUGEINT that does not fit a long: say which column and what to do instead of the engine's INT128. */
+static void explain_overflow(const writing *w, shoal_error *err) {
+  size_t narrowed = 0, which = 0;
+  if (!err || err->status != SHOAL_EENGINE || !strstr(err->message, "INT128"))
+    return;
+  for (size_t i = 0; i < w->n; i++) {
+    if (w->columns[i].narrowed && narrowed++ == 0)
+      which = i;
+  }
+  if (narrowed == 0)
+    return;
+  shoal_error cause = *err;
+  shoal_fail(err, SHOAL_EENGINE, "column \"%.*s\"%s is a HUGEINT, stored as long, and a value does not fit: %s",
+             SHOAL_FMT(w->columns[which].name), narrowed > 1 ? " (or another one)" : "", cause.message);
+  shoal_hint(err, "CAST(… AS DECIMAL(38,0)) or AS DOUBLE in the query");
+}
+
+/* "counted" is what COPY wrote; the tap must have seen exactly that. */
+static shoal_status close_tap(shoal_duckdb *d, shoal_outcome *out, shoal_error *err) {
+  if (d->tap.sum.rows != out->rows) {
+    shoal_fail(err, SHOAL_EENGINE, "%llu rows were hashed but %llu written", (unsigned long long)d->tap.sum.rows,
+               (unsigned long long)out->rows);
+    shoal_hint(err, "this is a defect of Shoal: please report the query");
+    return SHOAL_EENGINE;
+  }
+  out->rows_hash = shoal_rows_hash(&out->schema, &d->tap.sum);
+  return SHOAL_OK;
+}
+
+static shoal_status run_copy(writing *w, shoal_arena *arena, shoal_outcome *out, shoal_error *err) {
+  shoal_duckdb *d = w->d;
+  duckdb_result result = {0};
+  d->tap.sum = (shoal_rows_sum){0};
+  d->tap.schema = w->job->rows_hash ? &out->schema : NULL;
+  shoal_status status = shoal_duckdb_query_text(d, shoal_buf_z(&w->sql), w->place, &result, err);
+  d->tap.schema = NULL;
+  if (status < 0)
+    explain_overflow(w, err);
+  if (status == SHOAL_OK)
+    status = shoal_duckdb_read_files(d, &result, w->job, arena, out, err);
+  if (status == SHOAL_OK && w->job->rows_hash)
+    status = close_tap(d, out, err);
+  d->api->destroy_result(&result);
+  return status;
+}
+
+shoal_status shoal_duckdb_op_execute(shoal_engine *e, const shoal_job *job, shoal_arena *arena, shoal_outcome *out,
+                                     shoal_error *err) {
+  writing w = {.d = (shoal_duckdb *)e, .job = job};
+  int64_t wall = shoal_time_monotonic(), cpu = shoal_time_cpu();
+  SHOAL_TRY(shoal_duckdb_begin(w.d, job, err));
+  shoal_status status = shoal_duckdb_bind_columns(w.d, job, true, arena, &w.columns, &w.n, &w.body, err);
+  if (status == SHOAL_OK)
+    status = shoal_duckdb_schema(w.columns, w.n, arena, &out->schema, err);
+  if (status == SHOAL_OK)
+    status = check_layout(&out->schema, job->partition_by, job->n_partition_by, true, err);
+  if (status == SHOAL_OK)
+    status = check_layout(&out->schema, job->cluster_by, job->n_cluster_by, false, err);
+  if (status == SHOAL_OK)
+    status = build(&w, err);
+  if (status == SHOAL_OK)
+    status = run_copy(&w, arena, out, err);
+  shoal_duckdb_end(w.d);
+  shoal_buf_dispose(&w.sql);
+  out->wall_us = shoal_time_monotonic() - wall;
+  out->cpu_us = shoal_time_cpu() - cpu;
+  return status;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the DuckDB engine share. One in-memory instance and one connection per engine. A job runs between
+ * shoal_duckdb_begin and shoal_duckdb_end: its inputs are views, its macros macros, all made in one transaction that
+ * is rolled back at the end, and its variables are reset. So nothing of a job is left (E3), names resolve by the
+ * engine's own rules (schema, case, CTEs before tables), and a name that is no input gets the engine's own error.
+ */
+#ifndef SHOAL_ENGINE_DUCKDB_INTERNAL_H
+#define SHOAL_ENGINE_DUCKDB_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "base/thread.h"
+#include "base/vec.h"
+#include "engine/duckdb_api.h"
+#include "engine/engine.h"
+#include "engine/rows_hash.h"
+
+/* The catalogue that holds a job's inputs: no identifier, so that no schema of the user's can share its name. */
+#define SHOAL_DUCKDB_CATALOG "\"shoal:lake\""
+#define SHOAL_DUCKDB_TAP "shoal:tap"
+
+typedef struct shoal_duckdb {
+  shoal_engine base;
+  const shoal_duckdb_api *api;
+  shoal_engine_config config; /* its texts are in `arena` */
+  shoal_arena arena;
+  duckdb_database db;
+  duckdb_connection con;
+  duckdb_prepared_statement parse; /* made at first use: a project has thousands of models */
+  shoal_mutex mutex;               /* guards `con` against an interrupt while it is reopened */
+  atomic_bool cancelled;
+  bool fatal; /* the instance reported an internal error and is to be opened anew */
+  bool in_job;
+  shoal_arena job_arena;
+  SHOAL_VEC(shoal_str) variables; /* in job_arena: to be reset when the job ends */
+  const shoal_job *job;
+  shoal_rows_tap tap;
+} shoal_duckdb;
+
+/* Where the user's SQL stands in a statement, to turn the engine's position into the user's. The zero value: nowhere.
+ */
+typedef struct shoal_duckdb_place {
+  shoal_str sql;
+  size_t offset;
+} shoal_duckdb_place;
+
+/* duckdb.c */
+SHOAL_MUST_USE shoal_status shoal_duckdb_begin(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
+void shoal_duckdb_end(shoal_duckdb *d);
+
+/* duckdb_statement.c. Errors get the user's position by `place`. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_run(shoal_duckdb *d, const char *sql, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_duckdb_prepare(shoal_duckdb *d, const char *sql, shoal_duckdb_place place,
+                                                 duckdb_prepared_statement *out, shoal_error *err);
+/* Runs it with interruption and progress. *out is to be destroyed also after a failure. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_execute(shoal_duckdb *d, duckdb_prepared_statement stmt,
+                                                 shoal_duckdb_place place, duckdb_result *out, shoal_error *err);
+/* prepare and execute. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_query_text(shoal_duckdb *d, const char *sql, shoal_duckdb_place place,
+                                                    duckdb_result *out, shoal_error *err);
+/* SET VARIABLE "name" = CAST($1 AS type); takes the value. type NULL: the value's own. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_set_variable(shoal_duckdb *d, shoal_str name, duckdb_value value,
+                                                      const char *type, shoal_error *err);
+/* Turns the engine's message, JSON or plain, into an error. */
+shoal_status shoal_duckdb_fail(shoal_duckdb *d, const char *message, shoal_duckdb_place place, shoal_error *err);
+/* Sets position, line and column; offset is 0-based into sql. */
+void shoal_duckdb_point(shoal_error *err, shoal_str sql, size_t offset);
+
+/* duckdb_inputs.c */
+SHOAL_MUST_USE shoal_status shoal_duckdb_inputs(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_duckdb_macros(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_duckdb_variables(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
+/* Remembers a variable that is about to be set. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_note_variable(shoal_duckdb *d, shoal_str name, shoal_error *err);
+void shoal_duckdb_reset_variables(shoal_duckdb *d);
+
+/* duckdb_types.c and, for what binds a job, duckdb.c */
+/* A column of a query as it is and as it will be stored. */
+typedef struct shoal_duckdb_column {
+  shoal_str name;
+  shoal_str engine_type; /* DuckDB's spelling */
+  shoal_type type;       /* only from shoal_duckdb_columns with `stored` */
+  bool cast;             /* the stored type is another */
+  bool narrowed;         /* a HUGEINT stored as long, somewhere in it: may overflow when run */
+} shoal_duckdb_column;
+/* The columns of a prepared SELECT. With `stored` types that Delta lacks, empty and double names are refused. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_columns(shoal_duckdb *d, duckdb_prepared_statement stmt, bool stored,
+                                                 shoal_arena *arena, shoal_duckdb_column **out, size_t *n,
+                                                 shoal_error *err);
+/* Prepares the job's own text, which must be one SELECT, and reads its columns. *body is the text without a final ';'
+   and what follows it. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_bind_columns(shoal_duckdb *d, const shoal_job *job, bool stored,
+                                                      shoal_arena *arena, shoal_duckdb_column **out, size_t *n,
+                                                      shoal_str *body, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_duckdb_schema(const shoal_duckdb_column *columns, size_t n, shoal_arena *arena,
+                                                shoal_schema *out, shoal_error *err);
+
+/* duckdb_execute.c */
+SHOAL_MUST_USE shoal_status shoal_duckdb_op_execute(shoal_engine *e, const shoal_job *job, shoal_arena *arena,
+                                                    shoal_outcome *out, shoal_error *err);
+/* duckdb_stats.c: the rows that COPY … RETURN_STATS gave. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_read_files(shoal_duckdb *d, duckdb_result *result, const shoal_job *job,
+                                                    shoal_arena *arena, shoal_outcome *out, shoal_error *err);
+/* duckdb_tap.c */
+SHOAL_MUST_USE shoal_status shoal_duckdb_register_tap(shoal_duckdb *d, shoal_error *err);
+/* duckdb_query.c */
+SHOAL_MUST_USE shoal_status shoal_duckdb_op_query(shoal_engine *e, const shoal_job *job, shoal_rows **out,
+                                                  shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_duckdb_op_copy(shoal_engine *e, const shoal_job *job, const char *path,
+                                                 shoal_str format, shoal_error *err);
+
+/* A string of a vector; a view into it. */
+static inline shoal_str shoal_duckdb_string(const duckdb_string_t *s) {
+  uint32_t n = s->value.inlined.length;
+  return (shoal_str){n <= sizeof s->value.inlined.inlined ? s->value.inlined.inlined : s->value.pointer.ptr, n};
+}
+static inline bool shoal_duckdb_valid(const uint64_t *validity, size_t row) {
+  return !validity || (validity[row / 64] >> (row % 64) & 1);
+}
+
+#endif

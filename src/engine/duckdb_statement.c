@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Statements and their errors. The engine is set to give errors as JSON, so that position and candidates need no
+ * guessing from text; positions are then moved from the statement that ran into the user's own SQL.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "engine/duckdb_internal.h"
+
+void shoal_duckdb_point(shoal_error *err, shoal_str sql, size_t offset) {
+  if (!err || offset > sql.len)
+    return;
+  err->position = (int64_t)offset + 1;
+  err->line = err->column = 1;
+  for (size_t i = 0; i < offset; i++) {
+    err->column++;
+    if (sql.ptr[i] == '\n') {
+      err->line++;
+      err->column = 1;
+    }
+  }
+}
+
+/* The engine's position counts from the statement's start. */
+static void point(shoal_error *err, shoal_str position, shoal_duckdb_place place) {
+  int64_t at;
+  if (!place.sql.ptr || !shoal_str_i64(position, &at) || at < (int64_t)place.offset)
+    return;
+  if ((size_t)at - place.offset < place.sql.len)
+    shoal_duckdb_point(err, place.sql, (size_t)at - place.offset);
+}
+
+static shoal_status status_of(shoal_str type, shoal_str message) {
+  if (shoal_str_ieq(type, SHOAL_STR("interrupt")))
+    return SHOAL_ECANCELLED;
+  if (shoal_str_ieq(type, SHOAL_STR("out of memory")))
+    return SHOAL_ELIMIT;
+  if (shoal_str_ieq(type, SHOAL_STR("permission")))
+    return SHOAL_EACCESS;
+  if (shoal_str_ieq(type, SHOAL_STR("io")))
+    return shoal_str_find(message, SHOAL_STR("No space left")) >= 0 ? SHOAL_ESPACE : SHOAL_EIO;
+  return SHOAL_EENGINE;
+}
+
+/* "a\nb\n\nLINE 1: …" is "a": what follows is either in the hint or shown by who shows the error. */
+static shoal_str first_line(shoal_str message) {
+  ptrdiff_t end = shoal_str_chr(message, '\n');
+  return end < 0 ? message : shoal_str_sub(message, 0, (size_t)end);
+}
+
+/* "Did you mean "floor"?" stands in the message, "candidates" beside it. */
+static void hint_candidates(shoal_error *err, shoal_str message, shoal_str candidates) {
+  shoal_str rest = message, line;
+  if (candidates.len) {
+    shoal_str first = candidates;
+    (void)shoal_str_split(&candidates, ',', &first);
+    shoal_hint(err, "did you mean %.*s?", SHOAL_FMT(shoal_str_trim(first)));
+    return;
+  }
+  while (shoal_str_split(&rest, '\n', &line)) {
+    if (shoal_str_starts(line, SHOAL_STR("LINE ")))
+      break;
+    if (line.ptr != message.ptr && shoal_str_trim(line).len) {
+      shoal_hint(err, "%.*s", SHOAL_FMT(shoal_str_trim(line)));
+      break;
+    }
+  }
+}
+
+static shoal_status fail_json(shoal_duckdb *d, yyjson_val *root, shoal_duckdb_place place, shoal_error *err) {
+  shoal_str type = shoal_json_str(root, "exception_type");
+  shoal_str message = shoal_json_str(root, "exception_message");
+  shoal_status status = status_of(type, message);
+  if (shoal_str_ieq(type, SHOAL_STR("fatal")) || shoal_str_ieq(type, SHOAL_STR("internal")))
+    d->fatal = true;
+  if (status == SHOAL_ECANCELLED)
+    return shoal_fail(err, status, "cancelled");
+  shoal_fail(err, status, "%.*s", SHOAL_FMT(first_line(message)));
+  if (status == SHOAL_ELIMIT)
+    shoal_hint(err, "give the engine more memory, fewer threads or a temp folder (shoal.yaml: engine)");
+  if (status == SHOAL_EACCESS)
+    shoal_hint(err, "a query reads only its datasets and the files it names by constant paths");
+  hint_candidates(err, message, shoal_json_str(root, "candidates"));
+  point(err, shoal_json_str(root, "position"), place);
+  return status;
+}
+
+shoal_status shoal_duckdb_fail(shoal_duckdb *d, const char *message, shoal_duckdb_place place, shoal_error *err) {
+  shoal_str text = shoal_str_z(message ? message : "the engine failed without a message");
+  ptrdiff_t brace = shoal_str_chr(text, '{');
+  yyjson_doc *doc = NULL;
+  if (brace >= 0)
+    doc = yyjson_read(text.ptr + brace, text.len - (size_t)brace, 0);
+  yyjson_val *root = yyjson_doc_get_root(doc);
+  shoal_status status;
+  if (root && yyjson_obj_get(root, "exception_message")) {
+    status = fail_json(d, root, place, err);
+  } else {
+    status = shoal_str_find(text, SHOAL_STR("Interrupted")) >= 0 ? SHOAL_ECANCELLED : SHOAL_EENGINE;
+    shoal_fail(err, status, "%.*s", SHOAL_FMT(first_line(text)));
+  }
+  yyjson_doc_free(doc);
+  return status;
+}
+
+static shoal_status check_cancelled(shoal_duckdb *d, shoal_error *err) {
+  return atomic_load(&d->cancelled) ? shoal_fail(err, SHOAL_ECANCELLED, "cancelled") : SHOAL_OK;
+}
+
+shoal_status shoal_duckdb_run(shoal_duckdb *d, const char *sql, shoal_error *err) {
+  duckdb_result result = {0};
+  shoal_status status = SHOAL_OK;
+  if (d->api->query(d->con, sql, &result) != DuckDBSuccess)
+    status = shoal_duckdb_fail(d, d->api->result_error(&result), (shoal_duckdb_place){0}, err);
+  d->api->destroy_result(&result);
+  return status;
+}
+
+shoal_status shoal_duckdb_prepare(shoal_duckdb *d, const char *sql, shoal_duckdb_place place,
+                                  duckdb_prepared_statement *out, shoal_error *err) {
+  *out = NULL;
+  if (d->api->prepare(d->con, sql, out) == DuckDBSuccess)
+    return SHOAL_OK;
+  shoal_status status = shoal_duckdb_fail(d, d->api->prepare_error(*out), place, err);
+  d->api->destroy_prepare(out);
+  return status;
+}
+
+/* Other threads work on the query; this one has nothing to do right now. */
+static void pause_briefly(void) {
+  struct timespec t = {.tv_nsec = 200 * 1000};
+  nanosleep(&t, NULL);
+}
+
+static void report_progress(shoal_duckdb *d) {
+  if (!d->job || !d->job->progress)
+    return;
+  duckdb_query_progress_type p = d->api->query_progress(d->con);
+  if (p.percentage >= 0)
+    d->job->progress(d->job->progress_arg, p.percentage);
+}
+
+/* Works in small tasks until the result is there, so that an interrupt is seen even if it came before the query. */
+static void work(shoal_duckdb *d, duckdb_pending_result pending) {
+  for (unsigned round = 1;; round++) {
+    if (atomic_load(&d->cancelled))
+      d->api->interrupt(d->con);
+    duckdb_pending_state state = d->api->pending_execute_task(pending);
+    if (state == DUCKDB_PENDING_RESULT_READY || state == DUCKDB_PENDING_ERROR)
+      return;
+    if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)
+      pause_briefly();
+    if (round % 64 == 0)
+      report_progress(d);
+  }
+}
+
+shoal_status shoal_duckdb_execute(shoal_duckdb *d, duckdb_prepared_statement stmt, shoal_duckdb_place place,
+                                  duckdb_result *out, shoal_error *err) {
+  duckdb_pending_result pending = NULL;
+  shoal_status status = SHOAL_OK;
+  *out = (duckdb_result){0};
+  SHOAL_TRY(check_cancelled(d, err));
+  if (d->api->pending_prepared(stmt, &pending) != DuckDBSuccess) {
+    status = shoal_duckdb_fail(d, d->api->pending_error(pending), place, err);
+    goto out;
+  }
+  work(d, pending);
+  if (d->api->execute_pending(pending, out) != DuckDBSuccess) {
+    const char *message = d->api->result_error(out);
+    status = shoal_duckdb_fail(d, message ? message : d->api->pending_error(pending), place, err);
+    if (atomic_load(&d->cancelled))
+      status = shoal_fail(err, SHOAL_ECANCELLED, "cancelled");
+  }
+out:
+  d->api->destroy_pending(&pending);
+  return status;
+}
+
+shoal_status shoal_duckdb_query_text(shoal_duckdb *d, const char *sql, shoal_duckdb_place place, duckdb_result *out,
+                                     shoal_error *err) {
+  duckdb_prepared_statement stmt = NULL;
+  *out = (duckdb_result){0};
+  SHOAL_TRY(shoal_duckdb_prepare(d, sql, place, &stmt, err));
+  shoal_status status = shoal_duckdb_execute(d, stmt, place, out, err);
+  d->api->destroy_prepare(&stmt);
+  return status;
+}
+
+shoal_status shoal_duckdb_set_variable(shoal_duckdb *d, shoal_str name, duckdb_value value, const char *type,
+                                       shoal_error *err) {
+  duckdb_prepared_statement stmt = NULL;
+  duckdb_result result = {0};
+  shoal_buf sql = {0};
+  shoal_buf_addz(&sql, "SET VARIABLE ");
+  shoal_buf_sql_ident(&sql, name);
+  if (type)
+    shoal_buf_addf(&sql, " = CAST($1 AS %s)", type);
+  else
+    shoal_buf_addz(&sql, " = $1");
+  shoal_status status = shoal_buf_check(&sql, err);
+  if (status == SHOAL_OK)
+    status = shoal_duckdb_note_variable(d, name, err);
+  if (status == SHOAL_OK)
+    status = shoal_duckdb_prepare(d, shoal_buf_z(&sql), (shoal_duckdb_place){0}, &stmt, err);
+  if (status == SHOAL_OK && d->api->bind_value(stmt, 1, value) != DuckDBSuccess)
+    status = shoal_duckdb_fail(d, d->api->prepare_error(stmt), (shoal_duckdb_place){0}, err);
+  if (status == SHOAL_OK && d->api->execute_prepared(stmt, &result) != DuckDBSuccess)
+    status = shoal_duckdb_fail(d, d->api->result_error(&result), (shoal_duckdb_place){0}, err);
+  d->api->destroy_result(&result);
+  d->api->destroy_prepare(&stmt);
+  d->api->destroy_value(&value);
+  shoal_buf_dispose(&sql);
+  return status;
+}
