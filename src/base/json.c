@@ -25,7 +25,7 @@ static void alc_free(void *ctx, void *ptr) {
 static const yyjson_alc allocator = {alc_malloc, alc_realloc, alc_free, NULL};
 
 /* yyjson itself does not recurse; our walkers do, so deep nesting is refused before any of them starts. */
-static bool too_deep(shoal_str text) {
+static bool too_deep(shoal_str text, int limit) {
   int depth = 0;
   bool in_string = false;
   for (size_t i = 0; i < text.len; i++) {
@@ -38,7 +38,7 @@ static bool too_deep(shoal_str text) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '{' || c == '[') {
-      if (++depth > SHOAL_MAX_JSON_DEPTH)
+      if (++depth > limit)
         return true;
     } else if (c == '}' || c == ']') {
       depth--;
@@ -47,12 +47,14 @@ static bool too_deep(shoal_str text) {
   return false;
 }
 
-static shoal_status parse(shoal_str text, const char *name, yyjson_read_flag flags, yyjson_doc **out, shoal_error *err) {
+static shoal_status parse(shoal_str text, const char *name, int depth, yyjson_read_flag flags, yyjson_doc **out,
+                          shoal_error *err) {
   *out = NULL;
   if (text.len > SHOAL_MAX_JSON_BYTES)
     return shoal_fail(err, SHOAL_ELIMIT, "%s: larger than %u bytes", name, SHOAL_MAX_JSON_BYTES);
-  if (too_deep(text))
-    return shoal_fail(err, SHOAL_ECORRUPT, "%s: nested deeper than %d levels", name, SHOAL_MAX_JSON_DEPTH);
+  if (too_deep(text, depth))
+    return shoal_fail(err, depth == SHOAL_MAX_TREE_DEPTH ? SHOAL_ELIMIT : SHOAL_ECORRUPT,
+                      "%s: nested deeper than %d levels", name, depth);
   yyjson_read_err why;
   yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)(text.ptr ? text.ptr : ""), text.len, flags, &allocator, &why);
   if (!doc && why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
@@ -64,10 +66,13 @@ static shoal_status parse(shoal_str text, const char *name, yyjson_read_flag fla
 }
 
 shoal_status shoal_json_parse(shoal_str text, const char *name, yyjson_doc **out, shoal_error *err) {
-  return parse(text, name, YYJSON_READ_NOFLAG, out, err);
+  return parse(text, name, SHOAL_MAX_JSON_DEPTH, YYJSON_READ_NOFLAG, out, err);
 }
 shoal_status shoal_json_parse_raw(shoal_str text, const char *name, yyjson_doc **out, shoal_error *err) {
-  return parse(text, name, YYJSON_READ_NUMBER_AS_RAW, out, err);
+  return parse(text, name, SHOAL_MAX_JSON_DEPTH, YYJSON_READ_NUMBER_AS_RAW, out, err);
+}
+shoal_status shoal_json_parse_tree(shoal_str text, const char *name, yyjson_doc **out, shoal_error *err) {
+  return parse(text, name, SHOAL_MAX_TREE_DEPTH, YYJSON_READ_NUMBER_AS_RAW, out, err);
 }
 
 shoal_str shoal_json_str(yyjson_val *obj, const char *key) {

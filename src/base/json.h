@@ -19,6 +19,8 @@
    shoal_json_parse_raw (Delta's decimals). */
 SHOAL_MUST_USE shoal_status shoal_json_parse(shoal_str text, const char *name, yyjson_doc **out, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_json_parse_raw(shoal_str text, const char *name, yyjson_doc **out, shoal_error *err);
+/* As _raw, for the engine's parse trees: SHOAL_ELIMIT beyond SHOAL_MAX_TREE_DEPTH, which recursive walkers must bear. */
+SHOAL_MUST_USE shoal_status shoal_json_parse_tree(shoal_str text, const char *name, yyjson_doc **out, shoal_error *err);
 
 /* The value of a string field; {NULL,0} when absent or null. A view into the document. */
 shoal_str shoal_json_str(yyjson_val *obj, const char *key);

@@ -138,6 +138,8 @@ void shoal_duckdb_end(shoal_duckdb *d) {
 /* {"error":true,"error_message":…,"position":"7"} */
 static shoal_status check_parsed(shoal_str json, shoal_str sql, shoal_error *err) {
   yyjson_doc *doc = NULL;
+  if (shoal_str_starts(json, SHOAL_STR("{\"error\":false")))
+    return SHOAL_OK;
   SHOAL_TRY(shoal_json_parse(json, "the parse tree", &doc, err));
   yyjson_val *root = yyjson_doc_get_root(doc);
   shoal_status status = SHOAL_OK;
@@ -149,7 +151,7 @@ static shoal_status check_parsed(shoal_str json, shoal_str sql, shoal_error *err
       shoal_hint(err, "write one SELECT; list the values of a PIVOT: PIVOT t ON x IN (…)");
     }
     if (shoal_str_i64(shoal_json_str(root, "position"), &at) && at >= 0)
-      shoal_duckdb_point(err, sql, (size_t)at);
+      shoal_sql_point(err, sql, (size_t)at);
   }
   yyjson_doc_free(doc);
   return status;

@@ -59,7 +59,9 @@ static bool says_order(shoal_str sql) {
 }
 
 static bool has_order_modifier(shoal_str json) {
-  yyjson_doc *doc = yyjson_read(json.ptr, json.len, 0);
+  yyjson_doc *doc;
+  if (shoal_json_parse_tree(json, "the parse tree", &doc, NULL) < 0)
+    return false;
   yyjson_val *statement = yyjson_arr_get_first(yyjson_obj_get(yyjson_doc_get_root(doc), "statements"));
   yyjson_val *modifiers = yyjson_obj_get(yyjson_obj_get(statement, "node"), "modifiers");
   yyjson_val *modifier;
@@ -84,7 +86,8 @@ static int64_t estimate_rows(writing *w, shoal_error *err) {
     if (chunk && w->d->api->data_chunk_get_column_count(chunk) == 2 && w->d->api->data_chunk_get_size(chunk) == 1) {
       const duckdb_string_t *text = w->d->api->vector_get_data(w->d->api->data_chunk_get_vector(chunk, 1));
       shoal_str json = shoal_duckdb_string(text);
-      yyjson_doc *doc = yyjson_read(json.ptr, json.len, 0);
+      yyjson_doc *doc = NULL;
+      (void)!shoal_json_parse_tree(json, "the plan", &doc, err);
       yyjson_val *extra = yyjson_obj_get(yyjson_arr_get_first(yyjson_doc_get_root(doc)), "extra_info");
       (void)shoal_str_i64(shoal_json_str(extra, "Estimated Cardinality"), &rows);
       yyjson_doc_free(doc);

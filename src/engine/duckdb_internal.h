@@ -64,8 +64,6 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_set_variable(shoal_duckdb *d, shoal_str
                                                       const char *type, shoal_error *err);
 /* Turns the engine's message, JSON or plain, into an error. */
 shoal_status shoal_duckdb_fail(shoal_duckdb *d, const char *message, shoal_duckdb_place place, shoal_error *err);
-/* Sets position, line and column; offset is 0-based into sql. */
-void shoal_duckdb_point(shoal_error *err, shoal_str sql, size_t offset);
 
 /* duckdb_inputs.c */
 SHOAL_MUST_USE shoal_status shoal_duckdb_inputs(shoal_duckdb *d, const shoal_job *job, shoal_error *err);

@@ -11,20 +11,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "engine/duckdb_internal.h"
-
-void shoal_duckdb_point(shoal_error *err, shoal_str sql, size_t offset) {
-  if (!err || offset > sql.len)
-    return;
-  err->position = (int64_t)offset + 1;
-  err->line = err->column = 1;
-  for (size_t i = 0; i < offset; i++) {
-    err->column++;
-    if (sql.ptr[i] == '\n') {
-      err->line++;
-      err->column = 1;
-    }
-  }
-}
+#include "engine/lexer.h"
 
 /* The engine's position counts from the statement's start. */
 static void point(shoal_error *err, shoal_str position, shoal_duckdb_place place) {
@@ -32,7 +19,7 @@ static void point(shoal_error *err, shoal_str position, shoal_duckdb_place place
   if (!place.sql.ptr || !shoal_str_i64(position, &at) || at < (int64_t)place.offset)
     return;
   if ((size_t)at - place.offset < place.sql.len)
-    shoal_duckdb_point(err, place.sql, (size_t)at - place.offset);
+    shoal_sql_point(err, place.sql, (size_t)at - place.offset);
 }
 
 static shoal_status status_of(shoal_str type, shoal_str message) {
@@ -95,7 +82,7 @@ shoal_status shoal_duckdb_fail(shoal_duckdb *d, const char *message, shoal_duckd
   ptrdiff_t brace = shoal_str_chr(text, '{');
   yyjson_doc *doc = NULL;
   if (brace >= 0)
-    doc = yyjson_read(text.ptr + brace, text.len - (size_t)brace, 0);
+    (void)!shoal_json_parse(shoal_str_sub(text, (size_t)brace, text.len), "the engine's message", &doc, NULL);
   yyjson_val *root = yyjson_doc_get_root(doc);
   shoal_status status;
   if (root && yyjson_obj_get(root, "exception_message")) {

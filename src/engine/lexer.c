@@ -154,3 +154,14 @@ shoal_str shoal_sql_body(shoal_str sql) {
   }
   return shoal_str_sub(sql, 0, end);
 }
+
+void shoal_sql_point(shoal_error *err, shoal_str sql, size_t offset) {
+  if (!err || offset > sql.len)
+    return;
+  err->position = (int64_t)offset + 1;
+  err->line = err->column = 1;
+  for (size_t i = 0; i < offset; i++) {
+    err->column = sql.ptr[i] == '\n' ? 1 : err->column + 1;
+    err->line += sql.ptr[i] == '\n';
+  }
+}

@@ -39,14 +39,7 @@ static shoal_status check_query(shoal_str sql, shoal_error *err) {
   if (shoal_lexer_next(&lexer, &token) && begins_like_query(&token))
     return SHOAL_OK;
   shoal_fail(err, SHOAL_EENGINE, "syntax error at or near \"%.*s\"", SHOAL_FMT(token.text));
-  if (err) {
-    err->position = (int64_t)token.offset + 1;
-    err->line = err->column = 1;
-    for (size_t i = 0; i < token.offset; i++) {
-      err->column = sql.ptr[i] == '\n' ? 1 : err->column + 1;
-      err->line += sql.ptr[i] == '\n';
-    }
-  }
+  shoal_sql_point(err, sql, token.offset);
   return SHOAL_EENGINE;
 }
 
