@@ -267,6 +267,9 @@ void shoal_run_end(shoal_run_record *run);
 /* Claims names for a project. SHOAL_ECONFLICT: another project owns one (named). Idempotent. `project` is the project's id. */
 SHOAL_MUST_USE shoal_status shoal_datasets_claim(shoal_lake *lake, shoal_str project, const shoal_str *names, size_t n,
                                                  shoal_error *err);
+/* The project that owns a name. SHOAL_ENOTFOUND if nobody does. */
+SHOAL_MUST_USE shoal_status shoal_dataset_owner(shoal_lake *lake, shoal_str name, shoal_arena *arena, shoal_str *out,
+                                                shoal_error *err);
 /* "silver.orders" → "silver/orders". */
 SHOAL_MUST_USE shoal_status shoal_dataset_home(shoal_str name, shoal_buf *out, shoal_error *err);
 

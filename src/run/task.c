@@ -18,43 +18,42 @@ shoal_task *shoal_task_new(void) { return shoal_calloc(1, sizeof(shoal_task)); }
 void shoal_task_free(shoal_task *task) {
   if (!task)
     return;
+  shoal_opened_dispose(&task->opened);
   shoal_arena_dispose(&task->arena);
   shoal_free(task);
 }
 
-typedef struct opened {
-  shoal_delta_snapshot **snapshots;
-  shoal_input *inputs;
-  size_t n;
-} opened;
-
-static void close_inputs(opened *o) {
-  for (size_t i = 0; i < o->n; i++)
-    shoal_delta_snapshot_free(o->snapshots[i]);
-  o->n = 0;
+void shoal_opened_dispose(shoal_opened *o) {
+  for (size_t i = 0; i < o->snapshots.len; i++)
+    shoal_delta_snapshot_free(o->snapshots.ptr[i]);
+  for (size_t i = 0; i < o->stores.len; i++)
+    shoal_store_free(o->stores.ptr[i]);
+  shoal_vec_dispose(&o->snapshots);
+  shoal_vec_dispose(&o->stores);
 }
 
-static shoal_status open_inputs(shoal_task *task, shoal_lake *lake, opened *o, shoal_error *err) {
-  o->snapshots = SHOAL_NEW_ARRAY(&task->arena, shoal_delta_snapshot *, task->n_inputs);
-  o->inputs = SHOAL_NEW_ARRAY(&task->arena, shoal_input, task->n_inputs);
-  if (!o->snapshots || !o->inputs)
+static shoal_status open_inputs(shoal_task *task, shoal_lake *lake, shoal_input **inputs, shoal_error *err) {
+  *inputs = SHOAL_NEW_ARRAY(&task->arena, shoal_input, task->n_inputs);
+  if (!*inputs)
     return shoal_fail_nomem(err);
-  o->n = task->n_inputs;
   for (size_t i = 0; i < task->n_inputs; i++) {
     shoal_task_input *in = &task->inputs[i];
-    o->inputs[i] = (shoal_input){in->name, &in->scan};
+    (*inputs)[i] = (shoal_input){in->name, &in->scan};
     if (!in->is_result)
       continue;
-    SHOAL_TRY(shoal_result_open(lake, &in->result, &o->snapshots[i], err));
-    SHOAL_TRY(shoal_result_scan(lake, &in->result, o->snapshots[i], &task->arena, &in->scan, err));
+    shoal_delta_snapshot **snapshot = shoal_vec_add(&task->opened.snapshots);
+    if (!snapshot)
+      return shoal_fail_nomem(err);
+    SHOAL_TRY(shoal_result_open(lake, &in->result, snapshot, err));
+    SHOAL_TRY(shoal_result_scan(lake, &in->result, *snapshot, &task->arena, &in->scan, err));
   }
   return SHOAL_OK;
 }
 
-static shoal_job job_of(const shoal_task *task, const opened *o) {
+static shoal_job job_of(const shoal_task *task, const shoal_input *inputs) {
   return (shoal_job){.sql = task->model.sql,
-                     .inputs = o->inputs,
-                     .n_inputs = o->n,
+                     .inputs = inputs,
+                     .n_inputs = task->n_inputs,
                      .macros = task->macros,
                      .n_macros = task->n_macros,
                      .variables = task->variables,
@@ -141,10 +140,10 @@ static shoal_status staged_scan(shoal_task *task, const char *staging, const sho
   return SHOAL_OK;
 }
 
-static shoal_status compute_staged(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine, const opened *o,
-                                   const char *staging, shoal_error *err) {
+static shoal_status compute_staged(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine,
+                                   const shoal_input *inputs, const char *staging, shoal_error *err) {
   shoal_outcome made = {0};
-  shoal_job job = job_of(task, o);
+  shoal_job job = job_of(task, inputs);
   bool holds = true, won;
   job.staging = staging;
   SHOAL_TRY(shoal_engine_execute(engine, &job, &task->arena, &made, err));
@@ -176,18 +175,17 @@ static shoal_status compute_staged(shoal_task *task, const shoal_task_context *c
 }
 
 static shoal_status compute(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine, shoal_error *err) {
-  opened o = {0};
+  shoal_input *inputs;
   char *staging = NULL;
-  shoal_status status = open_inputs(task, ctx->lake, &o, err);
+  shoal_status status = open_inputs(task, ctx->lake, &inputs, err);
   if (status >= 0)
     status = shoal_store_staging(ctx->lake->store, &task->arena, &staging, err);
   if (status >= 0)
-    status = compute_staged(task, ctx, engine, &o, staging, err);
+    status = compute_staged(task, ctx, engine, inputs, staging, err);
   if (staging) {
     shoal_error ignored;
     shoal_ignore(shoal_os_remove_tree(staging, &ignored)); /* leftovers are removed by whoever makes the next folder */
   }
-  close_inputs(&o);
   return status;
 }
 

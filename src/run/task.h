@@ -16,6 +16,13 @@ typedef struct shoal_task_input {
   shoal_scan scan;     /* of a source */
 } shoal_task_input;
 
+/* Snapshots, and stores outside the lake, that scans borrow from. */
+typedef struct shoal_opened {
+  SHOAL_VEC(shoal_delta_snapshot *) snapshots;
+  SHOAL_VEC(shoal_store *) stores;
+} shoal_opened;
+void shoal_opened_dispose(shoal_opened *o);
+
 typedef struct shoal_broken {
   size_t expect; /* index into model.expects */
   uint64_t rows; /* that break it */
@@ -42,6 +49,7 @@ typedef struct shoal_task {
   shoal_model model;
   shoal_task_input *inputs;
   size_t n_inputs;
+  shoal_opened opened;
   const shoal_str *macros;
   size_t n_macros;
   const shoal_variable *variables;

@@ -128,6 +128,17 @@ void shoal_run_outcome_dispose(shoal_run_outcome *o);
 /* Publishes changes that no model's run makes (rollback, release, prune), and projects. */
 SHOAL_MUST_USE shoal_status shoal_session_publish(shoal_session *s, shoal_publication_draft *draft, int64_t *out, shoal_error *err);
 
+/* Brings the branch's tables up to its head, whoever published it; `report` may be NULL. */
+SHOAL_MUST_USE shoal_status shoal_session_project(shoal_session *s, shoal_projection_report *report, shoal_error *err);
+/* Publishes the results that datasets (patterns; none: all that differ) had at a revision, pinned. *changed are their names,
+   in the session's memory; *out the publication, 0 if nothing had to change. */
+SHOAL_MUST_USE shoal_status shoal_session_rollback(shoal_session *s, const shoal_str *names, size_t n, shoal_str to,
+                                                   const char *message, shoal_str **changed, size_t *n_changed, int64_t *out,
+                                                   shoal_error *err);
+/* Releases pins. */
+SHOAL_MUST_USE shoal_status shoal_session_release(shoal_session *s, const shoal_str *names, size_t n, shoal_str **changed,
+                                                  size_t *n_changed, int64_t *out, shoal_error *err);
+
 /* --- revisions (DESIGN 6): BRANCH, BRANCH~n, BRANCH@{time}, #n, "" or HEAD for the current branch --- */
 SHOAL_MUST_USE shoal_status shoal_session_revision(shoal_session *s, shoal_str rev, shoal_state **out, shoal_error *err);
 
@@ -163,8 +174,7 @@ SHOAL_MUST_USE shoal_status shoal_session_why(shoal_session *s, shoal_str datase
 typedef struct shoal_query {
   shoal_arena arena;
   shoal_job job;
-  SHOAL_VEC(shoal_delta_snapshot *) snapshots;
-  SHOAL_VEC(shoal_store *) stores; /* of sources outside the lake */
+  shoal_opened opened;
 } shoal_query;
 SHOAL_MUST_USE shoal_status shoal_session_query(shoal_session *s, const shoal_state *at, shoal_str sql, shoal_query *out, shoal_error *err);
 void shoal_query_dispose(shoal_query *q);
@@ -180,9 +190,9 @@ SHOAL_MUST_USE shoal_status shoal_session_externals(shoal_session *s, shoal_erro
 /* Fills in a task for a plan item; the run's `prepare`. */
 SHOAL_MUST_USE shoal_status shoal_session_prepare(shoal_session *s, const shoal_item *item, const shoal_result *const *results,
                                                   shoal_task *task, shoal_error *err);
-/* A scan over a source. Delta snapshots and stores opened for it are added to `q`. */
-SHOAL_MUST_USE shoal_status shoal_session_source_scan(shoal_session *s, size_t source, shoal_query *q, shoal_arena *arena,
-                                                      shoal_scan *out, shoal_error *err);
+/* A scan over a source. What is opened for it is added to `opened` and must outlive the scan. */
+SHOAL_MUST_USE shoal_status shoal_session_source_scan(shoal_session *s, size_t source, shoal_opened *opened,
+                                                      shoal_arena *arena, shoal_scan *out, shoal_error *err);
 /* Remembers that everything is as the code says. */
 SHOAL_MUST_USE shoal_status shoal_session_settle(shoal_session *s, uint64_t n_datasets, shoal_error *err);
 

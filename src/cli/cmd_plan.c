@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shoal plan: what a run would do, before anything runs. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "cli/commands.h"
+
+static const char *printf_arena(cli *c, const char *fmt, ...) SHOAL_PRINTF(2, 3);
+static const char *printf_arena(cli *c, const char *fmt, ...) {
+  char text[512];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  char *p = shoal_arena_cstr(&c->arena, shoal_str_z(text));
+  return p ? p : "";
+}
+
+/* The words of a line that changed: "avg → median" where one word did. */
+static const char *changed_words(cli *c, shoal_str before, shoal_str after) {
+  size_t head = 0, tail = 0;
+  while (head < before.len && head < after.len && before.ptr[head] == after.ptr[head])
+    head++;
+  while (tail < before.len - head && tail < after.len - head && before.ptr[before.len - 1 - tail] == after.ptr[after.len - 1 - tail])
+    tail++;
+  /* Widen to whole words. */
+  while (head > 0 && before.ptr[head - 1] != ' ' && before.ptr[head - 1] != '(' && before.ptr[head - 1] != ',')
+    head--;
+  while (tail > 0 && before.ptr[before.len - tail] != ' ' && before.ptr[before.len - tail] != '(' && before.ptr[before.len - tail] != ',')
+    tail--;
+  shoal_str x = shoal_str_sub(before, head, before.len - tail), y = shoal_str_sub(after, head, after.len - tail);
+  if (x.len + y.len > 60 || !shoal_str_utf8(x) || !shoal_str_utf8(y))
+    return "edited";
+  if (x.len == 0)
+    return printf_arena(c, "+ %.*s", SHOAL_FMT(y));
+  if (y.len == 0)
+    return printf_arena(c, "- %.*s", SHOAL_FMT(x));
+  return printf_arena(c, "%.*s → %.*s", SHOAL_FMT(x), SHOAL_FMT(y));
+}
+
+static const char *why_leaf(cli *c, const shoal_why *w, const char **place) {
+  if (w->path.len)
+    *place = w->line > 0 ? printf_arena(c, "%.*s:%d", SHOAL_FMT(w->path), w->line) : printf_arena(c, "%.*s", SHOAL_FMT(w->path));
+  switch (w->kind) {
+  case SHOAL_WHY_CODE: return changed_words(c, w->before, w->after);
+  case SHOAL_WHY_MACRO: return printf_arena(c, "macro %.*s: %s", SHOAL_FMT(w->what), changed_words(c, w->before, w->after));
+  case SHOAL_WHY_VARIABLE: return printf_arena(c, "%.*s: %.*s → %.*s", SHOAL_FMT(w->what), SHOAL_FMT(w->before), SHOAL_FMT(w->after));
+  case SHOAL_WHY_SOURCE: return printf_arena(c, "%.*s: %.*s", SHOAL_FMT(w->what), SHOAL_FMT(w->after));
+  case SHOAL_WHY_INPUT: return printf_arena(c, "reads %.*s", SHOAL_FMT(w->what));
+  case SHOAL_WHY_ENVIRONMENT: return "engine settings";
+  case SHOAL_WHY_VOLATILE: return printf_arena(c, "calls %.*s", SHOAL_FMT(w->what));
+  case SHOAL_WHY_LAYOUT: return "partition_by or cluster_by";
+  case SHOAL_WHY_NEW: return "new";
+  case SHOAL_WHY_SAME: break;
+  }
+  return "changed";
+}
+
+const char *cli_why_words(cli *c, const shoal_plan *plan, const shoal_item *it, const char **place) {
+  const shoal_node *n = &plan->graph->nodes[it->node];
+  *place = "";
+  switch (it->reason) {
+  case SHOAL_REASON_NEW:
+    *place = n->unit->path.ptr;
+    return "new";
+  case SHOAL_REASON_INPUT: return printf_arena(c, "reads %.*s", SHOAL_FMT(plan->graph->nodes[it->cause].name));
+  case SHOAL_REASON_VOLATILE: return printf_arena(c, "calls %.*s", SHOAL_FMT(n->volatile_why));
+  case SHOAL_REASON_AGAIN: return "again";
+  case SHOAL_REASON_RELEASED: return "its code changed, so its pin ends";
+  case SHOAL_REASON_NONE:
+  case SHOAL_REASON_CHANGED: break;
+  }
+  shoal_why_chain chain;
+  shoal_error ignored;
+  if (shoal_session_why(c->s, it->name, &c->arena, &chain, &ignored) < 0)
+    return "changed";
+  return why_leaf(c, &chain.leaf, place);
+}
+
+static const char *mark(const shoal_item *it) {
+  switch (it->action) {
+  case SHOAL_ACTION_RUN: return it->entry ? "~" : "+";
+  case SHOAL_ACTION_ADOPT: return "=";
+  case SHOAL_ACTION_STALE: return "·";
+  case SHOAL_ACTION_PINNED: return "!";
+  case SHOAL_ACTION_REMOVED: return "−";
+  case SHOAL_ACTION_REUSE: break;
+  }
+  return " ";
+}
+
+static size_t print_items(cli *c, const shoal_plan *plan) {
+  size_t rows = 0;
+  const char **cells = SHOAL_NEW_ARRAY(&c->arena, const char *, plan->n_items * 6);
+  if (!cells)
+    return 0;
+  for (size_t i = 0; i < plan->n_items; i++) {
+    const shoal_item *it = &plan->items[i];
+    if (it->action == SHOAL_ACTION_REUSE || (it->action == SHOAL_ACTION_ADOPT && !c->verbose))
+      continue;
+    const char *place = "", **row = &cells[6 * rows++];
+    bool below = it->reason == SHOAL_REASON_INPUT;
+    row[0] = printf_arena(c, "%s%s %.*s", below ? "  " : mark(it), below ? "└" : "", SHOAL_FMT(it->name));
+    row[1] = it->action == SHOAL_ACTION_REMOVED  ? "its model is gone; stays until run --prune"
+             : it->action == SHOAL_ACTION_PINNED ? "pinned by rollback"
+                                                 : cli_why_words(c, plan, it, &place);
+    row[2] = place;
+    bool known = it->predicted && it->action == SHOAL_ACTION_RUN;
+    row[3] = it->action != SHOAL_ACTION_RUN ? "" : known ? printf_arena(c, "%s rows", cli_count(c, it->rows)) : "?";
+    row[4] = it->action != SHOAL_ACTION_RUN ? "" : known ? cli_bytes(c, it->bytes) : "?";
+    row[5] = it->action != SHOAL_ACTION_RUN ? "" : known ? printf_arena(c, "~%s", cli_time(c, it->wall_us)) : "?";
+  }
+  static const bool right[] = {false, false, false, true, true, true};
+  cli_table(cells, rows, 6, right);
+  return rows;
+}
+
+void cli_print_plan(cli *c, const shoal_plan *plan) {
+  print_items(c, plan);
+  if (plan->n_reuse + plan->n_adopt)
+    printf("= %zu reused", plan->n_reuse + plan->n_adopt);
+  if (plan->n_adopt)
+    printf("            %zu of them found in the lake", plan->n_adopt);
+  if (plan->n_reuse + plan->n_adopt)
+    putchar('\n');
+  if (shoal_plan_empty(plan)) {
+    printf("nothing to do: %u datasets on branch %.*s are as the code says\n", plan->graph->n_models - (unsigned)plan->n_stale, SHOAL_FMT(c->s->branch));
+    return;
+  }
+  printf("%zu to run on branch %.*s", plan->n_run, SHOAL_FMT(c->s->branch));
+  if (plan->n_run && (!plan->unknown || plan->bytes))
+    printf(" · ~%s%s to write · ~%s", cli_bytes(c, plan->bytes), plan->unknown ? " or more" : "", cli_time(c, plan->wall_us));
+  if (plan->n_check)
+    printf(" · %zu to check", plan->n_check);
+  if (c->s->lake && !shoal_str_eq(c->s->branch, c->s->lake->trunk))
+    printf(" · nothing on %.*s changes", SHOAL_FMT(c->s->lake->trunk));
+  putchar('\n');
+}
+
+static const char *action_name(shoal_action a) {
+  static const char *const names[] = {"reuse", "adopt", "run", "pinned", "stale", "removed"};
+  return names[a];
+}
+static const char *reason_name(shoal_reason r) {
+  static const char *const names[] = {"none", "new", "changed", "input", "volatile", "again", "released"};
+  return names[r];
+}
+
+void cli_json_plan(cli *c, const shoal_plan *plan, shoal_buf *out) {
+  shoal_jw w = {.out = out};
+  shoal_jw_obj(&w);
+  shoal_jw_ki64(&w, "schema_version", 1);
+  shoal_jw_kstr(&w, "branch", c->s->branch);
+  shoal_jw_ki64(&w, "publication", plan->state->publication);
+  shoal_jw_ki64(&w, "run", (int64_t)plan->n_run);
+  shoal_jw_ki64(&w, "adopt", (int64_t)plan->n_adopt);
+  shoal_jw_ki64(&w, "reuse", (int64_t)plan->n_reuse);
+  shoal_jw_ki64(&w, "stale", (int64_t)plan->n_stale);
+  shoal_jw_ki64(&w, "pinned", (int64_t)plan->n_pinned);
+  shoal_jw_ki64(&w, "removed", (int64_t)plan->n_removed);
+  shoal_jw_ki64(&w, "check", (int64_t)plan->n_check);
+  shoal_jw_ki64(&w, "bytes", (int64_t)plan->bytes);
+  shoal_jw_ki64(&w, "wall_us", plan->wall_us);
+  shoal_jw_key(&w, "items");
+  shoal_jw_arr(&w);
+  for (size_t i = 0; i < plan->n_items; i++) {
+    const shoal_item *it = &plan->items[i];
+    char hex[SHOAL_HASH_HEX + 1];
+    const char *place = "";
+    shoal_jw_obj(&w);
+    shoal_jw_kstr(&w, "dataset", it->name);
+    shoal_jw_kz(&w, "action", action_name(it->action));
+    shoal_jw_kz(&w, "reason", reason_name(it->reason));
+    if (it->node != UINT32_MAX) {
+      shoal_hash_hex(&plan->graph->nodes[it->node].key, hex);
+      shoal_jw_kz(&w, "signature", hex);
+      shoal_jw_kstr(&w, "path", plan->graph->nodes[it->node].unit->path);
+    }
+    if (it->cause != UINT32_MAX)
+      shoal_jw_kstr(&w, "cause", plan->graph->nodes[it->cause].name);
+    if (it->reason == SHOAL_REASON_CHANGED) {
+      shoal_jw_kz(&w, "why", cli_why_words(c, plan, it, &place));
+      shoal_jw_kz(&w, "place", place);
+    }
+    if (it->predicted) {
+      shoal_jw_ki64(&w, "rows", (int64_t)it->rows);
+      shoal_jw_ki64(&w, "bytes", (int64_t)it->bytes);
+      shoal_jw_ki64(&w, "wall_us", it->wall_us);
+    }
+    shoal_jw_end(&w);
+  }
+  shoal_jw_end(&w);
+  shoal_jw_end(&w);
+}
+
+static int run(cli *c) {
+  shoal_error err = {0};
+  shoal_plan *plan = NULL;
+  int rc = cli_open(c);
+  if (rc)
+    return rc;
+  shoal_str *selectors = SHOAL_NEW_ARRAY(&c->arena, shoal_str, (size_t)c->argc);
+  for (int i = 0; selectors && i < c->argc; i++)
+    selectors[i] = shoal_str_z(c->argv[i]);
+  shoal_plan_options options = {.selectors = selectors, .n_selectors = (size_t)c->argc, .again = cli_has(c, "again")};
+  if (shoal_session_plan(c->s, &options, &plan, &err) < 0)
+    return cli_fail(c, &err);
+  if (c->json) {
+    shoal_buf b = {0};
+    cli_json_plan(c, plan, &b);
+    puts(shoal_buf_z(&b));
+    shoal_buf_dispose(&b);
+  } else {
+    cli_print_plan(c, plan);
+  }
+  rc = cli_has(c, "exit-code") && !shoal_plan_empty(plan) ? EXIT_CHANGES : EXIT_DONE;
+  shoal_plan_free(plan);
+  return rc;
+}
+
+static const cli_option options[] = {{"again", 0, NULL, "plan to run what is selected even if its result is there", false, false},
+                                     {"exit-code", 0, NULL, "exit with 2 if there is something to do", false, false},
+                                     {"var", 0, "NAME=VALUE", "set a variable", false, true},
+                                     {NULL, 0, NULL, NULL, false, false}};
+static const cli_example examples[] = {{"shoal plan", "the whole project"},
+                                       {"shoal plan gold.delays+", "a model and all below it"},
+                                       {"shoal plan --exit-code", "in CI: exit 2 if anything would run"},
+                                       {NULL, NULL}};
+const cli_command cmd_plan = {"plan", "Show what a run would do: datasets, rows, bytes and time.", "[SELECTOR…] [options]", options, examples, -1, run};

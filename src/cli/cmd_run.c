@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shoal run: computes what is not there, publishes all at once. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "cli/commands.h"
+
+typedef struct view {
+  cli *c;
+  size_t reused;
+  bool line; /* a progress line stands on the terminal */
+} view;
+
+static void clear_line(view *v) {
+  if (v->line)
+    fputs("\r\033[K", stderr);
+  v->line = false;
+}
+
+static void event_json(const shoal_event *e) {
+  shoal_buf b = {0};
+  shoal_jw w = {.out = &b};
+  shoal_jw_obj(&w);
+  shoal_jw_ki64(&w, "schema_version", 1);
+  shoal_jw_kz(&w, "event", shoal_event_name(e->kind));
+  shoal_jw_kstr(&w, "dataset", e->dataset);
+  shoal_jw_kstr(&w, "text", e->text);
+  if (e->kind == SHOAL_EVENT_FINISHED || e->kind == SHOAL_EVENT_REUSED || e->kind == SHOAL_EVENT_BROKEN) {
+    shoal_jw_ki64(&w, "rows", (int64_t)e->rows);
+    shoal_jw_ki64(&w, "bytes", (int64_t)e->bytes);
+    shoal_jw_ki64(&w, "wall_us", e->wall_us);
+  }
+  if (e->error) {
+    shoal_jw_kz(&w, "message", e->error->message);
+    shoal_jw_kz(&w, "hint", e->error->hint);
+    shoal_jw_kz(&w, "path", e->error->path);
+    shoal_jw_ki64(&w, "line", e->error->line);
+  }
+  shoal_jw_ki64(&w, "done", e->done);
+  shoal_jw_ki64(&w, "planned", e->planned);
+  shoal_jw_end(&w);
+  puts(shoal_buf_z(&b));
+  shoal_buf_dispose(&b);
+}
+
+static void progress(view *v, const shoal_event *e) {
+  cli *c = v->c;
+  fprintf(stderr, "\r\033[K[%u/%u] %.*s …  %s  (%zu reused)", e->done + 1 <= e->planned ? e->done + 1 : e->planned, e->planned,
+          SHOAL_FMT(e->dataset), cli_time(c, e->wall_us), v->reused);
+  fflush(stderr);
+  v->line = true;
+}
+
+static void broken(view *v, const shoal_event *e) {
+  cli *c = v->c;
+  clear_line(v);
+  double share = e->total ? 100.0 * (double)e->rows / (double)e->total : 100;
+  printf("  %s%s%s %.*s fails  %.*s  %s of %s rows (%.1f %%)\n", cli_on(c, e->warn ? STYLE_YELLOW : STYLE_RED), e->warn ? "warning:" : "expectation:",
+         cli_off(c), SHOAL_FMT(e->dataset), SHOAL_FMT(e->text), cli_count(c, e->rows), cli_count(c, e->total), share);
+}
+
+static void on_event(void *arg, const shoal_event *e) {
+  view *v = arg;
+  cli *c = v->c;
+  if (c->json) {
+    if (e->kind != SHOAL_EVENT_PROGRESS)
+      event_json(e);
+    return;
+  }
+  switch (e->kind) {
+  case SHOAL_EVENT_PROGRESS:
+    if (c->tty && !c->quiet && e->running)
+      progress(v, e);
+    break;
+  case SHOAL_EVENT_FINISHED:
+    if (!c->tty && !c->quiet)
+      printf("[%u/%u] %.*s  %s rows  %s  %s\n", e->done, e->planned, SHOAL_FMT(e->dataset), cli_count(c, e->rows), cli_bytes(c, e->bytes), cli_time(c, e->wall_us));
+    break;
+  case SHOAL_EVENT_REUSED:
+    clear_line(v);
+    printf("[%u/%u] %.*s  reused from %.*s\n", e->done, e->planned, SHOAL_FMT(e->dataset), SHOAL_FMT(e->text));
+    break;
+  case SHOAL_EVENT_WAITING:
+    clear_line(v);
+    printf("%.*s waits for %.*s, who computes it now\n", SHOAL_FMT(e->dataset), SHOAL_FMT(e->text));
+    break;
+  case SHOAL_EVENT_BROKEN: broken(v, e); break;
+  case SHOAL_EVENT_WARNING:
+    clear_line(v);
+    fprintf(stderr, "warning: %.*s\n", SHOAL_FMT(e->text));
+    break;
+  case SHOAL_EVENT_FAILED:
+  case SHOAL_EVENT_STARTED: break;
+  }
+  fflush(stdout);
+}
+
+static void json_done(const cli *c, const shoal_run_outcome *o, const shoal_plan *plan, int64_t us) {
+  shoal_buf b = {0};
+  shoal_jw w = {.out = &b};
+  shoal_jw_obj(&w);
+  shoal_jw_ki64(&w, "schema_version", 1);
+  shoal_jw_kz(&w, "event", "done");
+  shoal_jw_kstr(&w, "branch", c->s->branch);
+  shoal_jw_ki64(&w, "publication", o->publication);
+  shoal_jw_ki64(&w, "published", (int64_t)o->n_published);
+  shoal_jw_ki64(&w, "computed", (int64_t)o->report.n_computed);
+  shoal_jw_ki64(&w, "reused", (int64_t)(plan->n_reuse + plan->n_adopt + o->report.n_found));
+  shoal_jw_ki64(&w, "rows", (int64_t)o->report.rows);
+  shoal_jw_ki64(&w, "bytes", (int64_t)o->report.bytes);
+  shoal_jw_ki64(&w, "wall_us", us);
+  shoal_jw_end(&w);
+  puts(shoal_buf_z(&b));
+  shoal_buf_dispose(&b);
+}
+
+static void say_done(cli *c, const shoal_run_outcome *o, const shoal_plan *plan, int64_t us) {
+  if (o->publication == 0 && o->report.n_computed == 0) {
+    if (cli_has(c, "again"))
+      printf("%zu computed again: %zu with the same content, %zu with another\n", o->report.n_done, o->report.n_done - o->report.n_differ, o->report.n_differ);
+    else
+      printf("nothing to do: %u datasets are as the code says (%s)\n", plan->graph->n_models - (unsigned)plan->n_stale, cli_time(c, us));
+  }
+  for (size_t i = 0; i < plan->n_items && o->report.n_differ; i++)
+    if (o->report.done[i].differs)
+      printf("  %.*s gave another content than its result has: it is not deterministic\n", SHOAL_FMT(plan->items[i].name));
+  if (o->publication) {
+    printf("published #%lld on %.*s: %zu dataset%s", (long long)o->publication, SHOAL_FMT(c->s->branch), o->n_published, o->n_published == 1 ? "" : "s");
+    if (o->report.n_computed)
+      printf(", %s rows, %s", cli_count(c, o->report.rows), cli_bytes(c, o->report.bytes));
+    printf(" in %s\n", cli_time(c, us));
+  }
+  if (plan->n_stale)
+    printf("%zu not selected and stale: shoal status\n", plan->n_stale);
+  for (size_t i = 0; i < o->projection.warnings.len; i++)
+    fprintf(stderr, "warning: %s\n", o->projection.warnings.ptr[i]);
+}
+
+/* After a failure: what it blocked, what was kept. */
+static void say_failed(cli *c, const shoal_run_outcome *o, const shoal_error *first) {
+  const shoal_run_report *r = &o->report;
+  if (c->json || !r->done)
+    return;
+  if (r->n_failed > 1)
+    fprintf(stderr, "%zu more models failed\n", r->n_failed - 1);
+  if (r->n_blocked)
+    fprintf(stderr, "%zu model%s not run because of it; ", r->n_blocked, r->n_blocked == 1 ? " was" : "s were");
+  if (r->n_left)
+    fprintf(stderr, "%zu not begun; ", r->n_left);
+  if (r->n_failed || r->n_held)
+    fprintf(stderr, "%zu results are kept; nothing was published\n", r->n_done);
+  if (first->status == SHOAL_EHELD)
+    fprintf(stderr, "  readers of %.*s still see publication #%lld\n", SHOAL_FMT(c->s->branch), (long long)c->s->state->publication);
+}
+
+static void other_errors(const cli *c, const shoal_run_report *r, size_t n, const shoal_error *first) {
+  for (size_t i = 0; i < n; i++)
+    if (r->done && r->done[i].error && strcmp(r->done[i].error->message, first->message))
+      (void)cli_fail(c, r->done[i].error);
+}
+
+static int execute(cli *c, const shoal_plan *plan, int64_t start) {
+  shoal_error err = {0};
+  shoal_run_outcome out;
+  const char *jobs = cli_value(c, "jobs");
+  shoal_run_options options = {.again = cli_has(c, "again"), .keep_going = cli_has(c, "keep-going"), .prune = cli_has(c, "prune"), .workers = jobs ? (unsigned)strtoul(jobs, NULL, 10) : 0, .message = cli_value(c, "message")};
+  view v = {.c = c, .reused = plan->n_reuse + plan->n_adopt};
+  c->s->options.listener = (shoal_listener){on_event, &v};
+  shoal_status status = shoal_session_run(c->s, plan, &options, &out, &err);
+  int64_t us = shoal_time_monotonic() - start;
+  clear_line(&v);
+  int rc = EXIT_DONE;
+  if (status < 0) {
+    rc = cli_fail(c, &err);
+    other_errors(c, &out.report, plan->n_items, &err);
+    say_failed(c, &out, &err);
+  } else if (c->json) {
+    json_done(c, &out, plan, us);
+  } else if (!c->quiet) {
+    say_done(c, &out, plan, us);
+  }
+  shoal_run_outcome_dispose(&out);
+  return rc;
+}
+
+static int nothing_to_do(cli *c, uint64_t n, int64_t start) {
+  int64_t us = shoal_time_monotonic() - start;
+  if (c->json)
+    printf("{\"schema_version\":1,\"event\":\"done\",\"publication\":0,\"published\":0,\"computed\":0,\"reused\":%llu,\"rows\":0,\"bytes\":0,\"wall_us\":%lld}\n", (unsigned long long)n, (long long)us);
+  else if (!c->quiet)
+    printf("nothing to do: %llu datasets are as the code says (%s)\n", (unsigned long long)n, cli_time(c, us));
+  return EXIT_DONE;
+}
+
+static int run(cli *c) {
+  shoal_error err = {0};
+  shoal_plan *plan = NULL;
+  uint64_t n;
+  int64_t start = shoal_time_monotonic();
+  int rc = cli_open(c);
+  if (rc)
+    return rc;
+  if (c->argc == 0 && !cli_has(c, "again") && !cli_has(c, "prune") && shoal_session_settled(c->s, &n))
+    return nothing_to_do(c, n, start);
+  shoal_str *selectors = SHOAL_NEW_ARRAY(&c->arena, shoal_str, (size_t)c->argc);
+  for (int i = 0; selectors && i < c->argc; i++)
+    selectors[i] = shoal_str_z(c->argv[i]);
+  shoal_plan_options options = {.selectors = selectors, .n_selectors = (size_t)c->argc, .again = cli_has(c, "again")};
+  if (shoal_session_plan(c->s, &options, &plan, &err) < 0)
+    return cli_fail(c, &err);
+  rc = execute(c, plan, start);
+  shoal_plan_free(plan);
+  return rc;
+}
+
+static const cli_option options[] = {{"var", 0, "NAME=VALUE", "set a variable", false, true},
+                                     {"again", 0, NULL, "compute what is selected anew and compare with what is there", false, false},
+                                     {"keep-going", 'k', NULL, "go on with independent models after a failure", false, false},
+                                     {"prune", 0, NULL, "take datasets off the branch whose model is gone", false, false},
+                                     {"jobs", 'j', "N", "run N models at once", false, false},
+                                     {"message", 'm', "TEXT", "a message for the publication", true, false},
+                                     {NULL, 0, NULL, NULL, false, false}};
+static const cli_example examples[] = {{"shoal run", "everything that is not as the code says"},
+                                       {"shoal run gold.delays", "one model and the parents it needs"},
+                                       {"shoal run 'silver.*' --keep-going", "a schema"},
+                                       {NULL, NULL}};
+const cli_command cmd_run = {"run", "Compute what is not there yet and publish it, all datasets at once.", "[SELECTOR…] [options]", options, examples, -1, run};

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shoal sql: a query over datasets by name, at any revision. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/os.h"
+#include "base/str.h"
+#include "cli/commands.h"
+
+#define BOX_ROWS 40
+
+static void csv_cell(shoal_str s) {
+  bool quote = !s.ptr ? false : s.len == 0;
+  for (size_t i = 0; i < s.len && !quote; i++)
+    quote = s.ptr[i] == '"' || s.ptr[i] == ',' || s.ptr[i] == '\n' || s.ptr[i] == '\r';
+  if (!quote) {
+    fwrite(s.len ? s.ptr : "", 1, s.len, stdout);
+    return;
+  }
+  putchar('"');
+  for (size_t i = 0; i < s.len; i++) {
+    if (s.ptr[i] == '"')
+      putchar('"');
+    putchar(s.ptr[i]);
+  }
+  putchar('"');
+}
+
+static shoal_status print_csv(shoal_rows *rows, shoal_error *err) {
+  size_t n = shoal_rows_columns(rows);
+  for (size_t i = 0; i < n; i++) {
+    if (i)
+      putchar(',');
+    csv_cell(shoal_rows_name(rows, i));
+  }
+  putchar('\n');
+  shoal_status status;
+  while ((status = shoal_rows_next(rows, err)) == SHOAL_OK) {
+    for (size_t i = 0; i < n; i++) {
+      if (i)
+        putchar(',');
+      csv_cell(shoal_rows_text(rows, i));
+    }
+    putchar('\n');
+  }
+  return status;
+}
+
+/* Numbers and booleans stay what they are; all else is text. */
+static bool is_bare(shoal_str type) {
+  static const char *const bare[] = {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE"};
+  for (size_t i = 0; i < sizeof bare / sizeof *bare; i++)
+    if (shoal_str_is(type, bare[i]))
+      return true;
+  return shoal_str_starts(type, SHOAL_STR("DECIMAL("));
+}
+
+static shoal_status print_json(shoal_rows *rows, shoal_error *err) {
+  size_t n = shoal_rows_columns(rows);
+  shoal_buf b = {0};
+  shoal_status status;
+  while ((status = shoal_rows_next(rows, err)) == SHOAL_OK) {
+    shoal_jw w = {.out = &b};
+    shoal_buf_clear(&b);
+    shoal_jw_obj(&w);
+    for (size_t i = 0; i < n; i++) {
+      shoal_str v = shoal_rows_text(rows, i);
+      shoal_jw_keys(&w, shoal_rows_name(rows, i));
+      bool finite = v.len && (v.ptr[v.len - 1] >= '0' || v.ptr[v.len - 1] == '.') && v.ptr[v.len - 1] <= '9';
+      if (v.ptr && is_bare(shoal_rows_type(rows, i)) && (finite || shoal_str_is(v, "true") || shoal_str_is(v, "false")))
+        shoal_jw_raw(&w, v);
+      else
+        shoal_jw_str(&w, v);
+    }
+    shoal_jw_end(&w);
+    puts(shoal_buf_z(&b));
+  }
+  shoal_buf_dispose(&b);
+  return status;
+}
+
+static shoal_status print_rows(cli *c, shoal_query *q, shoal_engine *engine, const char *format, shoal_error *err) {
+  shoal_rows *rows = NULL;
+  SHOAL_TRY(shoal_engine_query(engine, &q->job, &rows, err));
+  shoal_status status = SHOAL_OK;
+  if (!strcmp(format, "csv"))
+    status = print_csv(rows, err);
+  else if (!strcmp(format, "json"))
+    status = print_json(rows, err);
+  else if (cli_box(c, rows, c->verbose ? SIZE_MAX : BOX_ROWS, err) < 0)
+    status = err->status;
+  shoal_rows_free(rows);
+  return status < 0 ? status : SHOAL_OK;
+}
+
+/* The engine may write only into its folders, so the file is made in a staging folder and moved. */
+static shoal_status write_file(cli *c, shoal_query *q, shoal_engine *engine, const char *format, const char *path, shoal_error *err) {
+  char *staging;
+  shoal_buf bytes = {0};
+  SHOAL_TRY(shoal_store_staging(c->s->store, &c->arena, &staging, err));
+  char *file = shoal_arena_printf(&c->arena, "%s/result", staging);
+  shoal_status status = file ? shoal_engine_copy(engine, &q->job, file, shoal_str_z(format), err) : shoal_fail_nomem(err);
+  if (status >= 0 && path) {
+    status = shoal_os_rename(file, path, err);
+    if (status < 0 && (status = shoal_os_read_file(file, SHOAL_MAX_BUF - 1, &bytes, err)) >= 0) /* another file system */
+      status = shoal_os_replace_file(path, shoal_buf_str(&bytes), err);
+  } else if (status >= 0 && (status = shoal_os_read_file(file, SHOAL_MAX_BUF - 1, &bytes, err)) >= 0) {
+    fwrite(bytes.ptr, 1, bytes.len, stdout);
+  }
+  shoal_buf_dispose(&bytes);
+  shoal_error ignored;
+  shoal_ignore(shoal_os_remove_tree(staging, &ignored));
+  return status;
+}
+
+static const char *format_of(cli *c, const char *path) {
+  static const char *const known[][2] = {{".csv", "csv"}, {".json", "json"}, {".ndjson", "json"}, {".jsonl", "json"}, {".parquet", "parquet"}, {".arrow", "arrow"}, {".arrows", "arrow"}};
+  const char *format = cli_value(c, "format");
+  for (size_t i = 0; !format && path && i < sizeof known / sizeof *known; i++)
+    if (shoal_str_ends(shoal_str_z(path), shoal_str_z(known[i][0])))
+      format = known[i][1];
+  return format ? format : path ? "csv" : c->json ? "json" : isatty(1) ? "box" : "csv";
+}
+
+/* A relative path was meant from where the user is, not from the project. */
+static char *output_path(cli *c, const char *cwd) {
+  const char *o = cli_value(c, "output");
+  return !o ? NULL : o[0] == '/' ? shoal_arena_cstr(&c->arena, shoal_str_z(o)) : shoal_arena_printf(&c->arena, "%s/%s", cwd, o);
+}
+
+static shoal_status query(cli *c, shoal_str sql, const char *cwd, shoal_error *err) {
+  shoal_state *at = NULL;
+  shoal_query q;
+  shoal_engine *engine;
+  char *path = output_path(c, cwd);
+  const char *format = format_of(c, path);
+  SHOAL_TRY(shoal_session_revision(c->s, shoal_str_z(cli_value(c, "at") ? cli_value(c, "at") : ""), &at, err));
+  shoal_status status = shoal_session_query(c->s, at, sql, &q, err);
+  if (status >= 0) {
+    status = shoal_session_engine(c->s, &engine, err);
+    bool to_file = path || !strcmp(format, "parquet") || !strcmp(format, "arrow");
+    if (status >= 0)
+      status = to_file ? write_file(c, &q, engine, format, path, err) : print_rows(c, &q, engine, format, err);
+    shoal_query_dispose(&q);
+  }
+  shoal_state_free(at);
+  return status;
+}
+
+static shoal_status read_query(cli *c, shoal_buf *sql, shoal_error *err) {
+  const char *file = cli_value(c, "file");
+  if (c->argc) {
+    shoal_buf_addz(sql, c->argv[0]);
+    return shoal_buf_check(sql, err);
+  }
+  return shoal_os_read_file(file ? file : "/dev/stdin", SHOAL_MAX_SQL_BYTES, sql, err);
+}
+
+static int run(cli *c) {
+  shoal_error err = {0};
+  shoal_buf sql = {0};
+  char *cwd = NULL;
+  if (c->argc == 0 && !cli_has(c, "file") && isatty(0))
+    return cli_usage(c, "write a query, or -f FILE");
+  if (shoal_os_cwd(&c->arena, &cwd, &err) < 0 || read_query(c, &sql, &err) < 0) {
+    shoal_buf_dispose(&sql);
+    return cli_fail(c, &err);
+  }
+  int rc = cli_open(c);
+  if (rc == 0 && query(c, shoal_buf_str(&sql), cwd, &err) < 0)
+    rc = cli_fail(c, &err);
+  shoal_buf_dispose(&sql);
+  return rc;
+}
+
+static const cli_option options[] = {{"at", 0, "REV", "read the datasets as they were: main~1, main@{2h}, #42", false, false},
+                                     {"format", 0, "FORMAT", "box, csv, json, parquet or arrow", false, false},
+                                     {"output", 'o', "FILE", "write into a file; its ending says the format", false, false},
+                                     {"file", 'f', "FILE", "take the query from a file, a model's for example", false, false},
+                                     {"var", 0, "NAME=VALUE", "set a variable", false, true},
+                                     {NULL, 0, NULL, NULL, false, false}};
+static const cli_example examples[] = {{"shoal sql 'from gold.delays limit 5'", "a table by name"},
+                                       {"shoal sql 'from gold.delays' --at main~1", "as it was one publication ago"},
+                                       {"shoal sql 'from gold.delays' -o delays.parquet", "into a file"},
+                                       {NULL, NULL}};
+const cli_command cmd_sql = {"sql", "Query datasets by name.", "[QUERY] [options]", options, examples, 1, run};

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of verbs, in the order in which a newcomer meets them. */
+#include "cli/commands.h"
+
+const cli_command *const cli_commands[] = {&cmd_init, &cmd_plan, &cmd_run,      &cmd_status, &cmd_why, &cmd_sql,     &cmd_ls,
+                                           &cmd_show, &cmd_log,  &cmd_rollback, &cmd_branch, &cmd_config, &cmd_version, NULL};

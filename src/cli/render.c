@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How numbers, times, tables and errors look to people. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/os.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "cli/cli.h"
+
+const char *cli_on(const cli *c, cli_style style) {
+  static const char *const codes[] = {"", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m", "\033[36m"};
+  return c->color ? codes[style] : "";
+}
+const char *cli_off(const cli *c) { return c->color ? "\033[0m" : ""; }
+
+static const char *text_or(const char *s) { return s ? s : "?"; }
+
+const char *cli_count(cli *c, uint64_t n) {
+  static const char *const units[] = {"", " k", " M", " G", " T"};
+  double v = (double)n;
+  int u = 0;
+  if (n < 10000) { /* exact, with a comma */
+    return text_or(n < 1000 ? shoal_arena_printf(&c->arena, "%llu", (unsigned long long)n)
+                            : shoal_arena_printf(&c->arena, "%llu,%03llu", (unsigned long long)n / 1000, (unsigned long long)n % 1000));
+  }
+  while (v >= 999.5 && u < 4) {
+    v /= 1000;
+    u++;
+  }
+  return text_or(shoal_arena_printf(&c->arena, v < 9.95 ? "%.1f%s" : "%.0f%s", v, units[u]));
+}
+
+const char *cli_bytes(cli *c, uint64_t n) {
+  static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+  double v = (double)n;
+  int u = 0;
+  while (v >= 999.5 && u < 5) {
+    v /= 1000;
+    u++;
+  }
+  return text_or(shoal_arena_printf(&c->arena, u && v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[u]));
+}
+
+const char *cli_time(cli *c, int64_t us) {
+  double s = (double)us / 1e6;
+  if (us < 1000)
+    return text_or(shoal_arena_printf(&c->arena, "%.1f ms", (double)us / 1e3));
+  if (us < 1000000)
+    return text_or(us < 100000 ? shoal_arena_printf(&c->arena, "%.0f ms", (double)us / 1e3) : shoal_arena_printf(&c->arena, "%.1f s", s));
+  if (s < 60)
+    return text_or(shoal_arena_printf(&c->arena, "%.1f s", s));
+  if (s < 3600)
+    return text_or(shoal_arena_printf(&c->arena, "%d min %02d s", (int)s / 60, (int)s % 60));
+  return text_or(shoal_arena_printf(&c->arena, "%d h %02d min", (int)s / 3600, (int)s % 3600 / 60));
+}
+
+const char *cli_ago(cli *c, int64_t us) {
+  static const struct {
+    int64_t s;
+    const char *name;
+  } units[] = {{86400 * 365, "year"}, {86400 * 30, "month"}, {86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
+  int64_t s = (shoal_time_now() - us) / 1000000;
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+    if (s >= units[i].s) {
+      int64_t n = s / units[i].s;
+      return text_or(shoal_arena_printf(&c->arena, "%lld %s%s ago", (long long)n, units[i].name, n == 1 ? "" : "s"));
+    }
+  return "just now";
+}
+
+int cli_width(void) {
+  struct winsize w;
+  if (ioctl(1, TIOCGWINSZ, &w) == 0 && w.ws_col > 0)
+    return w.ws_col;
+  return 80;
+}
+
+int cli_text_width(shoal_str s) {
+  int n = 0;
+  for (size_t i = 0; i < s.len; i++)
+    n += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
+  return n;
+}
+
+void cli_table(const char *const *cells, size_t rows, size_t columns, const bool *right) {
+  int width[32] = {0};
+  for (size_t r = 0; r < rows; r++)
+    for (size_t k = 0; k < columns && k < 32; k++) {
+      int w = cells[r * columns + k] ? cli_text_width(shoal_str_z(cells[r * columns + k])) : 0;
+      width[k] = w > width[k] ? w : width[k];
+    }
+  for (size_t r = 0; r < rows; r++) {
+    for (size_t k = 0; k < columns && k < 32; k++) {
+      const char *t = cells[r * columns + k] ? cells[r * columns + k] : "";
+      int pad = width[k] - cli_text_width(shoal_str_z(t));
+      bool last = k + 1 == columns;
+      printf("%s%*s%s%*s", k && width[k] ? "  " : "", right && right[k] ? pad : 0, "", t, last || (right && right[k]) ? 0 : pad, "");
+    }
+    putchar('\n');
+  }
+}
+
+/* The line of the user's file the error points into, with a caret. */
+static void show_place(const cli *c, const shoal_error *err) {
+  shoal_buf text = {0};
+  shoal_error ignored;
+  shoal_arena arena = {0};
+  const char *root = c->s && c->s->root ? c->s->root : NULL;
+  char *path = err->path[0] == '/' || !root ? shoal_arena_cstr(&arena, shoal_str_z(err->path)) : shoal_arena_printf(&arena, "%s/%s", root, err->path);
+  if (path && err->line > 0 && err->column > 0 && err->length > 0 && shoal_os_read_file(path, 1 << 20, &text, &ignored) >= 0) {
+    shoal_str rest = shoal_buf_str(&text), line = SHOAL_STR_NONE;
+    for (int i = 0; i < err->line && shoal_str_split(&rest, '\n', &line); i++)
+      ;
+    int margin = fprintf(stderr, "  %d │ %.*s\n", err->line, SHOAL_FMT(line)) - (int)line.len - 1 - 2;
+    int before = cli_text_width(shoal_str_sub(line, 0, (size_t)err->column - 1));
+    int marks = cli_text_width(shoal_str_sub(line, (size_t)err->column - 1, (size_t)(err->column - 1 + err->length)));
+    fprintf(stderr, "%*s%s", margin + before, "", cli_on(c, STYLE_RED));
+    for (int i = 0; i < (marks > 0 ? marks : 1); i++)
+      fputc('^', stderr);
+    fputs(cli_off(c), stderr);
+    if (err->hint[0])
+      fprintf(stderr, " %s", err->hint);
+    fputc('\n', stderr);
+  } else if (err->hint[0]) {
+    fprintf(stderr, "  %s\n", err->hint);
+  }
+  shoal_buf_dispose(&text);
+  shoal_arena_dispose(&arena);
+}
+
+static void error_json(const shoal_error *err, int code) {
+  shoal_buf b = {0};
+  shoal_jw w = {.out = &b};
+  shoal_jw_obj(&w);
+  shoal_jw_ki64(&w, "schema_version", 1);
+  shoal_jw_kz(&w, "event", "error");
+  shoal_jw_kz(&w, "code", shoal_status_name(err->status));
+  shoal_jw_kz(&w, "message", err->message);
+  shoal_jw_kz(&w, "hint", err->hint[0] ? err->hint : NULL);
+  shoal_jw_kz(&w, "context", err->context[0] ? err->context : NULL);
+  if (err->path[0]) {
+    shoal_jw_kz(&w, "path", err->path);
+    shoal_jw_ki64(&w, "line", err->line);
+    shoal_jw_ki64(&w, "column", err->column);
+  }
+  shoal_jw_ki64(&w, "exit", code);
+  shoal_jw_end(&w);
+  puts(shoal_buf_z(&b));
+  shoal_buf_dispose(&b);
+}
+
+int cli_fail(const cli *c, const shoal_error *err) {
+  int code = err->status == SHOAL_EHELD ? EXIT_HELD : err->status == SHOAL_ECONFLICT ? EXIT_CONFLICT : EXIT_ERROR;
+  fflush(stdout);
+  if (c->json) {
+    error_json(err, code);
+    return code;
+  }
+  const char *word = err->status == SHOAL_EHELD ? "held back" : err->status == SHOAL_ECANCELLED ? "cancelled" : "error";
+  const char *message = err->message;
+  fprintf(stderr, "%s%s:%s ", cli_on(c, STYLE_RED), word, cli_off(c));
+  if (err->path[0] && strncmp(message, err->path, strlen(err->path)))
+    fprintf(stderr, err->line > 0 ? "%s:%d: " : "%s: ", err->path, err->line);
+  if (err->context[0])
+    fprintf(stderr, "%s: ", err->context);
+  fprintf(stderr, "%s\n", message);
+  show_place(c, err);
+  return code;
+}
+
+int cli_open(cli *c) {
+  shoal_error err = {0};
+  if (shoal_session_open(&c->session, &c->s, &err) < 0)
+    return cli_fail(c, &err);
+  if (c->s->root && chdir(c->s->root)) { /* paths in SQL are relative to the project */
+    perror(c->s->root);
+    return EXIT_ERROR;
+  }
+  return 0;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A run: announce, execute, publish once, project, remember. The publication is the commit point; what comes before
+ * leaves only results that anybody may reuse, what comes after any process can finish.
+ */
+#include "base/mem.h"
+#include "base/os.h"
+#include "base/str.h"
+#include "session/session.h"
+
+typedef struct run_arg { /* what the scheduler hands back to us */
+  shoal_session *session;
+  unsigned workers;
+} run_arg;
+
+static shoal_status prepare_task(void *arg, const shoal_item *item, const shoal_result *const *results, shoal_task *task, shoal_error *err) {
+  return shoal_session_prepare(((run_arg *)arg)->session, item, results, task, err);
+}
+static shoal_status open_engine(void *arg, shoal_engine **out, shoal_error *err) {
+  run_arg *a = arg;
+  return shoal_session_open_engine(a->session, a->workers, out, err);
+}
+
+static shoal_status announce(shoal_session *s, const shoal_plan *plan, shoal_run_record **record, shoal_error *err) {
+  SHOAL_TRY(shoal_run_announce(s->lake, s->branch, shoal_str_z(s->who), record, err));
+  shoal_hash *keys = shoal_calloc(plan->n_items, sizeof *keys);
+  if (!keys)
+    return shoal_fail_nomem(err);
+  size_t n = 0;
+  for (size_t i = 0; i < plan->n_items; i++)
+    if (plan->items[i].node != UINT32_MAX && plan->items[i].action != SHOAL_ACTION_REUSE)
+      keys[n++] = plan->graph->nodes[plan->items[i].node].key;
+  shoal_status status = shoal_run_update(*record, keys, n, err);
+  shoal_free(keys);
+  return status;
+}
+
+static shoal_status claim_names(shoal_session *s, const shoal_plan *plan, shoal_error *err) {
+  shoal_str *names = SHOAL_NEW_ARRAY(&s->arena, shoal_str, plan->n_items);
+  size_t n = 0;
+  if (!names)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < plan->n_items; i++)
+    if (!plan->items[i].entry && (plan->items[i].action == SHOAL_ACTION_RUN || plan->items[i].action == SHOAL_ACTION_ADOPT))
+      names[n++] = plan->items[i].name;
+  return n ? shoal_datasets_claim(s->lake, s->config.name, names, n, err) : SHOAL_OK;
+}
+
+/* The changes that the plan's items make, given what came of them. */
+static shoal_status collect_changes(shoal_session *s, const shoal_plan *plan, const shoal_run_report *report, bool prune,
+                                    shoal_change **out, size_t *n, shoal_error *err) {
+  *out = SHOAL_NEW_ARRAY(&s->arena, shoal_change, plan->n_items);
+  *n = 0;
+  if (!*out)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < plan->n_items; i++) {
+    const shoal_item *it = &plan->items[i];
+    const shoal_done *d = &report->done[i];
+    bool set = (it->action == SHOAL_ACTION_RUN || it->action == SHOAL_ACTION_ADOPT) && d->state == SHOAL_NODE_DONE;
+    if (set && it->entry && !it->entry->pinned && shoal_hash_eq(&it->entry->result.signature, &d->result.signature) &&
+        it->entry->result.generation == d->result.generation)
+      set = false; /* --again of what the branch has */
+    if (set)
+      (*out)[(*n)++] = (shoal_change){.kind = SHOAL_CHANGE_SET, .name = it->name, .result = d->result};
+    else if (it->action == SHOAL_ACTION_REMOVED && prune)
+      (*out)[(*n)++] = (shoal_change){.kind = SHOAL_CHANGE_REMOVE, .name = it->name};
+  }
+  return SHOAL_OK;
+}
+
+static void add_read(const shoal_state *state, shoal_str name, shoal_read *out, size_t *n) {
+  const shoal_entry *e = shoal_state_find(state, name);
+  out[(*n)++] = (shoal_read){name, e ? e->result.signature : (shoal_hash){{0}}, e ? e->result.generation : 0};
+}
+
+/* Every dataset the changes rest on: those they set, as they were, and those that the changed models read. */
+static shoal_status collect_reads(shoal_session *s, const shoal_plan *plan, const shoal_change *changes, size_t n_changes,
+                                  shoal_read **out, size_t *n, shoal_error *err) {
+  const shoal_graph *g = plan->graph;
+  bool *seen = SHOAL_NEW_ARRAY(&s->arena, bool, g->n_nodes);
+  *out = SHOAL_NEW_ARRAY(&s->arena, shoal_read, g->n_nodes + n_changes);
+  *n = 0;
+  if (!*out || !seen)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < n_changes; i++) {
+    uint32_t node = shoal_graph_find(g, changes[i].name);
+    if (node == SHOAL_MAP_NONE || g->nodes[node].kind != SHOAL_NODE_MODEL) {
+      add_read(plan->state, changes[i].name, *out, n); /* one that is removed */
+      continue;
+    }
+    seen[node] = true;
+    for (uint32_t e = 0; e < g->nodes[node].n_inputs; e++)
+      seen[g->nodes[node].inputs[e].parent] |= g->nodes[g->nodes[node].inputs[e].parent].kind != SHOAL_NODE_SOURCE;
+  }
+  for (uint32_t i = 0; i < g->n_nodes; i++)
+    if (seen[i])
+      add_read(plan->state, g->nodes[i].name, *out, n);
+  return SHOAL_OK;
+}
+
+static shoal_status collect_sources(shoal_session *s, shoal_source_pin **out, size_t *n, shoal_error *err) {
+  *out = SHOAL_NEW_ARRAY(&s->arena, shoal_source_pin, s->config.n_sources);
+  *n = s->config.n_sources;
+  if (!*out)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < *n; i++) {
+    const shoal_external *x = &s->externals[i];
+    (*out)[i] = (shoal_source_pin){.name = s->config.sources[i].name, .table_id = x->table_id, .version = x->table_id.ptr ? x->version : -1, .hash = x->key};
+  }
+  return SHOAL_OK;
+}
+
+static shoal_status check_protected(shoal_session *s, const shoal_publication_draft *draft, shoal_error *err) {
+  bool is = false;
+  for (size_t i = 0; i < s->lake->n_protected; i++)
+    is |= shoal_str_eq(s->lake->protected_branches[i], s->branch);
+  if (!is)
+    return SHOAL_OK;
+  if (!draft->git_commit.ptr || draft->git_dirty) {
+    (void)shoal_fail(err, SHOAL_EINVAL, "%.*s is protected: it takes publications only from a committed, clean tree", SHOAL_FMT(s->branch));
+    shoal_hint(err, draft->git_commit.ptr ? "commit your changes, or work on a branch" : "publish from a git work tree");
+    return SHOAL_EINVAL;
+  }
+  shoal_publication last = {0};
+  bool contains = true;
+  if (s->state->publication > 0)
+    SHOAL_TRY(shoal_publication_read(s->lake, s->branch, s->state->publication, &s->arena, &last, err));
+  if (last.git_commit.ptr)
+    SHOAL_TRY(shoal_git_contains(s->root, last.git_commit, &contains, err));
+  if (contains)
+    return SHOAL_OK;
+  (void)shoal_fail(err, SHOAL_ECONFLICT, "%.*s was published from commit %.12s, which your HEAD does not contain", SHOAL_FMT(s->branch), last.git_commit.ptr);
+  shoal_hint(err, "git pull, then run again");
+  return SHOAL_ECONFLICT;
+}
+
+static shoal_status make_branch(shoal_session *s, shoal_error *err) {
+  if (!s->branch_is_new)
+    return SHOAL_OK;
+  shoal_status status = shoal_branch_create(s->lake, s->branch, s->fork_branch, s->fork_publication, err);
+  if (status == SHOAL_EEXIST) { /* somebody was faster, or one of the same folder is there */
+    shoal_state *now = NULL;
+    SHOAL_TRY(shoal_branch_load(s->lake, s->branch, -1, &now, err));
+    shoal_state_free(now);
+    status = SHOAL_OK;
+  }
+  return status;
+}
+
+shoal_status shoal_session_publish(shoal_session *s, shoal_publication_draft *draft, int64_t *out, shoal_error *err) {
+  shoal_state *state = NULL;
+  if (s->git.present)
+    SHOAL_TRY(shoal_git_head(s->root, &s->arena, &draft->git_commit, &draft->git_dirty, err));
+  draft->git_branch = s->git.branch;
+  draft->writer = shoal_str_z(s->who);
+  SHOAL_TRY(check_protected(s, draft, err));
+  SHOAL_TRY(make_branch(s, err));
+  /* Publishing moves a state forward; the plan still reads the old one, so a fresh one is moved. */
+  SHOAL_TRY(shoal_branch_load(s->lake, s->branch, -1, &state, err));
+  draft->base = s->branch_is_new ? 0 : s->state->publication;
+  shoal_status status = shoal_publish(s->lake, state, draft, out, err);
+  shoal_state_free(state);
+  return status;
+}
+
+static shoal_status publish_run(shoal_session *s, const shoal_plan *plan, const shoal_run_options *options,
+                                shoal_str run, shoal_run_outcome *out, shoal_error *err) {
+  shoal_change *changes;
+  shoal_read *reads;
+  shoal_source_pin *sources;
+  shoal_publication_draft draft = {.kind = "run", .run = run, .message = shoal_str_z(options->message)};
+  SHOAL_TRY(collect_changes(s, plan, &out->report, options->prune, &changes, &draft.n_changes, err));
+  if (draft.n_changes == 0)
+    return SHOAL_OK;
+  SHOAL_TRY(collect_reads(s, plan, changes, draft.n_changes, &reads, &draft.n_reads, err));
+  SHOAL_TRY(collect_sources(s, &sources, &draft.n_sources, err));
+  draft.changes = changes;
+  draft.reads = reads;
+  draft.sources = sources;
+  SHOAL_TRY(shoal_session_publish(s, &draft, &out->publication, err));
+  out->n_published = draft.n_changes;
+  return SHOAL_OK;
+}
+
+shoal_status shoal_session_project(shoal_session *s, shoal_projection_report *report, shoal_error *err) {
+  shoal_projection_report own = {0};
+  shoal_state *head = NULL;
+  int64_t upto;
+  shoal_status status = shoal_branch_load(s->lake, s->branch, -1, &head, err);
+  if (status == SHOAL_ENOTFOUND)
+    return SHOAL_OK; /* nothing was ever published */
+  if (status >= 0)
+    status = shoal_projected(s->lake, s->branch, &upto, err);
+  if (status >= 0 && upto < head->publication)
+    status = shoal_project(s->lake, head, report ? report : &own, err);
+  shoal_projection_report_dispose(&own);
+  shoal_state_free(head);
+  return status;
+}
+
+/* Remembers which results passed their expectations. */
+static void remember_passed(shoal_session *s, const shoal_plan *plan, const shoal_run_report *r) {
+  for (size_t i = 0; s->index && i < plan->n_items; i++) {
+    const shoal_item *it = &plan->items[i];
+    if (it->node == UINT32_MAX || r->done[i].state != SHOAL_NODE_DONE || r->done[i].held ||
+        shoal_hash_zero(&plan->graph->nodes[it->node].unit->expects))
+      continue;
+    char a[SHOAL_HASH_HEX + 1], b[SHOAL_HASH_HEX + 1];
+    shoal_hash_hex(&plan->graph->nodes[it->node].key, a);
+    shoal_hash_hex(&plan->graph->nodes[it->node].unit->expects, b);
+    char *key = shoal_arena_printf(&s->arena, "passed:%s:%s", a, b);
+    shoal_error ignored;
+    if (key)
+      shoal_ignore(shoal_index_put(s->index, &(shoal_index_item){shoal_str_z(key), SHOAL_STR("1")}, 1, &ignored));
+  }
+}
+
+/* A failed run's error is its first failed model's. */
+static shoal_status verdict(const shoal_run_report *r, const shoal_plan *plan, shoal_error *err) {
+  if (r->cancelled)
+    return shoal_fail(err, SHOAL_ECANCELLED, "cancelled: nothing was published; %zu results are kept", r->n_done);
+  for (size_t i = 0; i < plan->n_items; i++)
+    if (r->done[i].error) {
+      if (err)
+        *err = *r->done[i].error;
+      return r->done[i].error->status;
+    }
+  if (r->n_held)
+    return shoal_fail(err, SHOAL_EHELD, "an expectation does not hold, so nothing was published");
+  return SHOAL_OK;
+}
+
+static bool all_current(const shoal_plan *plan) {
+  return plan->n_stale + plan->n_removed == 0;
+}
+
+static bool any_volatile(const shoal_plan *plan) {
+  for (uint32_t i = 0; i < plan->graph->n_models; i++)
+    if (plan->graph->nodes[i].volatile_why.ptr)
+      return true;
+  return false;
+}
+
+static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, const shoal_run_options *options,
+                                    shoal_run_record *record, shoal_run_outcome *out, shoal_error *err) {
+  unsigned workers = options->workers ? options->workers : s->config.engine_threads ? s->config.engine_threads : shoal_os_cpus();
+  if (workers > plan->n_run + plan->n_check)
+    workers = (unsigned)(plan->n_run + plan->n_check);
+  run_arg arg = {s, workers};
+  SHOAL_TRY(claim_names(s, plan, err));
+  SHOAL_TRY(shoal_run_execute(&(shoal_run_input){.lake = s->lake,
+                                                 .plan = plan,
+                                                 .workers = workers,
+                                                 .keep_going = options->keep_going,
+                                                 .again = options->again,
+                                                 .who = shoal_str_z(s->who),
+                                                 .record = record,
+                                                 .cancel = s->options.cancel,
+                                                 .listener = s->options.listener,
+                                                 .prepare = prepare_task,
+                                                 .open_engine = open_engine,
+                                                 .arg = &arg},
+                              &out->report, err));
+  remember_passed(s, plan, &out->report);
+  SHOAL_TRY(verdict(&out->report, plan, err));
+  SHOAL_TRY(publish_run(s, plan, options, record ? shoal_run_id(record) : SHOAL_STR_NONE, out, err));
+  return shoal_session_project(s, &out->projection, err);
+}
+
+shoal_status shoal_session_run(shoal_session *s, const shoal_plan *plan, const shoal_run_options *options,
+                               shoal_run_outcome *out, shoal_error *err) {
+  *out = (shoal_run_outcome){0};
+  shoal_run_record *record = NULL;
+  shoal_status status = SHOAL_OK;
+  bool work = plan->n_run + plan->n_adopt + plan->n_check + (options->prune ? plan->n_removed : 0) > 0;
+  if (work)
+    status = announce(s, plan, &record, err);
+  if (status >= 0)
+    status = work ? run_and_publish(s, plan, options, record, out, err) : shoal_session_project(s, &out->projection, err);
+  if (record)
+    shoal_run_end(record);
+  if (status >= 0 && all_current(plan) && !any_volatile(plan) && !options->again) {
+    shoal_error ignored;
+    shoal_ignore(shoal_session_settle(s, plan->graph->n_models, &ignored)); /* a cache */
+  }
+  return status;
+}
+
+void shoal_run_outcome_dispose(shoal_run_outcome *o) {
+  shoal_run_report_dispose(&o->report);
+  shoal_projection_report_dispose(&o->projection);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* look up + plan: one batch of claims for what differs from the branch, then the pure decision. */
+#include "base/mem.h"
+#include "base/str.h"
+#include "session/session.h"
+
+static shoal_status look_up(shoal_session *s, shoal_error *err) {
+  const shoal_graph *g = s->graph;
+  size_t n = 0;
+  s->lookup_of = SHOAL_NEW_ARRAY(&s->arena, uint32_t, g->n_nodes);
+  s->lookups = SHOAL_NEW_ARRAY(&s->arena, shoal_lookup, g->n_models);
+  if (!s->lookup_of || !s->lookups)
+    return shoal_fail_nomem(err);
+  for (uint32_t i = 0; i < g->n_nodes; i++) {
+    s->lookup_of[i] = UINT32_MAX;
+    if (i >= g->n_models || !shoal_plan_needs_lookup(g, i, s->pinned, s->state))
+      continue;
+    s->lookup_of[i] = (uint32_t)n;
+    s->lookups[n++] = (shoal_lookup){.signature = g->nodes[i].key};
+  }
+  return n ? shoal_claims_lookup(s->lake, s->lookups, n, &s->arena, err) : SHOAL_OK;
+}
+
+/* For --again, what the branch holds is looked up as well, so that there is something to compare with. */
+static shoal_status look_up_again(shoal_session *s, shoal_error *err) {
+  const shoal_graph *g = s->graph;
+  size_t n = 0;
+  for (uint32_t i = 0; i < g->n_models; i++) {
+    s->lookup_of[i] = s->selected[i] ? (uint32_t)n : UINT32_MAX;
+    if (s->selected[i])
+      s->lookups[n++] = (shoal_lookup){.signature = g->nodes[i].key};
+  }
+  return n ? shoal_claims_lookup(s->lake, s->lookups, n, &s->arena, err) : SHOAL_OK;
+}
+
+/* Key of the index under which it is remembered that a result passed its expectations. */
+static char *passed_key(shoal_session *s, const shoal_node *n) {
+  char a[SHOAL_HASH_HEX + 1], b[SHOAL_HASH_HEX + 1];
+  shoal_hash_hex(&n->key, a);
+  shoal_hash_hex(&n->unit->expects, b);
+  return shoal_arena_printf(&s->arena, "passed:%s:%s", a, b);
+}
+
+static shoal_status find_unchecked(shoal_session *s, shoal_error *err) {
+  const shoal_graph *g = s->graph;
+  s->unchecked = SHOAL_NEW_ARRAY(&s->arena, bool, g->n_nodes);
+  if (!s->unchecked)
+    return shoal_fail_nomem(err);
+  for (uint32_t i = 0; i < g->n_models; i++) {
+    if (shoal_hash_zero(&g->nodes[i].unit->expects) || s->pinned[i])
+      continue;
+    char *key = passed_key(s, &g->nodes[i]);
+    if (!key)
+      return shoal_fail_nomem(err);
+    s->unchecked[i] = !s->index || !shoal_index_view(s->index, shoal_str_z(key)).ptr;
+  }
+  if (s->index)
+    shoal_index_release(s->index);
+  return SHOAL_OK;
+}
+
+/* Datasets of the branch that this project made and has no model for any more. */
+static shoal_status find_removed(shoal_session *s, shoal_error *err) {
+  s->removed = SHOAL_NEW_ARRAY(&s->arena, shoal_str, s->state->n_entries);
+  if (!s->removed)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < s->state->n_entries; i++) {
+    shoal_str name = s->state->entries[i].name, owner;
+    uint32_t node = shoal_graph_find(s->graph, name);
+    if (node != SHOAL_MAP_NONE && s->graph->nodes[node].kind == SHOAL_NODE_MODEL)
+      continue;
+    shoal_status status = shoal_dataset_owner(s->lake, name, &s->arena, &owner, err);
+    if (status < 0 && status != SHOAL_ENOTFOUND)
+      return status;
+    if (status >= 0 && shoal_str_eq(owner, s->config.name))
+      s->removed[s->n_removed++] = name;
+  }
+  return SHOAL_OK;
+}
+
+shoal_status shoal_session_plan(shoal_session *s, const shoal_plan_options *options, shoal_plan **out, shoal_error *err) {
+  *out = NULL;
+  SHOAL_TRY(shoal_session_scan(s, err));
+  s->selected = SHOAL_NEW_ARRAY(&s->arena, bool, s->graph->n_nodes);
+  bool *stale = SHOAL_NEW_ARRAY(&s->arena, bool, s->graph->n_nodes);
+  if (!s->selected || !stale)
+    return shoal_fail_nomem(err);
+  for (uint32_t i = 0; i < s->graph->n_models; i++)
+    stale[i] = shoal_plan_needs_lookup(s->graph, i, s->pinned, s->state);
+  SHOAL_TRY(shoal_graph_select(s->graph, options->selectors, options->n_selectors, stale, s->selected, err));
+  SHOAL_TRY(look_up(s, err));
+  if (options->again)
+    SHOAL_TRY(look_up_again(s, err));
+  SHOAL_TRY(find_unchecked(s, err));
+  SHOAL_TRY(find_removed(s, err));
+  return shoal_plan_decide(&(shoal_plan_input){.graph = s->graph,
+                                               .pinned = s->pinned,
+                                               .selected = s->selected,
+                                               .state = s->state,
+                                               .lookups = s->lookups,
+                                               .lookup_of = s->lookup_of,
+                                               .unchecked = s->unchecked,
+                                               .removed = s->removed,
+                                               .n_removed = s->n_removed,
+                                               .again = options->again},
+                           out, err);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a task needs: text, inputs, macros, variables, and the provenance that goes into its result. */
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/os.h"
+#include "base/str.h"
+#include "session/session.h"
+
+#define MAX_LISTED_FILES 10000 /* of a source in provenance; beyond, only the key tells */
+
+static void write_hash(shoal_jw *w, const char *key, const shoal_hash *h) {
+  char hex[SHOAL_HASH_HEX + 1];
+  shoal_hash_hex(h, hex);
+  shoal_jw_kz(w, key, hex);
+}
+
+static void write_files(shoal_jw *w, const shoal_external *x) {
+  shoal_jw_key(w, "files");
+  shoal_jw_arr(w);
+  for (size_t i = 0; i < x->n_paths && i < MAX_LISTED_FILES; i++) {
+    shoal_jw_obj(w);
+    shoal_jw_kstr(w, "path", x->paths[i]);
+    write_hash(w, "hash", &x->hashes[i]);
+    shoal_jw_end(w);
+  }
+  shoal_jw_end(w);
+  shoal_jw_ki64(w, "n_files", (int64_t)x->n_paths);
+}
+
+static void write_input(const shoal_session *s, shoal_jw *w, const shoal_edge *e) {
+  static const char *const kinds[] = {"model", "source", "lake"};
+  const shoal_node *p = &s->graph->nodes[e->parent];
+  shoal_jw_obj(w);
+  shoal_jw_kstr(w, "role", e->role);
+  shoal_jw_kstr(w, "name", p->name);
+  shoal_jw_kz(w, "kind", kinds[p->kind]);
+  write_hash(w, "key", &p->key);
+  if (p->kind == SHOAL_NODE_SOURCE) {
+    const shoal_external *x = &s->externals[p->file_key];
+    shoal_jw_ki64(w, "line", p->source->line);
+    if (x->table_id.ptr) {
+      shoal_jw_kstr(w, "table", x->table_id);
+      shoal_jw_ki64(w, "version", x->version);
+    } else {
+      write_files(w, x);
+    }
+  }
+  shoal_jw_end(w);
+}
+
+static void write_macros(const shoal_session *s, shoal_jw *w, const shoal_node *n) {
+  shoal_jw_key(w, "macros");
+  shoal_jw_arr(w);
+  for (uint32_t i = 0; i < n->n_macros; i++) {
+    const shoal_macro *m = &s->macros[n->macros[i]];
+    shoal_jw_obj(w);
+    shoal_jw_kstr(w, "name", m->name);
+    shoal_jw_kstr(w, "path", m->path);
+    shoal_jw_ki64(w, "line", m->line);
+    write_hash(w, "canon", &m->canon);
+    shoal_jw_kstr(w, "text", m->text);
+    shoal_jw_end(w);
+  }
+  shoal_jw_end(w);
+}
+
+static void write_vars(const shoal_session *s, shoal_jw *w, const shoal_str *names, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    for (size_t v = 0; v < s->config.n_vars; v++)
+      if (shoal_str_eq(s->config.vars[v].name, names[i])) {
+        shoal_jw_obj(w);
+        shoal_jw_kstr(w, "name", names[i]);
+        shoal_jw_kstr(w, "value", s->config.vars[v].value);
+        shoal_jw_end(w);
+      }
+}
+
+static void write_preimage(const shoal_session *s, shoal_jw *w, const shoal_node *n, shoal_str sql, int first_line) {
+  shoal_jw_obj(w);
+  shoal_jw_ki64(w, "scheme", 1);
+  shoal_jw_kstr(w, "model", n->name);
+  shoal_jw_kstr(w, "path", n->unit->path);
+  write_hash(w, "signature", &n->key);
+  write_hash(w, "code", &n->code);
+  write_hash(w, "canon", &n->unit->canon);
+  write_hash(w, "layout", &n->unit->layout);
+  shoal_jw_kstr(w, "sql", sql);
+  shoal_jw_ki64(w, "first_line", first_line);
+  write_macros(s, w, n);
+  write_hash(w, "environment", &s->environment);
+  shoal_jw_kz(w, "engine", "duckdb " SHOAL_DUCKDB_VERSION);
+  shoal_jw_kz(w, "shoal", SHOAL_VERSION);
+  write_hash(w, "parameters", &n->parameters);
+  shoal_jw_key(w, "variables");
+  shoal_jw_arr(w);
+  write_vars(s, w, n->unit->variables, n->unit->n_variables);
+  for (uint32_t i = 0; i < n->n_macros; i++)
+    write_vars(s, w, s->macros[n->macros[i]].variables, s->macros[n->macros[i]].n_variables);
+  shoal_jw_end(w);
+  shoal_jw_key(w, "inputs");
+  shoal_jw_arr(w);
+  for (uint32_t i = 0; i < n->n_inputs; i++)
+    write_input(s, w, &n->inputs[i]);
+  shoal_jw_end(w);
+  if (n->file_key != UINT32_MAX) {
+    write_hash(w, "files_key", &s->unit_files[n->file_key].key);
+    write_files(w, &s->unit_files[n->file_key]);
+  }
+  shoal_jw_kstr(w, "volatile", n->volatile_why);
+  shoal_jw_kz(w, "who", s->who);
+  shoal_jw_kstr(w, "branch", s->branch);
+  shoal_jw_end(w);
+}
+
+shoal_status shoal_session_preimage(shoal_session *s, uint32_t node, shoal_buf *out, shoal_error *err) {
+  const shoal_node *n = &s->graph->nodes[node];
+  shoal_arena arena = {0};
+  shoal_str text;
+  shoal_model m;
+  shoal_status status = shoal_session_read(s, n->unit->path, &n->unit->content, &arena, &text, err);
+  if (status >= 0)
+    status = shoal_model_parse(n->unit->path, text, &arena, &m, err);
+  if (status >= 0) {
+    shoal_jw w = {.out = out};
+    write_preimage(s, &w, n, m.sql, m.first_line);
+    status = shoal_buf_check(out, err);
+  }
+  shoal_arena_dispose(&arena);
+  return status;
+}
+
+static shoal_status prepare_variables(shoal_session *s, shoal_task *t, shoal_error *err) {
+  shoal_variable *v = SHOAL_NEW_ARRAY(&t->arena, shoal_variable, s->config.n_vars);
+  if (!v)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < s->config.n_vars; i++)
+    v[i] = (shoal_variable){s->config.vars[i].name, s->config.vars[i].value, s->config.vars[i].quoted};
+  t->variables = v;
+  t->n_variables = s->config.n_vars;
+  return SHOAL_OK;
+}
+
+/* The macros a model reaches, callees before callers. */
+static shoal_status prepare_macros(shoal_session *s, const shoal_node *n, shoal_task *t, shoal_error *err) {
+  shoal_str *texts = SHOAL_NEW_ARRAY(&t->arena, shoal_str, s->n_macros);
+  bool *done = SHOAL_NEW_ARRAY(&t->arena, bool, s->n_macros);
+  if (!texts || !done)
+    return shoal_fail_nomem(err);
+  for (size_t round = 0; round < n->n_macros && t->n_macros < n->n_macros; round++)
+    for (uint32_t i = 0; i < n->n_macros; i++) {
+      const shoal_macro *m = &s->macros[n->macros[i]];
+      bool ready = !done[n->macros[i]];
+      for (uint32_t k = 0; k < n->n_macros && ready; k++)
+        for (size_t f = 0; f < m->n_functions && ready; f++)
+          ready = done[n->macros[k]] || k == i || !shoal_str_eq(m->functions[f], s->macros[n->macros[k]].name);
+      if (!ready)
+        continue;
+      done[n->macros[i]] = true;
+      texts[t->n_macros++] = m->text;
+    }
+  t->macros = texts;
+  if (t->n_macros == n->n_macros)
+    return SHOAL_OK;
+  (void)shoal_fail(err, SHOAL_EINVAL, "the macros that %.*s uses call each other in a circle", SHOAL_FMT(n->name));
+  return SHOAL_EINVAL;
+}
+
+static shoal_status prepare_inputs(shoal_session *s, const shoal_node *n, const shoal_result *const *results, shoal_task *t, shoal_error *err) {
+  t->inputs = SHOAL_NEW_ARRAY(&t->arena, shoal_task_input, n->n_inputs);
+  if (!t->inputs)
+    return shoal_fail_nomem(err);
+  for (uint32_t i = 0; i < n->n_inputs; i++) {
+    const shoal_node *p = &s->graph->nodes[n->inputs[i].parent];
+    shoal_task_input *in = &t->inputs[t->n_inputs++];
+    in->name = n->inputs[i].role;
+    if (p->kind == SHOAL_NODE_SOURCE) {
+      SHOAL_TRY(shoal_session_source_scan(s, p->file_key, &t->opened, &t->arena, &in->scan, err));
+      continue;
+    }
+    const shoal_result *r = results[n->inputs[i].parent];
+    if (!r)
+      return shoal_fail(err, SHOAL_ENOTFOUND, "%.*s has no result yet", SHOAL_FMT(p->name));
+    in->is_result = true;
+    in->result = *r;
+  }
+  return SHOAL_OK;
+}
+
+shoal_status shoal_session_prepare(shoal_session *s, const shoal_item *item, const shoal_result *const *results,
+                                   shoal_task *t, shoal_error *err) {
+  const shoal_node *n = &s->graph->nodes[item->node];
+  shoal_str text;
+  shoal_buf b = {0};
+  SHOAL_TRY(shoal_session_read(s, n->unit->path, &n->unit->content, &t->arena, &text, err));
+  SHOAL_TRY(shoal_model_parse(n->unit->path, text, &t->arena, &t->model, err));
+  SHOAL_TRY(prepare_variables(s, t, err));
+  SHOAL_TRY(prepare_macros(s, n, t, err));
+  if (!t->check_only)
+    SHOAL_TRY(prepare_inputs(s, n, results, t, err));
+  shoal_jw w = {.out = &b};
+  write_preimage(s, &w, n, t->model.sql, t->model.first_line);
+  shoal_status status = shoal_buf_check(&b, err);
+  if (status >= 0) {
+    t->provenance = shoal_arena_str(&t->arena, shoal_buf_str(&b));
+    status = t->provenance.ptr ? SHOAL_OK : shoal_fail_nomem(err);
+  }
+  shoal_buf_dispose(&b);
+  return status;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading by name: the datasets and sources a SQL text names, at a state of a branch, as an engine's inputs. */
+#include "base/mem.h"
+#include "base/str.h"
+#include "code/sql.h"
+#include "session/session.h"
+
+static const shoal_entry *find_entry(const shoal_state *at, shoal_str name, shoal_arena *arena) {
+  if (shoal_str_chr(name, '.') >= 0)
+    return shoal_state_find(at, name);
+  char *full = shoal_arena_printf(arena, "main.%.*s", SHOAL_FMT(name));
+  return full ? shoal_state_find(at, shoal_str_z(full)) : NULL;
+}
+
+static shoal_status no_dataset(const shoal_state *at, shoal_str name, shoal_error *err) {
+  ptrdiff_t best = -1;
+  unsigned distance = (unsigned)(name.len & 0xff) / 3 + 1;
+  for (size_t i = 0; i < at->n_entries; i++) {
+    unsigned d = shoal_str_distance(name, at->entries[i].name, distance);
+    if (d < distance) {
+      distance = d;
+      best = (ptrdiff_t)i;
+    }
+  }
+  (void)shoal_fail(err, SHOAL_ENOTFOUND, "there is no dataset %.*s on %.*s", SHOAL_FMT(name), SHOAL_FMT(at->branch));
+  if (best >= 0)
+    shoal_hint(err, "did you mean %.*s?", SHOAL_FMT(at->entries[best].name));
+  else
+    shoal_hint(err, at->n_entries ? "shoal ls shows what there is" : "nothing has been published yet: shoal run");
+  return SHOAL_ENOTFOUND;
+}
+
+static shoal_status add_input(shoal_session *s, const shoal_state *at, shoal_str name, shoal_query *q, shoal_input *in, shoal_error *err) {
+  shoal_scan *scan = SHOAL_NEW(&q->arena, shoal_scan);
+  const shoal_entry *e = find_entry(at, name, &q->arena);
+  if (!scan)
+    return shoal_fail_nomem(err);
+  *in = (shoal_input){name, scan};
+  if (e) {
+    shoal_delta_snapshot **snapshot = shoal_vec_add(&q->opened.snapshots);
+    if (!snapshot)
+      return shoal_fail_nomem(err);
+    SHOAL_TRY(shoal_result_open(s->lake, &e->result, snapshot, err));
+    return shoal_result_scan(s->lake, &e->result, *snapshot, &q->arena, scan, err);
+  }
+  for (size_t i = 0; s->root && i < s->config.n_sources; i++)
+    if (shoal_str_eq(s->config.sources[i].name, name)) {
+      SHOAL_TRY(shoal_session_scan(s, err)); /* knows the files */
+      return shoal_session_source_scan(s, i, &q->opened, &q->arena, scan, err);
+    }
+  return no_dataset(at, name, err);
+}
+
+static shoal_status fill(shoal_session *s, const shoal_state *at, shoal_query *q, shoal_error *err) {
+  shoal_engine *engine;
+  shoal_buf json = {0};
+  shoal_sql_form form;
+  SHOAL_TRY(shoal_session_configure(s, err));
+  SHOAL_TRY(shoal_session_open_lake(s, false, err));
+  SHOAL_TRY(shoal_session_engine(s, &engine, err));
+  shoal_status status = shoal_engine_parse(engine, q->job.sql, &json, err);
+  if (status >= 0)
+    status = shoal_sql_references(q->job.sql, shoal_buf_str(&json), &q->arena, &form, err);
+  shoal_buf_dispose(&json);
+  SHOAL_TRY(status);
+  shoal_input *inputs = SHOAL_NEW_ARRAY(&q->arena, shoal_input, form.n_refs);
+  shoal_variable *vars = SHOAL_NEW_ARRAY(&q->arena, shoal_variable, s->config.n_vars);
+  if (!inputs || !vars)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < form.n_refs; i++)
+    SHOAL_TRY(add_input(s, at, form.refs[i].name, q, &inputs[i], err));
+  for (size_t i = 0; i < s->config.n_vars; i++)
+    vars[i] = (shoal_variable){s->config.vars[i].name, s->config.vars[i].value, s->config.vars[i].quoted};
+  q->job.inputs = inputs;
+  q->job.n_inputs = form.n_refs;
+  q->job.variables = vars;
+  q->job.n_variables = s->config.n_vars;
+  return SHOAL_OK;
+}
+
+shoal_status shoal_session_query(shoal_session *s, const shoal_state *at, shoal_str sql, shoal_query *out, shoal_error *err) {
+  *out = (shoal_query){0};
+  out->job.sql = shoal_arena_str(&out->arena, sql);
+  shoal_status status = out->job.sql.ptr ? fill(s, at, out, err) : shoal_fail_nomem(err);
+  if (status < 0)
+    shoal_query_dispose(out);
+  return status;
+}
+
+void shoal_query_dispose(shoal_query *q) {
+  shoal_opened_dispose(&q->opened);
+  shoal_arena_dispose(&q->arena);
+  *q = (shoal_query){0};
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scan and sign: files to units, units and sources to a graph, the graph to signatures. */
+#include <stdlib.h>
+
+#include "base/codec.h"
+#include "base/mem.h"
+#include "base/os.h"
+#include "base/str.h"
+#include "session/session.h"
+
+#define WATCH_KEY SHOAL_STR("watch")
+#define EPOCH "1" /* raised when an engine version changes results; see docs/decisions.md */
+
+static shoal_status watch_settings(shoal_session *s, shoal_error *err) {
+  const shoal_watch_entry *e;
+  SHOAL_TRY(shoal_watch_add(&s->watch, SHOAL_STR("shoal.yaml"), &e, err));
+  return shoal_watch_add(&s->watch, SHOAL_STR("shoal.local.yaml"), &e, err);
+}
+
+static shoal_status remember_watch(shoal_session *s, shoal_error *err) {
+  shoal_buf b = {0};
+  shoal_status status = shoal_watch_encode(&s->watch, &b, err);
+  if (status >= 0 && s->index)
+    status = shoal_index_put(s->index, &(shoal_index_item){WATCH_KEY, shoal_buf_str(&b)}, 1, err);
+  shoal_buf_dispose(&b);
+  return status;
+}
+
+/* Files, units, externals; the watch goes back to the index. */
+static shoal_status read_files(shoal_session *s, shoal_error *err) {
+  shoal_str old = s->index ? shoal_index_view(s->index, WATCH_KEY) : SHOAL_STR_NONE;
+  shoal_status status = shoal_watch_open(s->root, old, &s->watch, err);
+  s->scanned = true;
+  if (s->index)
+    shoal_index_release(s->index);
+  if (status >= 0)
+    status = watch_settings(s, err);
+  if (status >= 0)
+    status = shoal_session_units(s, err);
+  if (status >= 0)
+    status = shoal_session_externals(s, err);
+  shoal_error ignored; /* even of a project with an error: hashes of large files are worth keeping */
+  shoal_ignore(remember_watch(s, &ignored));
+  return status;
+}
+
+static shoal_hash environment(void) {
+  shoal_hasher h;
+  shoal_hasher_init(&h, "shoal/1/environment");
+  shoal_hasher_z(&h, "duckdb");
+  shoal_hasher_z(&h, EPOCH);
+  shoal_engine_settings_hash(&h);
+  return shoal_hasher_end(&h);
+}
+
+static shoal_status build_graph(shoal_session *s, shoal_error *err) {
+  const shoal_state *st = s->state;
+  s->lake_names = SHOAL_NEW_ARRAY(&s->arena, shoal_str, st->n_entries);
+  s->lake_keys = SHOAL_NEW_ARRAY(&s->arena, shoal_hash, st->n_entries);
+  if (!s->lake_names || !s->lake_keys)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < st->n_entries; i++) {
+    s->lake_names[i] = st->entries[i].name;
+    s->lake_keys[i] = st->entries[i].result.signature;
+  }
+  return shoal_graph_build(&(shoal_graph_input){.units = s->units,
+                                                .n_units = s->n_units,
+                                                .macros = s->macros,
+                                                .n_macros = s->n_macros,
+                                                .sources = s->config.sources,
+                                                .n_sources = s->config.n_sources,
+                                                .lake_names = s->lake_names,
+                                                .n_lake_names = st->n_entries},
+                           &s->graph, err);
+}
+
+static shoal_status pin_keys(shoal_session *s, shoal_pin_key **out, size_t *n, shoal_error *err) {
+  *n = 0;
+  *out = NULL;
+  for (size_t i = 0; i < s->state->n_entries; i++)
+    *n += s->state->entries[i].pinned;
+  *out = SHOAL_NEW_ARRAY(&s->arena, shoal_pin_key, *n);
+  if (!*out)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0, k = 0; i < s->state->n_entries; i++) {
+    const shoal_entry *e = &s->state->entries[i];
+    if (e->pinned)
+      (*out)[k++] = (shoal_pin_key){e->name, e->pinned_code, e->result.signature};
+  }
+  return SHOAL_OK;
+}
+
+static shoal_status sign(shoal_session *s, shoal_error *err) {
+  shoal_hash *sources = SHOAL_NEW_ARRAY(&s->arena, shoal_hash, s->config.n_sources);
+  shoal_hash *files = SHOAL_NEW_ARRAY(&s->arena, shoal_hash, s->n_units);
+  s->pinned = SHOAL_NEW_ARRAY(&s->arena, bool, s->graph->n_nodes);
+  if (!sources || !files || !s->pinned)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < s->config.n_sources; i++)
+    sources[i] = s->externals[i].key;
+  for (size_t i = 0; i < s->n_units; i++)
+    files[i] = s->unit_files[i].key;
+  s->environment = environment();
+  shoal_sign_input in = {.environment = s->environment,
+                         .vars = s->config.vars,
+                         .n_vars = s->config.n_vars,
+                         .source_keys = sources,
+                         .unit_file_keys = files,
+                         .lake_keys = s->lake_keys};
+  shoal_os_random(in.nonce.b, sizeof in.nonce.b);
+  shoal_pin_key *pins;
+  SHOAL_TRY(pin_keys(s, &pins, &in.n_pins, err));
+  in.pins = pins;
+  return shoal_graph_sign(s->graph, &in, s->pinned, err);
+}
+
+shoal_status shoal_session_scan(shoal_session *s, shoal_error *err) {
+  if (s->graph)
+    return SHOAL_OK;
+  if (!s->root)
+    return shoal_fail(err, SHOAL_EINVAL, "this needs a project; there is only a lake");
+  SHOAL_TRY(shoal_session_configure(s, err));
+  SHOAL_TRY(shoal_session_load_state(s, err));
+  SHOAL_TRY(read_files(s, err));
+  SHOAL_TRY(build_graph(s, err));
+  return sign(s, err);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Invariant 10. After a run that leaves everything as the code says, the index remembers: the digest of the watched files,
+ * the branch's next entry (which must not be there), its watermark's bytes, and the next commit of every Delta source
+ * (which must not be there either). While all that stands, a run has nothing to do, and finding out costs a stat per file
+ * and one batch of small reads.
+ */
+#include "base/codec.h"
+#include "base/os.h"
+#include "base/str.h"
+#include "session/session.h"
+
+#define WATCH_KEY SHOAL_STR("watch")
+
+/* Under which name it is remembered: the branch, and what the command line overrides. */
+static char *settled_key(shoal_session *s) {
+  shoal_hasher h;
+  char hex[SHOAL_HASH_HEX + 1];
+  shoal_hasher_init(&h, "shoal/1/settled");
+  shoal_hasher_z(&h, SHOAL_VERSION);
+  shoal_hasher_str(&h, s->branch);
+  shoal_hasher_z(&h, s->options.lake);
+  shoal_hasher_list(&h, s->options.n_vars);
+  for (size_t i = 0; i < s->options.n_vars; i++)
+    shoal_hasher_str(&h, s->options.vars[i]);
+  shoal_engine_settings_hash(&h);
+  shoal_hash key = shoal_hasher_end(&h);
+  shoal_hash_hex(&key, hex);
+  return shoal_arena_printf(&s->arena, "settled:%s", hex);
+}
+
+/* The watermark lies beside the branch's entries. */
+static shoal_str watermark_key(shoal_str entry_key, shoal_arena *arena) {
+  size_t slash = (size_t)(shoal_str_rchr(entry_key, '/') + 1);
+  return shoal_str_z(shoal_arena_printf(arena, "%.*sprojected.json", SHOAL_FMT(shoal_str_sub(entry_key, 0, slash))));
+}
+
+static shoal_status watermark_bytes(shoal_session *s, shoal_str entry_key, shoal_buf *out, shoal_error *err) {
+  shoal_str key = watermark_key(entry_key, &s->arena);
+  if (!key.ptr)
+    return shoal_fail_nomem(err);
+  shoal_status status = shoal_store_get(s->store, key, out, err);
+  return status == SHOAL_ENOTFOUND ? SHOAL_OK : status;
+}
+
+static shoal_status write_record(shoal_session *s, int64_t publication, uint64_t n_datasets, shoal_buf *b, shoal_error *err) {
+  shoal_buf entry = {0}, mark = {0};
+  shoal_hash digest = shoal_watch_encoded_digest(shoal_index_view(s->index, WATCH_KEY));
+  shoal_index_release(s->index);
+  shoal_status status = shoal_branch_entry_key(s->branch, publication + 1, &entry, err);
+  if (status >= 0)
+    status = watermark_bytes(s, shoal_buf_str(&entry), &mark, err);
+  if (status >= 0) {
+    shoal_put_hash(b, &digest);
+    shoal_put_str(b, s->lake_path);
+    shoal_put_str(b, shoal_buf_str(&entry));
+    shoal_put_str(b, shoal_buf_str(&mark));
+    shoal_put_u64(b, n_datasets);
+    uint32_t n = 0;
+    for (size_t i = 0; i < s->config.n_sources; i++)
+      n += s->externals[i].table_path.ptr != NULL;
+    shoal_put_u32(b, n);
+    for (size_t i = 0; i < s->config.n_sources; i++)
+      if (s->externals[i].table_path.ptr) {
+        shoal_put_str(b, s->externals[i].table_path);
+        shoal_put_u64(b, (uint64_t)s->externals[i].version);
+      }
+    status = shoal_buf_check(b, err);
+  }
+  shoal_buf_dispose(&entry);
+  shoal_buf_dispose(&mark);
+  return status;
+}
+
+shoal_status shoal_session_settle(shoal_session *s, uint64_t n_datasets, shoal_error *err) {
+  shoal_state *head = NULL;
+  shoal_buf b = {0};
+  char *key = settled_key(s);
+  if (!key || !s->index)
+    return key ? SHOAL_OK : shoal_fail_nomem(err);
+  shoal_status status = shoal_branch_load(s->lake, s->branch, -1, &head, err);
+  if (status >= 0)
+    status = write_record(s, head->publication, n_datasets, &b, err);
+  if (status >= 0)
+    status = shoal_index_put(s->index, &(shoal_index_item){shoal_str_z(key), shoal_buf_str(&b)}, 1, err);
+  shoal_buf_dispose(&b);
+  shoal_state_free(head);
+  return status;
+}
+
+/* True if no commit follows the version that was read. */
+static bool delta_head_stands(shoal_session *s, shoal_str path, uint64_t version) {
+  char *next = shoal_arena_printf(&s->arena, "%.*s/_delta_log/%020llu.json", SHOAL_FMT(path), (unsigned long long)version + 1);
+  char *last = shoal_arena_printf(&s->arena, "%.*s/_delta_log", SHOAL_FMT(path));
+  shoal_stat st;
+  return next && last && shoal_os_stat_at(-100, next, &st) == -2 && shoal_os_stat_at(-100, last, &st) == 0;
+}
+
+static bool branch_stands(shoal_session *s, shoal_str lake, shoal_str entry, shoal_str mark) {
+  shoal_store *store = NULL;
+  shoal_error ignored;
+  shoal_get gets[2] = {{.key = entry}, {.key = watermark_key(entry, &s->arena)}};
+  char *path = shoal_arena_cstr(&s->arena, lake);
+  if (!path || !gets[1].key.ptr || shoal_store_open_file(path, false, &store, &ignored) < 0)
+    return false;
+  bool ok = shoal_store_get_many(store, gets, 2, &s->arena, &ignored) >= 0 && gets[0].status == SHOAL_ENOTFOUND &&
+            gets[1].status == SHOAL_OK && shoal_str_eq(gets[1].bytes, mark);
+  shoal_store_free(store);
+  return ok;
+}
+
+bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets) {
+  if (!s->index || !s->branch.ptr || !s->root)
+    return false;
+  char *key = settled_key(s);
+  shoal_decoder d = {.rest = key ? shoal_index_view(s->index, shoal_str_z(key)) : SHOAL_STR_NONE};
+  shoal_hash digest = shoal_take_hash(&d);
+  shoal_str watch = shoal_index_view(s->index, WATCH_KEY);
+  shoal_hash now = shoal_watch_encoded_digest(watch);
+  bool same = !d.failed && shoal_hash_eq(&digest, &now) && shoal_watch_verify(s->root, watch);
+  shoal_str lake = shoal_take_str(&d), entry = shoal_take_str(&d), mark = shoal_take_str(&d);
+  *n_datasets = shoal_take_u64(&d);
+  uint32_t n = shoal_take_count(&d, 12);
+  for (uint32_t i = 0; i < n && same; i++) {
+    shoal_str path = shoal_take_str(&d);
+    uint64_t version = shoal_take_u64(&d);
+    same = !d.failed && delta_head_stands(s, path, version);
+  }
+  same = same && !d.failed && branch_stands(s, lake, entry, mark);
+  shoal_index_release(s->index);
+  return same;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From files to units. What the index remembers of a file with the same content is taken as it is; the engine is opened
+ * only when some text is new. The remembered analysis rests on the names of the macros, on the engine's version and on
+ * Shoal's own.
+ */
+#include <stdlib.h>
+
+#include "base/codec.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "code/macro.h"
+#include "code/sql.h"
+#include "session/session.h"
+
+#define UNITS_KEY SHOAL_STR("units")
+#define MACROS "macros"
+#define MODELS "models"
+
+/* What the analyses rest on. */
+static shoal_hash analysis_basis(const shoal_session *s) {
+  shoal_hasher h;
+  shoal_hasher_init(&h, "shoal/1/analysis");
+  shoal_hasher_z(&h, SHOAL_VERSION);
+  shoal_hasher_z(&h, SHOAL_DUCKDB_VERSION);
+  shoal_hash names = shoal_macro_names_hash(s->macros, s->n_macros);
+  shoal_hasher_hash(&h, &names);
+  return shoal_hasher_end(&h);
+}
+
+typedef struct memory {
+  shoal_unit *units;
+  size_t n;
+  shoal_map by_path;
+} memory;
+
+static shoal_status recall(shoal_session *s, memory *m, shoal_error *err) {
+  shoal_str text = s->index ? shoal_arena_str(&s->arena, shoal_index_view(s->index, UNITS_KEY)) : SHOAL_STR_NONE;
+  if (s->index)
+    shoal_index_release(s->index);
+  *m = (memory){0};
+  shoal_decoder d = {.rest = text};
+  shoal_hash basis = analysis_basis(s), was = shoal_take_hash(&d);
+  if (!text.ptr || !shoal_hash_eq(&basis, &was))
+    return SHOAL_OK;
+  uint32_t n = shoal_take_count(&d, 100);
+  m->units = SHOAL_NEW_ARRAY(&s->arena, shoal_unit, n);
+  if (!m->units)
+    return shoal_fail_nomem(err);
+  for (uint32_t i = 0; i < n; i++) {
+    SHOAL_TRY(shoal_unit_decode(&d, &s->arena, &m->units[i], err));
+    if (d.failed)
+      return SHOAL_OK;
+    m->n++;
+    SHOAL_TRY(shoal_map_put(&m->by_path, m->units[i].path, i, err));
+  }
+  return SHOAL_OK;
+}
+
+static shoal_status remember(shoal_session *s, shoal_error *err) {
+  shoal_buf b = {0};
+  shoal_hash basis = analysis_basis(s);
+  shoal_put_hash(&b, &basis);
+  shoal_put_u32(&b, (uint32_t)s->n_units);
+  for (size_t i = 0; i < s->n_units; i++)
+    shoal_unit_encode(&s->units[i], &b);
+  shoal_status status = shoal_buf_check(&b, err);
+  if (status >= 0 && s->index)
+    status = shoal_index_put(s->index, &(shoal_index_item){UNITS_KEY, shoal_buf_str(&b)}, 1, err);
+  shoal_buf_dispose(&b);
+  return status;
+}
+
+static shoal_hash layout_of(const shoal_model *m) {
+  shoal_hasher h;
+  shoal_hasher_init(&h, "shoal/1/layout");
+  shoal_hasher_list(&h, m->n_partition_by);
+  for (size_t i = 0; i < m->n_partition_by; i++)
+    shoal_hasher_str(&h, m->partition_by[i]);
+  shoal_hasher_list(&h, m->n_cluster_by);
+  for (size_t i = 0; i < m->n_cluster_by; i++)
+    shoal_hasher_str(&h, m->cluster_by[i]);
+  return shoal_hasher_end(&h);
+}
+
+/* Line and column in the model's file of a byte of its SQL. */
+static void place(const shoal_model *m, int64_t position, int *line, int *column) {
+  *line = m->first_line;
+  *column = 1;
+  for (int64_t i = 0; i < position && i < (int64_t)m->sql.len; i++) {
+    (*column)++;
+    if (m->sql.ptr[i] == '\n') {
+      ++*line;
+      *column = 1;
+    }
+  }
+}
+
+/* An engine's error points into the SQL; people look at the file. */
+static void place_error(const shoal_model *m, shoal_error *err) {
+  int line = m->first_line, column = 1;
+  if (!err)
+    return;
+  if (err->position > 0)
+    place(m, err->position - 1, &line, &column);
+  shoal_error_at(err, m->path.ptr, line, column, err->length);
+}
+
+static shoal_status copy_form(const shoal_model *m, const shoal_sql_form *form, shoal_arena *arena, shoal_unit *u, shoal_error *err) {
+  u->canon = form->canon;
+  u->functions = form->functions;
+  u->n_functions = form->n_functions;
+  u->variables = form->variables;
+  u->n_variables = form->n_variables;
+  u->volatile_why = form->volatile_why;
+  u->refs = SHOAL_NEW_ARRAY(arena, shoal_unit_ref, form->n_refs);
+  u->files = SHOAL_NEW_ARRAY(arena, shoal_str, form->n_files);
+  if (!u->refs || !u->files)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < form->n_refs; i++) {
+    u->refs[i].name = form->refs[i].name;
+    place(m, form->refs[i].position, &u->refs[i].line, &u->refs[i].column);
+  }
+  u->n_refs = form->n_refs;
+  for (size_t i = 0; i < form->n_files; i++)
+    u->files[i] = form->files[i].path;
+  u->n_files = form->n_files;
+  return SHOAL_OK;
+}
+
+static shoal_status analyse(shoal_session *s, const shoal_watch_entry *file, const shoal_str *macro_names, shoal_unit *u, shoal_error *err) {
+  shoal_str text;
+  shoal_model m;
+  shoal_engine *engine;
+  shoal_buf json = {0};
+  shoal_sql_form form;
+  SHOAL_TRY(shoal_session_read(s, file->path, &file->hash, &s->arena, &text, err));
+  SHOAL_TRY(shoal_model_parse(file->path, text, &s->arena, &m, err));
+  SHOAL_TRY(shoal_session_engine(s, &engine, err));
+  s->n_parsed++;
+  shoal_status status = shoal_engine_parse(engine, m.sql, &json, err);
+  if (status >= 0)
+    status = shoal_sql_analyse(m.sql, shoal_buf_str(&json), macro_names, s->n_macros, &s->arena, &form, err);
+  if (status < 0)
+    place_error(&m, err);
+  else {
+    *u = (shoal_unit){.name = m.name, .path = m.path, .content = file->hash, .layout = layout_of(&m), .expects = shoal_expects_hash(&m), .tags = m.tags, .n_tags = m.n_tags, .was = m.was};
+    status = copy_form(&m, &form, &s->arena, u, err);
+  }
+  shoal_buf_dispose(&json);
+  return status;
+}
+
+static int compare_macros(const void *a, const void *b) {
+  return shoal_str_cmp(((const shoal_macro *)a)->name, ((const shoal_macro *)b)->name);
+}
+
+static shoal_status read_macros(shoal_session *s, shoal_macro_vec *found, shoal_error *err) {
+  size_t first, n;
+  SHOAL_TRY(shoal_watch_add_tree(&s->watch, SHOAL_STR(MACROS), ".sql", &first, &n, err));
+  for (size_t i = first; i < first + n; i++) {
+    shoal_watch_entry e = s->watch.entries.ptr[i];
+    shoal_str text;
+    if (e.kind != SHOAL_WATCH_FILE)
+      continue;
+    SHOAL_TRY(shoal_session_read(s, e.path, &e.hash, &s->arena, &text, err));
+    SHOAL_TRY(shoal_macros_split(e.path, text, &s->arena, found, err));
+  }
+  s->macros = SHOAL_NEW_ARRAY(&s->arena, shoal_macro, found->len);
+  if (!s->macros)
+    return shoal_fail_nomem(err);
+  if (found->len) {
+    qsort(found->ptr, found->len, sizeof *found->ptr, compare_macros);
+    memcpy(s->macros, found->ptr, found->len * sizeof *found->ptr);
+  }
+  s->n_macros = found->len;
+  return SHOAL_OK;
+}
+
+/* Macros are few: all are analysed whenever one of the project's texts must be. */
+static shoal_status analyse_macros(shoal_session *s, const shoal_str *names, shoal_error *err) {
+  shoal_engine *engine;
+  for (size_t i = 0; i < s->n_macros; i++) {
+    SHOAL_TRY(shoal_session_engine(s, &engine, err));
+    SHOAL_TRY(shoal_macro_analyse(&s->macros[i], engine, names, s->n_macros, &s->arena, err));
+  }
+  return SHOAL_OK;
+}
+
+static shoal_status read_models(shoal_session *s, const shoal_str *macro_names, shoal_error *err) {
+  size_t first, n;
+  memory m;
+  SHOAL_TRY(shoal_watch_add_tree(&s->watch, SHOAL_STR(MODELS), ".sql", &first, &n, err));
+  shoal_status status = recall(s, &m, err);
+  s->units = SHOAL_NEW_ARRAY(&s->arena, shoal_unit, n);
+  if (status >= 0 && !s->units)
+    status = shoal_fail_nomem(err);
+  for (size_t i = first; i < first + n && status >= 0; i++) {
+    shoal_watch_entry e = s->watch.entries.ptr[i];
+    if (e.kind != SHOAL_WATCH_FILE)
+      continue;
+    uint32_t known = shoal_map_get(&m.by_path, e.path);
+    shoal_unit *u = &s->units[s->n_units];
+    if (known != SHOAL_MAP_NONE && shoal_hash_eq(&m.units[known].content, &e.hash))
+      *u = m.units[known];
+    else
+      status = analyse(s, &e, macro_names, u, err);
+    s->n_units += status >= 0;
+  }
+  shoal_map_dispose(&m.by_path);
+  if (status >= 0 && (s->n_parsed || m.n != s->n_units))
+    shoal_ignore(remember(s, err)); /* a cache */
+  return status;
+}
+
+shoal_status shoal_session_units(shoal_session *s, shoal_error *err) {
+  shoal_macro_vec found = {0};
+  shoal_status status = read_macros(s, &found, err);
+  shoal_vec_dispose(&found);
+  shoal_str *names = SHOAL_NEW_ARRAY(&s->arena, shoal_str, s->n_macros);
+  if (status >= 0 && !names)
+    status = shoal_fail_nomem(err);
+  for (size_t i = 0; status >= 0 && i < s->n_macros; i++)
+    names[i] = s->macros[i].name;
+  if (status >= 0)
+    status = analyse_macros(s, names, err);
+  return status < 0 ? status : read_models(s, names, err);
+}
