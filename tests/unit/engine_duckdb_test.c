@@ -1,0 +1,709 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What only the DuckDB engine can do: types, inputs, errors with places, the sandbox, statistics, settings. */
+#include "support/support.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/os.h"
+#include "base/str.h"
+#include "base/thread.h"
+#include "base/time.h"
+#include "engine/duckdb_settings.h"
+#include "engine/engine.h"
+
+typedef struct fixture {
+  char *folder;
+  char staging[512];
+  shoal_engine *engine;
+  shoal_arena arena;
+  shoal_error err;
+} fixture;
+
+static int setup(void **state) {
+  fixture *f = calloc(1, sizeof *f);
+  f->folder = test_folder();
+  snprintf(f->staging, sizeof f->staging, "%s/staging", f->folder);
+  CHECK_OK(shoal_os_mkdir(f->staging, &f->err), &f->err);
+  char allowed[512];
+  snprintf(allowed, sizeof allowed, "%s/", f->folder);
+  shoal_str paths[] = {shoal_str_z(allowed)};
+  shoal_engine_config config = {.threads = 2, .memory = 1u << 30, .allowed = paths, .n_allowed = 1, .locked = true};
+  CHECK_OK(shoal_engine_open_duckdb(&config, &f->engine, &f->err), &f->err);
+  *state = f;
+  return 0;
+}
+
+static int teardown(void **state) {
+  fixture *f = *state;
+  shoal_engine_free(f->engine);
+  shoal_arena_dispose(&f->arena);
+  test_folder_remove(f->folder);
+  free(f);
+  return 0;
+}
+
+/* Rows as "a|b\nc|d\n", NULL as "~". */
+static shoal_status rows_of(fixture *f, const shoal_job *job, shoal_buf *out) {
+  shoal_rows *rows;
+  shoal_status status = shoal_engine_query(f->engine, job, &rows, &f->err);
+  shoal_buf_clear(out);
+  if (status < 0)
+    return status;
+  while ((status = shoal_rows_next(rows, &f->err)) == SHOAL_OK) {
+    for (size_t i = 0; i < shoal_rows_columns(rows); i++) {
+      shoal_str text = shoal_rows_text(rows, i);
+      if (i)
+        shoal_buf_addc(out, '|');
+      shoal_buf_add(out, text.ptr ? text : SHOAL_STR("~"));
+    }
+    shoal_buf_addc(out, '\n');
+  }
+  shoal_rows_free(rows);
+  return status == SHOAL_DONE ? SHOAL_OK : status;
+}
+
+static void check_rows(fixture *f, const shoal_job *job, const char *want) {
+  shoal_buf out = {0};
+  CHECK_OK(rows_of(f, job, &out), &f->err);
+  CHECK_STR(shoal_buf_str(&out), want);
+  shoal_buf_dispose(&out);
+}
+
+static void check_sql(fixture *f, const char *sql, const char *want) {
+  check_rows(f, &(shoal_job){.sql = shoal_str_z(sql)}, want);
+}
+
+static shoal_outcome execute(fixture *f, shoal_job job) {
+  shoal_outcome out;
+  job.staging = f->staging;
+  CHECK_OK(shoal_engine_execute(f->engine, &job, &f->arena, &out, &f->err), &f->err);
+  return out;
+}
+
+/* An outcome's files as a scan. */
+static shoal_scan scan_of(fixture *f, const shoal_outcome *out, const size_t *partition, size_t n_partition) {
+  shoal_scan_file *files = SHOAL_NEW_ARRAY(&f->arena, shoal_scan_file, out->n_files + 1);
+  for (size_t i = 0; i < out->n_files; i++) {
+    files[i].path = shoal_str_z(shoal_arena_printf(&f->arena, "%s/%.*s", f->staging, SHOAL_FMT(out->files[i].name)));
+    files[i].partition_values = out->files[i].partition_values;
+  }
+  shoal_schema *schema = SHOAL_NEW(&f->arena, shoal_schema);
+  *schema = out->schema;
+  return (shoal_scan){.schema = schema,
+                      .files = files,
+                      .n_files = out->n_files,
+                      .partition_columns = partition,
+                      .n_partition_columns = n_partition};
+}
+
+static void test_queries(void **state) {
+  fixture *f = *state;
+  check_sql(f, "SELECT 1 AS a, NULL AS b, 'x' AS a", "1|~|x\n");
+  check_sql(f, "FROM range(3); -- the end", "0\n1\n2\n");
+  check_sql(f, "SELECT i FROM range(5000) t(i) WHERE i % 2500 = 0 ORDER BY i DESC", "2500\n0\n");
+}
+
+static void test_every_setting_is_classified(void **state) {
+  fixture *f = *state;
+  shoal_buf out = {0};
+  shoal_job job = {.sql = SHOAL_STR("SELECT name FROM duckdb_settings() ORDER BY name")};
+  CHECK_OK(rows_of(f, &job, &out), &f->err);
+  shoal_str rest = shoal_buf_str(&out), line;
+  size_t missing = 0, n = 0;
+  while (shoal_str_split(&rest, '\n', &line)) {
+    bool found = line.len == 0;
+    for (size_t i = 0; !found && i < shoal_duckdb_n_settings; i++)
+      found = shoal_str_is(line, shoal_duckdb_settings[i].name);
+    if (!found)
+      fprintf(stderr, "unclassified setting: %.*s\n", SHOAL_FMT(line));
+    missing += !found;
+    n += line.len > 0;
+  }
+  assert_int_equal(missing, 0);
+  for (size_t i = 0; i < shoal_duckdb_n_settings; i++) {
+    char name[128];
+    snprintf(name, sizeof name, "%s\n", shoal_duckdb_settings[i].name);
+    if (shoal_str_find(shoal_buf_str(&out), shoal_str_z(name)) < 0)
+      fprintf(stderr, "no such setting any more: %s", name);
+  }
+  assert_int_equal(n, shoal_duckdb_n_settings);
+  shoal_buf_dispose(&out);
+}
+
+static void test_round_trip(void **state) {
+  fixture *f = *state;
+  shoal_outcome out = execute(
+      f,
+      (shoal_job){
+          .sql = SHOAL_STR(
+              "SELECT i::INTEGER AS \"a\"\"b\", i::SMALLINT AS file_row_number, {'x': i, 'y y': [i, NULL]} AS st,"
+              " MAP {'k': i} AS m, TIMESTAMPTZ '2020-01-01 00:00:00+00' AS ts, 'v' || i AS filename, i AS \"größe.x\","
+              " sum(i) OVER (ORDER BY i) AS total FROM range(3) t(i)"),
+          .rows_hash = true});
+  assert_int_equal(out.rows, 3);
+  assert_int_equal(out.n_files, 1);
+  assert_int_equal(out.schema.n_fields, 8);
+  assert_int_equal(out.schema.fields[7].type.kind, SHOAL_TYPE_LONG);
+  assert_false(shoal_hash_zero(&out.rows_hash));
+  shoal_scan scan = scan_of(f, &out, NULL, 0);
+  shoal_input inputs[] = {{SHOAL_STR("silver.orders"), &scan}, {SHOAL_STR("orders"), &scan}};
+  shoal_job job = {
+      .sql = SHOAL_STR("SELECT o.*, \"a\"\"b\" FROM Silver.Orders o ORDER BY 1"), .inputs = inputs, .n_inputs = 2};
+  check_rows(f, &job,
+             "0|0|{'x': 0, 'y y': [0, NULL]}|{k=0}|2020-01-01 00:00:00+00|v0|0|0|0\n"
+             "1|1|{'x': 1, 'y y': [1, NULL]}|{k=1}|2020-01-01 00:00:00+00|v1|1|1|1\n"
+             "2|2|{'x': 2, 'y y': [2, NULL]}|{k=2}|2020-01-01 00:00:00+00|v2|2|3|2\n");
+  job.sql = SHOAL_STR("SELECT count(*) FROM orders JOIN main.orders o2 USING (filename)");
+  check_rows(f, &job, "3\n");
+}
+
+static shoal_schema bind(fixture *f, const char *sql) {
+  shoal_schema out;
+  shoal_job job = {.sql = shoal_str_z(sql)};
+  CHECK_OK(shoal_engine_bind(f->engine, &job, &f->arena, &out, &f->err), &f->err);
+  return out;
+}
+
+/* The query fails with this message, hint and (1-based, 0: any) place. */
+static void check_fails(fixture *f, const char *sql, const char *message, const char *hint, int line, int column) {
+  shoal_schema out;
+  shoal_job job = {.sql = shoal_str_z(sql)};
+  f->err = (shoal_error){0};
+  CHECK_STATUS(shoal_engine_bind(f->engine, &job, &f->arena, &out, &f->err), SHOAL_EENGINE, &f->err);
+  if (!strstr(f->err.message, message) || !strstr(f->err.hint, hint) || strchr(f->err.message, '\n'))
+    fail_msg("%s: \"%s\" / \"%s\"", sql, f->err.message, f->err.hint);
+  if (line && (f->err.line != line || f->err.column != column))
+    fail_msg("%s: at %d:%d, not %d:%d", sql, f->err.line, f->err.column, line, column);
+}
+
+static void test_types(void **state) {
+  static const struct {
+    const char *expression, *type, *stored;
+  } cases[] = {
+      {"1::TINYINT", "byte", "1"},
+      {"1::SMALLINT", "short", "1"},
+      {"1", "integer", "1"},
+      {"1::BIGINT", "long", "1"},
+      {"sum(1)", "long", "1"},
+      {"1::UTINYINT", "short", "1"},
+      {"1::USMALLINT", "integer", "1"},
+      {"1::UINTEGER", "long", "1"},
+      {"18446744073709551615::UBIGINT", "decimal(20,0)", "18446744073709551615"},
+      {"1.5::FLOAT", "float", "1.5"},
+      {"1.5::DOUBLE", "double", "1.5"},
+      {"1.50::DECIMAL(9,2)", "decimal(9,2)", "1.50"},
+      {"'x'", "string", "x"},
+      {"'6bb5c9e0-1111-4222-8333-444455556666'::UUID", "string", "6bb5c9e0-1111-4222-8333-444455556666"},
+      {"'a'::ENUM('a', 'b')", "string", "a"},
+      {"'{\"a\": 1}'::JSON", "string", "{\"a\": 1}"},
+      {"'\\xAB'::BLOB", "binary", "\\xAB"},
+      {"DATE '2020-02-03'", "date", "2020-02-03"},
+      {"TIMESTAMP '2020-02-03 04:05:06.789'", "timestamp_ntz", "2020-02-03 04:05:06.789"},
+      {"'2020-02-03 04:05:06'::TIMESTAMP_S", "timestamp_ntz", "2020-02-03 04:05:06"},
+      {"'2020-02-03 04:05:06.1'::TIMESTAMP_MS", "timestamp_ntz", "2020-02-03 04:05:06.1"},
+      {"TIMESTAMPTZ '2020-02-03 04:05:06+02'", "timestamp", "2020-02-03 02:05:06+00"},
+      {"true", "boolean", "true"},
+      {"NULL", "integer", "~"},
+      {"[1, NULL]", "array<integer>", "[1, NULL]"},
+      {"[1, 2]::INTEGER[2]", "array<integer>", "[1, 2]"},
+      {"{'a': 1, 'b c': [sum(2)]}", "struct<a:integer,b c:array<long>>", "{'a': 1, 'b c': [2]}"},
+      {"MAP {'k': 1::UBIGINT}", "map<string,decimal(20,0)>", "{k=1}"},
+  };
+  fixture *f = *state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char sql[256];
+    shoal_buf text = {0};
+    snprintf(sql, sizeof sql, "SELECT %s AS x", cases[i].expression);
+    shoal_schema schema = bind(f, sql);
+    shoal_type_text(&text, &schema.fields[0].type);
+    CHECK_STR(shoal_buf_str(&text), cases[i].type);
+    assert_true(schema.fields[0].nullable);
+    shoal_buf_dispose(&text);
+    shoal_outcome out = execute(f, (shoal_job){.sql = shoal_str_z(sql), .rows_hash = true});
+    assert_int_equal(out.rows, 1);
+    shoal_scan scan = scan_of(f, &out, NULL, 0);
+    shoal_input inputs[] = {{SHOAL_STR("t"), &scan}};
+    snprintf(sql, sizeof sql, "%s\n", cases[i].stored);
+    check_rows(f, &(shoal_job){.sql = SHOAL_STR("SELECT x FROM t"), .inputs = inputs, .n_inputs = 1}, sql);
+  }
+}
+
+static void test_refused_types(void **state) {
+  fixture *f = *state;
+  check_fails(f, "SELECT TIME '01:02:03' AS t", "column \"t\" is of type TIME", "CAST(\"t\" AS VARCHAR)", 0, 0);
+  check_fails(f, "SELECT [INTERVAL 1 DAY] AS i", "column \"i\" is of type INTERVAL", "VARCHAR", 0, 0);
+  check_fails(f, "SELECT '101'::BIT AS b", "BIT", "VARCHAR", 0, 0);
+  check_fails(f, "SELECT union_value(a := 1) AS u", "UNION", "VARCHAR", 0, 0);
+  check_fails(f, "SELECT TIMESTAMP_NS '2020-01-01 00:00:00' AS n", "TIMESTAMP_NS", "CAST(\"n\" AS TIMESTAMP)", 0, 0);
+  check_fails(f, "SELECT 1::UHUGEINT AS h", "UHUGEINT", "DECIMAL(38, 0)", 0, 0);
+  check_fails(f, "SELECT row(1, 2) AS r", "unnamed", "struct_pack", 0, 0);
+  check_fails(f, "SELECT 1 AS a, 2 AS A", "two columns are called \"A\"", "AS", 0, 0);
+  check_fails(f, "CREATE TABLE x(i INT)", "not a SELECT", "SELECT", 0, 0);
+  check_fails(f, "SELECT 1; SELECT 2", "multiple", "", 0, 0);
+}
+
+static void test_overflow_names_the_column(void **state) {
+  fixture *f = *state;
+  shoal_outcome out;
+  shoal_job job = {.sql = SHOAL_STR("SELECT 1 AS a, sum(9223372036854775807) AS big FROM range(2)"),
+                   .staging = f->staging};
+  CHECK_STATUS(shoal_engine_execute(f->engine, &job, &f->arena, &out, &f->err), SHOAL_EENGINE, &f->err);
+  assert_non_null(strstr(f->err.message, "column \"big\""));
+  assert_non_null(strstr(f->err.hint, "DECIMAL(38,0)"));
+}
+
+static void test_errors_have_places(void **state) {
+  fixture *f = *state;
+  check_fails(f, "SELECT dep_dely FROM (SELECT 1 AS dep_delay)", "dep_dely", "did you mean dep_delay?", 1, 8);
+  check_fails(f, "SELECT 1,\n  foo(2)", "foo", "did you mean", 2, 3);
+  check_fails(f, "SELECT 'ä' AS x,\n  nope FROM (SELECT 1 AS a)", "nope", "", 2, 3);
+  check_fails(f, "SELECT 'ä', nope FROM (SELECT 1 AS a)", "nope", "", 1, 14);
+  check_fails(f, "SELECT *\nFROM nope.nada", "nope", "", 2, 6);
+  check_fails(f, "SELECT 1 +\n FROM", "syntax error", "", 0, 0);
+  shoal_outcome out;
+  shoal_job job = {.sql = SHOAL_STR("SELECT i,\n  CASE WHEN i = 7 THEN 'x' ELSE '1' END::INT AS n FROM range(9) t(i)"),
+                   .staging = f->staging};
+  f->err = (shoal_error){0};
+  CHECK_STATUS(shoal_engine_execute(f->engine, &job, &f->arena, &out, &f->err), SHOAL_EENGINE, &f->err);
+  assert_non_null(strstr(f->err.message, "'x'"));
+  if (f->err.line)
+    assert_int_equal(f->err.line, 2);
+}
+
+static void test_names_that_are_no_input(void **state) {
+  fixture *f = *state;
+  shoal_outcome out = execute(f, (shoal_job){.sql = SHOAL_STR("SELECT 42 AS orders_id")});
+  shoal_scan scan = scan_of(f, &out, NULL, 0);
+  shoal_input inputs[] = {{SHOAL_STR("silver.orders"), &scan}};
+  shoal_job job = {.sql = SHOAL_STR("FROM silver.ordres"), .inputs = inputs, .n_inputs = 1};
+  shoal_schema schema;
+  CHECK_STATUS(shoal_engine_bind(f->engine, &job, &f->arena, &schema, &f->err), SHOAL_EENGINE, &f->err);
+  assert_non_null(strstr(f->err.message, "ordres"));
+  assert_non_null(strstr(f->err.hint, "orders"));
+  job.sql = SHOAL_STR("WITH orders AS (SELECT 1 AS x) FROM orders");
+  check_rows(f, &job, "1\n");
+}
+
+static void write_file(fixture *f, const char *name, const char *text, char path[512]) {
+  snprintf(path, 512, "%s/%s", f->folder, name);
+  CHECK_OK(shoal_os_create_file(path, shoal_str_z(text), &f->err), &f->err);
+}
+
+static void test_sandbox(void **state) {
+  static const char *const queries[] = {"FROM read_csv('/etc/passwd')",
+                                        "FROM '/etc/group.csv'",
+                                        "FROM read_text('/etc/hosts')",
+                                        "FROM glob('/etc/*')",
+                                        "FROM read_parquet('https://example.com/x.parquet')",
+                                        "FROM read_parquet('s3://bucket/x.parquet')"};
+  fixture *f = *state;
+  for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+    shoal_rows *rows;
+    shoal_job job = {.sql = shoal_str_z(queries[i])};
+    f->err = (shoal_error){0};
+    shoal_status status = shoal_engine_query(f->engine, &job, &rows, &f->err);
+    if (status != SHOAL_EACCESS && status != SHOAL_EENGINE)
+      fail_msg("%s: %s", queries[i], shoal_status_name(status));
+  }
+  char path[512], sql[600], link_path[512];
+  write_file(f, "in.csv", "a,b\n1,x\n", path);
+  snprintf(sql, sizeof sql, "FROM '%s'", path);
+  check_sql(f, sql, "1|x\n");
+  snprintf(sql, sizeof sql, "FROM read_csv('%s/../../../../../etc/passwd')", f->folder);
+  shoal_rows *rows;
+  shoal_job job = {.sql = shoal_str_z(sql)};
+  CHECK_STATUS(shoal_engine_query(f->engine, &job, &rows, &f->err), SHOAL_EACCESS, &f->err);
+  snprintf(link_path, sizeof link_path, "%s/link.csv", f->folder);
+  assert_int_equal(symlink("/etc/passwd", link_path), 0);
+  snprintf(sql, sizeof sql, "SELECT count(*) > 0 FROM read_csv('%s', header := false, all_varchar := true, sep := '|')",
+           link_path);
+  assert_true(shoal_engine_query(f->engine, &job, &rows, &f->err) < 0);
+}
+
+static void test_settings_are_pinned(void **state) {
+  fixture *f = *state;
+  check_sql(f, "SELECT 7 / 2, 1 / 0, 'A' = 'a', TIMESTAMPTZ '2020-01-01 00:00:00+00'",
+            "3.5|inf|false|2020-01-01 00:00:00+00\n");
+  check_sql(f, "SELECT x FROM (VALUES (NULL), (1)) t(x) ORDER BY x", "1\n~\n");
+  check_sql(f, "SELECT current_setting('TimeZone'), current_setting('lock_configuration')", "UTC|true\n");
+  shoal_hasher a, b;
+  shoal_hasher_init(&a, "test");
+  shoal_hasher_init(&b, "test");
+  shoal_engine_settings_hash(&a);
+  shoal_hash x = shoal_hasher_end(&a), y = shoal_hasher_end(&b);
+  assert_false(shoal_hash_eq(&x, &y));
+}
+
+static void test_partitions(void **state) {
+  fixture *f = *state;
+  shoal_str by[] = {SHOAL_STR("p"), SHOAL_STR("ts"), SHOAL_STR("d")};
+  shoal_outcome out = execute(
+      f,
+      (shoal_job){.sql = SHOAL_STR("SELECT i AS v, CASE i % 3 WHEN 0 THEN 'a/b=%' WHEN 1 THEN NULL ELSE '..' END AS P,"
+                                   " TIMESTAMPTZ '2020-01-01 02:00:00.5+02' AS ts, DATE '2020-01-01' + (i // 3)::INT "
+                                   "AS d FROM range(6) t(i)"),
+                  .partition_by = by,
+                  .n_partition_by = 3,
+                  .rows_hash = true});
+  assert_int_equal(out.rows, 6);
+  assert_int_equal(out.n_files, 6);
+  bool seen_null = false;
+  for (size_t i = 0; i < out.n_files; i++) {
+    CHECK_STR(out.files[i].partition_values[1], "2020-01-01T00:00:00.500000Z");
+    seen_null = seen_null || !out.files[i].partition_values[0].ptr;
+    assert_null(strchr(out.files[i].name.ptr, '/'));
+    assert_int_equal(out.files[i].n_stats, 1);
+  }
+  assert_true(seen_null);
+  size_t columns[] = {1, 2, 3};
+  shoal_scan scan = scan_of(f, &out, columns, 3);
+  shoal_input inputs[] = {{SHOAL_STR("t"), &scan}};
+  shoal_job job = {.sql = SHOAL_STR("SELECT * FROM t ORDER BY v"), .inputs = inputs, .n_inputs = 1};
+  check_rows(f, &job,
+             "0|a/b=%|2020-01-01 00:00:00.5+00|2020-01-01\n1|~|2020-01-01 00:00:00.5+00|2020-01-01\n"
+             "2|..|2020-01-01 00:00:00.5+00|2020-01-01\n3|a/b=%|2020-01-01 00:00:00.5+00|2020-01-02\n"
+             "4|~|2020-01-01 00:00:00.5+00|2020-01-02\n5|..|2020-01-01 00:00:00.5+00|2020-01-02\n");
+  job.sql = SHOAL_STR("SELECT count(*), max(d) FROM t WHERE p IS NULL");
+  check_rows(f, &job, "2|2020-01-02\n");
+  job.sql = SHOAL_STR("SELECT p FROM t WHERE d = DATE '2020-01-02' AND v = 3");
+  check_rows(f, &job, "a/b=%\n");
+  shoal_job again = {.sql = SHOAL_STR("SELECT v, p AS \"P\", ts, d FROM t ORDER BY v DESC"),
+                     .inputs = inputs,
+                     .n_inputs = 1,
+                     .rows_hash = true};
+  shoal_outcome other = execute(f, again); /* the same rows in one file */
+  assert_true(shoal_hash_eq(&out.rows_hash, &other.rows_hash));
+}
+
+static void test_partition_refusals(void **state) {
+  fixture *f = *state;
+  shoal_outcome out;
+  shoal_str by[] = {SHOAL_STR("p")};
+  shoal_job job = {
+      .sql = SHOAL_STR("SELECT 1 AS v, '' AS p"), .staging = f->staging, .partition_by = by, .n_partition_by = 1};
+  CHECK_STATUS(shoal_engine_execute(f->engine, &job, &f->arena, &out, &f->err), SHOAL_EENGINE, &f->err);
+  assert_non_null(strstr(f->err.hint, "nullif"));
+  job.sql = SHOAL_STR("SELECT 1 AS v, [1] AS p");
+  CHECK_STATUS(shoal_engine_execute(f->engine, &job, &f->arena, &out, &f->err), SHOAL_EINVAL, &f->err);
+  job.sql = SHOAL_STR("SELECT 1 AS v");
+  CHECK_STATUS(shoal_engine_execute(f->engine, &job, &f->arena, &out, &f->err), SHOAL_EINVAL, &f->err);
+}
+
+static const shoal_column_stats *stats_of(const shoal_output_file *file, const char *path) {
+  for (size_t i = 0; i < file->n_stats; i++) {
+    char name[128] = "";
+    for (size_t k = 0; k < file->stats[i].n_path; k++)
+      snprintf(name + strlen(name), sizeof name - strlen(name), "%s%.*s", k ? "/" : "",
+               SHOAL_FMT(file->stats[i].path[k]));
+    if (strcmp(name, path) == 0)
+      return &file->stats[i];
+  }
+  return NULL;
+}
+
+static void test_statistics(void **state) {
+  fixture *f = *state;
+  shoal_outcome out = execute(
+      f, (shoal_job){
+             .sql = SHOAL_STR("SELECT i, CASE WHEN i > 0 THEN i * 0.5 END::DOUBLE AS d, CASE i WHEN 1 THEN "
+                              "'nan'::DOUBLE ELSE i END AS n,"
+                              " {'in \"q\".': i, 'l': [i]} AS st, [i] AS a, i > 0 AS b, 's' || i AS s, 'x'::BLOB AS bl,"
+                              " TIMESTAMP '2020-01-01 00:00:00' + INTERVAL (i) SECOND AS ts, 'infinity'::DATE AS inf "
+                              "FROM range(3) t(i)")});
+  const shoal_output_file *file = &out.files[0];
+  assert_int_equal(out.n_files, 1);
+  CHECK_STR(stats_of(file, "i")->min, "0");
+  CHECK_STR(stats_of(file, "i")->max, "2");
+  assert_int_equal(stats_of(file, "d")->null_count, 1);
+  CHECK_STR(stats_of(file, "d")->min, "0.5");
+  assert_false(stats_of(file, "d")->has_nan);
+  assert_true(stats_of(file, "n")->has_nan);
+  assert_null(stats_of(file, "n")->min.ptr);
+  CHECK_STR(stats_of(file, "st/in \"q\".")->max, "2");
+  assert_null(stats_of(file, "st/l"));
+  assert_null(stats_of(file, "a"));
+  CHECK_STR(stats_of(file, "b")->min, "false");
+  CHECK_STR(stats_of(file, "b")->max, "true");
+  CHECK_STR(stats_of(file, "s")->max, "s2");
+  assert_null(stats_of(file, "bl")->max.ptr);
+  CHECK_STR(stats_of(file, "ts")->max, "2020-01-01 00:00:02");
+  assert_null(stats_of(file, "inf")->max.ptr);
+  assert_int_equal(stats_of(file, "inf")->null_count, 0);
+}
+
+static void test_empty_results_and_inputs(void **state) {
+  fixture *f = *state;
+  shoal_outcome out =
+      execute(f, (shoal_job){.sql = SHOAL_STR("SELECT 1 AS a, 'x' AS b WHERE false"), .rows_hash = true});
+  assert_int_equal(out.rows, 0);
+  assert_int_equal(out.n_files, 0);
+  assert_false(shoal_hash_zero(&out.rows_hash));
+  shoal_dirent *entries;
+  size_t n;
+  CHECK_OK(shoal_os_list(f->staging, &f->arena, &entries, &n, &f->err), &f->err);
+  assert_int_equal(n, 0);
+  shoal_scan scan = scan_of(f, &out, NULL, 0);
+  shoal_input inputs[] = {{SHOAL_STR("t"), &scan}};
+  check_rows(f,
+             &(shoal_job){.sql = SHOAL_STR("SELECT count(*), typeof(max(b)) FROM t"), .inputs = inputs, .n_inputs = 1},
+             "0|VARCHAR\n");
+}
+
+/* Older files lack columns, or have narrower ones; all columns may be partition columns. */
+static void test_evolved_table(void **state) {
+  fixture *f = *state;
+  shoal_outcome out = execute(f, (shoal_job){.sql = SHOAL_STR("SELECT 7::INTEGER AS a")});
+  shoal_scan scan = scan_of(f, &out, NULL, 0);
+  shoal_field fields[] = {
+      {.name = SHOAL_STR("a"), .type = {.kind = SHOAL_TYPE_LONG}},
+      {.name = SHOAL_STR("b"), .type = {.kind = SHOAL_TYPE_STRING}},
+      {.name = SHOAL_STR("renamed"), .physical = SHOAL_STR("a"), .type = {.kind = SHOAL_TYPE_LONG}}};
+  shoal_schema schema = {fields, 2};
+  scan.schema = &schema;
+  shoal_input inputs[] = {{SHOAL_STR("t"), &scan}};
+  shoal_job job = {.sql = SHOAL_STR("SELECT a, typeof(a), b FROM t"), .inputs = inputs, .n_inputs = 1};
+  check_rows(f, &job, "7|BIGINT|~\n");
+  shoal_schema one = {fields + 2, 1};
+  scan.schema = &one;
+  job.sql = SHOAL_STR("SELECT renamed FROM t");
+  check_rows(f, &job, "7\n");
+  shoal_str value = SHOAL_STR("part");
+  ((shoal_scan_file *)scan.files)[0].partition_values = &value;
+  size_t partition[] = {0};
+  shoal_schema only = {fields + 1, 1};
+  scan.schema = &only;
+  scan.partition_columns = partition;
+  scan.n_partition_columns = 1;
+  job.sql = SHOAL_STR("SELECT b FROM t");
+  check_rows(f, &job, "part\n");
+}
+
+static void test_source_files(void **state) {
+  fixture *f = *state;
+  char one[512], two[512], json[512], odd[512];
+  write_file(f, "p=5.csv", "a;b\n1;x\n2;NA\n", one);
+  write_file(f, "two.csv", "a;b\n3;-\n", two);
+  write_file(f, "x.json", "{\"a\": 1, \"p\": [1, 2]}\n{\"a\": 2}\n", json);
+  write_file(f, "we[ird]*?.csv", "a\n5\n", odd);
+  shoal_scan_file files[] = {{.path = shoal_str_z(one)}, {.path = shoal_str_z(two)}};
+  shoal_scan_option options[] = {{SHOAL_STR("header"), SHOAL_STR("true")},
+                                 {SHOAL_STR("delim"), SHOAL_STR(";")},
+                                 {SHOAL_STR("nullstr"), SHOAL_STR("[NA, '-']")},
+                                 {SHOAL_STR("types"), SHOAL_STR("{a: BIGINT}")}};
+  shoal_scan csv = {.format = SHOAL_SCAN_CSV, .files = files, .n_files = 2, .options = options, .n_options = 4};
+  shoal_input inputs[] = {{SHOAL_STR("bronze.t"), &csv}};
+  shoal_job job = {.sql = SHOAL_STR("SELECT *, typeof(a) FROM bronze.t ORDER BY a"), .inputs = inputs, .n_inputs = 1};
+  check_rows(f, &job, "1|x|BIGINT\n2|~|BIGINT\n3|~|BIGINT\n");
+  shoal_scan_file json_file = {.path = shoal_str_z(json)};
+  shoal_scan scan = {.format = SHOAL_SCAN_JSON, .files = &json_file, .n_files = 1};
+  inputs[0].scan = &scan;
+  check_rows(f, &job, "1|[1, 2]|BIGINT\n2|~|BIGINT\n");
+  shoal_scan_file odd_file = {.path = shoal_str_z(odd)};
+  scan = (shoal_scan){.format = SHOAL_SCAN_CSV, .files = &odd_file, .n_files = 1};
+  check_rows(f, &job, "5|BIGINT\n");
+  shoal_scan_option bad = {SHOAL_STR("x) --"), SHOAL_STR("1")};
+  scan.options = &bad;
+  scan.n_options = 1;
+  shoal_schema schema;
+  CHECK_STATUS(shoal_engine_bind(f->engine, &job, &f->arena, &schema, &f->err), SHOAL_EINVAL, &f->err);
+}
+
+static void test_macros_and_variables(void **state) {
+  fixture *f = *state;
+  shoal_str macros[] = {SHOAL_STR("CREATE MACRO twice(x) AS x * 2"),
+                        SHOAL_STR("CREATE OR REPLACE MACRO four(x) AS twice(twice(x));"),
+                        SHOAL_STR("CREATE MACRO tab(n) AS TABLE SELECT i FROM range(n) t(i)")};
+  shoal_variable variables[] = {{SHOAL_STR("start"), SHOAL_STR("2013-01-01"), false},
+                                {SHOAL_STR("n"), SHOAL_STR("7"), false},
+                                {SHOAL_STR("q"), SHOAL_STR("7"), true},
+                                {SHOAL_STR("zip"), SHOAL_STR("007"), false},
+                                {SHOAL_STR("b"), SHOAL_STR("true"), false},
+                                {SHOAL_STR("o'x"), SHOAL_STR("it's"), false},
+                                {SHOAL_STR("ts"), SHOAL_STR("2013-01-01 10:00:00.5"), false},
+                                {SHOAL_STR("f"), SHOAL_STR("-1.50"), false}};
+  shoal_job job = {
+      .sql = SHOAL_STR("SELECT four(2), getvariable('start') + 1, typeof(getvariable('n')), typeof(getvariable('q')),"
+                       " getvariable('zip'), getvariable('b'), getvariable('o''x'), typeof(getvariable('ts')),"
+                       " getvariable('f'), (SELECT count(*) FROM tab(3))"),
+      .macros = macros,
+      .n_macros = 3,
+      .variables = variables,
+      .n_variables = 8};
+  check_rows(f, &job, "8|2013-01-02|INTEGER|VARCHAR|007|true|it's|TIMESTAMP|-1.50|3\n");
+  check_sql(f, "SELECT getvariable('start'), getvariable('o''x')", "~|~\n"); /* E3 */
+  check_fails(f, "SELECT twice(1)", "twice", "", 1, 8);
+  static const char *const bad[] = {
+      "DROP TABLE x", "CREATE TABLE x(i INT)",         "CREATE MACRO a() AS 1; CREATE TABLE x(i INT)",
+      "SELECT 1",     "CREATE VIEW macro AS SELECT 1", "COPY (SELECT 1) TO 'x'"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    shoal_str macro = shoal_str_z(bad[i]);
+    shoal_schema schema;
+    shoal_job b = {.sql = SHOAL_STR("SELECT 1 AS a"), .macros = &macro, .n_macros = 1};
+    CHECK_STATUS(shoal_engine_bind(f->engine, &b, &f->arena, &schema, &f->err), SHOAL_EINVAL, &f->err);
+  }
+}
+
+/* The tap must see each row once, whatever the optimiser makes of the query. */
+static void test_rows_hash_of_queries(void **state) {
+  static const char *const queries[] = {
+      "SELECT i AS a, i % 10 AS b FROM range(5000) t(i)",
+      "SELECT i AS a, i % 10 AS b FROM range(5000) t(i) ORDER BY random()",
+      "SELECT i AS a, i % 10 AS b FROM range(5000) t(i) ORDER BY a DESC LIMIT 5000",
+      "SELECT * FROM (SELECT unnest(range(5000)) AS a), LATERAL (SELECT a % 10 AS b)",
+      "SELECT x.i AS a, y.j AS b FROM range(5000) x(i) JOIN range(10) y(j) ON x.i % 10 = y.j",
+      "SELECT a, b FROM (SELECT i AS a, i % 10 AS b FROM range(2500) t(i) UNION ALL SELECT i, i % 10 FROM range(2500, "
+      "5000) t(i))",
+      "SELECT i AS a, any_value(i % 10) AS b FROM range(5000) t(i) GROUP BY i",
+      "SELECT i AS a, i % 10 AS b FROM range(5000) t(i) WHERE i + random() >= 0",
+      "WITH RECURSIVE r(a) AS (SELECT 0::BIGINT UNION ALL SELECT a + 1 FROM r WHERE a < 4999) SELECT a, a % 10 AS b "
+      "FROM r",
+  };
+  fixture *f = *state;
+  shoal_hash want = {0};
+  for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+    shoal_outcome out = execute(f, (shoal_job){.sql = shoal_str_z(queries[i]), .rows_hash = true});
+    assert_int_equal(out.rows, 5000);
+    if (i == 0)
+      want = out.rows_hash;
+    if (!shoal_hash_eq(&out.rows_hash, &want))
+      fail_msg("%s", queries[i]);
+  }
+  shoal_outcome constant =
+      execute(f, (shoal_job){.sql = SHOAL_STR("SELECT 1 AS a, 'x' AS b FROM range(10000)"), .rows_hash = true});
+  assert_int_equal(constant.rows, 10000);
+  shoal_rows *rows;
+  shoal_job job = {.sql = SHOAL_STR("SELECT \"shoal:tap\"(1)")};
+  CHECK_STATUS(shoal_engine_query(f->engine, &job, &rows, &f->err), SHOAL_EENGINE, &f->err);
+}
+
+static void test_order_and_file_size(void **state) {
+  fixture *f = *state;
+  shoal_outcome out =
+      execute(f, (shoal_job){.sql = SHOAL_STR("SELECT hash(i) AS h, i FROM range(500000) t(i) ORDER BY i"),
+                             .file_bytes = 1 << 20});
+  assert_true(out.n_files > 1);
+  out = execute(f, (shoal_job){.sql = SHOAL_STR("SELECT i FROM range(300000) t(i) ORDER BY i DESC LIMIT 280000")});
+  assert_int_equal(out.n_files, 1);
+  shoal_scan scan = scan_of(f, &out, NULL, 0);
+  scan.schema = NULL;
+  scan.format = SHOAL_SCAN_PARQUET;
+  shoal_scan_option option = {SHOAL_STR("file_row_number"), SHOAL_STR("true")};
+  scan.options = &option;
+  scan.n_options = 1;
+  shoal_input inputs[] = {{SHOAL_STR("t"), &scan}};
+  check_rows(f,
+             &(shoal_job){.sql = SHOAL_STR("SELECT bool_and(i = 299999 - file_row_number), count(*) FROM t"),
+                          .inputs = inputs,
+                          .n_inputs = 1},
+             "true|280000\n");
+  shoal_str by[] = {SHOAL_STR("k")};
+  out = execute(f, (shoal_job){.sql = SHOAL_STR("SELECT (i * 7919) % 100003 AS k FROM range(100000) t(i)"),
+                               .cluster_by = by,
+                               .n_cluster_by = 1});
+  assert_int_equal(out.rows, 100000);
+}
+
+static void test_copy(void **state) {
+  fixture *f = *state;
+  char path[512], sql[600];
+  shoal_buf text = {0};
+  shoal_job job = {.sql = SHOAL_STR("SELECT 1 AS a, 'x,y' AS b;")};
+  snprintf(path, sizeof path, "%s/out.csv", f->folder);
+  for (int i = 0; i < 2; i++) /* replaces */
+    CHECK_OK(shoal_engine_copy(f->engine, &job, path, SHOAL_STR("csv"), &f->err), &f->err);
+  CHECK_OK(shoal_os_read_file(path, 1000, &text, &f->err), &f->err);
+  CHECK_STR(shoal_buf_str(&text), "a,b\n1,\"x,y\"\n");
+  shoal_buf_clear(&text);
+  CHECK_OK(shoal_engine_copy(f->engine, &job, path, SHOAL_STR("json"), &f->err), &f->err);
+  CHECK_OK(shoal_os_read_file(path, 1000, &text, &f->err), &f->err);
+  CHECK_STR(shoal_buf_str(&text), "{\"a\":1,\"b\":\"x,y\"}\n");
+  shoal_buf_dispose(&text);
+  snprintf(path, sizeof path, "%s/out.parquet", f->folder);
+  CHECK_OK(shoal_engine_copy(f->engine, &job, path, SHOAL_STR("parquet"), &f->err), &f->err);
+  snprintf(sql, sizeof sql, "FROM '%s'", path);
+  check_sql(f, sql, "1|x,y\n");
+  CHECK_STATUS(shoal_engine_copy(f->engine, &job, path, SHOAL_STR("arrow"), &f->err), SHOAL_EUNSUPPORTED, &f->err);
+  CHECK_STATUS(shoal_engine_copy(f->engine, &job, path, SHOAL_STR("xls"), &f->err), SHOAL_EINVAL, &f->err);
+  CHECK_STATUS(shoal_engine_copy(f->engine, &job, "/etc/shoal-test.csv", SHOAL_STR("csv"), &f->err), SHOAL_EACCESS,
+               &f->err);
+}
+
+static void interrupt_later(void *engine) {
+  for (int64_t until = shoal_time_monotonic() + 100000; shoal_time_monotonic() < until;)
+    sched_yield();
+  shoal_engine_interrupt(engine);
+}
+
+static void test_interrupt(void **state) {
+  fixture *f = *state;
+  shoal_thread thread = {0};
+  shoal_outcome out;
+  shoal_job job = {.sql = SHOAL_STR("SELECT count(*) AS n FROM range(100000000000) t(i) WHERE hash(i) = 1"),
+                   .staging = f->staging};
+  CHECK_OK(shoal_thread_start(&thread, interrupt_later, f->engine, &f->err), &f->err);
+  int64_t start = shoal_time_monotonic();
+  CHECK_STATUS(shoal_engine_execute(f->engine, &job, &f->arena, &out, &f->err), SHOAL_ECANCELLED, &f->err);
+  assert_true(shoal_time_monotonic() - start < 10000000);
+  shoal_thread_join(&thread);
+  check_sql(f, "SELECT 1", "1\n"); /* the next job is not */
+  shoal_engine_interrupt(f->engine);
+  CHECK_STATUS(shoal_engine_execute(f->engine, &job, &f->arena, &out, &f->err), SHOAL_ECANCELLED, &f->err);
+  check_sql(f, "SELECT 1", "1\n");
+}
+
+static void test_busy_while_rows_are_open(void **state) {
+  fixture *f = *state;
+  shoal_rows *rows, *other;
+  shoal_job job = {.sql = SHOAL_STR("SELECT 1 AS a, 2 AS a")};
+  CHECK_OK(shoal_engine_query(f->engine, &job, &rows, &f->err), &f->err);
+  assert_int_equal(shoal_rows_columns(rows), 2);
+  CHECK_STR(shoal_rows_name(rows, 1), "a");
+  CHECK_STR(shoal_rows_type(rows, 1), "INTEGER");
+  CHECK_STATUS(shoal_engine_query(f->engine, &job, &other, &f->err), SHOAL_EBUSY, &f->err);
+  shoal_rows_free(rows);
+  check_sql(f, "SELECT 1", "1\n");
+}
+
+static void test_wrong_library(void **state) {
+  fixture *f = *state;
+  shoal_engine *e;
+  shoal_engine_config config = {.library = "/nonexistent/libduckdb.so"};
+  /* the process has its library already: the path is not looked at again */
+  CHECK_OK(shoal_engine_open_duckdb(&config, &e, &f->err), &f->err);
+  CHECK_STR(shoal_str_z(shoal_engine_version(e)), "duckdb 1.5.5");
+  shoal_engine_free(e);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(test_queries),
+      TEST(test_every_setting_is_classified),
+      TEST(test_round_trip),
+      TEST(test_types),
+      TEST(test_refused_types),
+      TEST(test_overflow_names_the_column),
+      TEST(test_errors_have_places),
+      TEST(test_names_that_are_no_input),
+      TEST(test_sandbox),
+      TEST(test_settings_are_pinned),
+      TEST(test_partitions),
+      TEST(test_partition_refusals),
+      TEST(test_statistics),
+      TEST(test_empty_results_and_inputs),
+      TEST(test_evolved_table),
+      TEST(test_source_files),
+      TEST(test_macros_and_variables),
+      TEST(test_rows_hash_of_queries),
+      TEST(test_order_and_file_size),
+      TEST(test_copy),
+      TEST(test_interrupt),
+      TEST(test_busy_while_rows_are_open),
+      TEST(test_wrong_library),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
