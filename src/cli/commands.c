@@ -3,4 +3,4 @@
 #include "cli/commands.h"
 
 const cli_command *const cli_commands[] = {&cmd_init, &cmd_plan, &cmd_run,      &cmd_status, &cmd_why, &cmd_sql,     &cmd_ls,
-                                           &cmd_show, &cmd_log,  &cmd_rollback, &cmd_branch, &cmd_config, &cmd_version, NULL};
+                                           &cmd_show, &cmd_graph, &cmd_diff, &cmd_log,  &cmd_rollback, &cmd_branch, &cmd_config, &cmd_version, NULL};

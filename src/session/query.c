@@ -30,19 +30,22 @@ static shoal_status no_dataset(const shoal_state *at, shoal_str name, shoal_erro
   return SHOAL_ENOTFOUND;
 }
 
+static shoal_status add_result(shoal_session *s, const shoal_result *r, shoal_query *q, shoal_scan *scan, shoal_error *err) {
+  shoal_delta_snapshot **snapshot = shoal_vec_add(&q->opened.snapshots);
+  if (!snapshot)
+    return shoal_fail_nomem(err);
+  SHOAL_TRY(shoal_result_open(s->lake, r, snapshot, err));
+  return shoal_result_scan(s->lake, r, *snapshot, &q->arena, scan, err);
+}
+
 static shoal_status add_input(shoal_session *s, const shoal_state *at, shoal_str name, shoal_query *q, shoal_input *in, shoal_error *err) {
   shoal_scan *scan = SHOAL_NEW(&q->arena, shoal_scan);
   const shoal_entry *e = find_entry(at, name, &q->arena);
   if (!scan)
     return shoal_fail_nomem(err);
   *in = (shoal_input){name, scan};
-  if (e) {
-    shoal_delta_snapshot **snapshot = shoal_vec_add(&q->opened.snapshots);
-    if (!snapshot)
-      return shoal_fail_nomem(err);
-    SHOAL_TRY(shoal_result_open(s->lake, &e->result, snapshot, err));
-    return shoal_result_scan(s->lake, &e->result, *snapshot, &q->arena, scan, err);
-  }
+  if (e)
+    return add_result(s, &e->result, q, scan, err);
   for (size_t i = 0; s->root && i < s->config.n_sources; i++)
     if (shoal_str_eq(s->config.sources[i].name, name)) {
       SHOAL_TRY(shoal_session_scan(s, err)); /* knows the files */
@@ -82,6 +85,30 @@ shoal_status shoal_session_query(shoal_session *s, const shoal_state *at, shoal_
   *out = (shoal_query){0};
   out->job.sql = shoal_arena_str(&out->arena, sql);
   shoal_status status = out->job.sql.ptr ? fill(s, at, out, err) : shoal_fail_nomem(err);
+  if (status < 0)
+    shoal_query_dispose(out);
+  return status;
+}
+
+static shoal_status fill_results(shoal_session *s, const shoal_str *names, const shoal_result *const *results, size_t n, shoal_query *q, shoal_error *err) {
+  shoal_input *inputs = SHOAL_NEW_ARRAY(&q->arena, shoal_input, n);
+  shoal_scan *scans = SHOAL_NEW_ARRAY(&q->arena, shoal_scan, n);
+  if (!inputs || !scans)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < n; i++) {
+    inputs[i] = (shoal_input){names[i], &scans[i]};
+    SHOAL_TRY(add_result(s, results[i], q, &scans[i], err));
+  }
+  q->job.inputs = inputs;
+  q->job.n_inputs = n;
+  return SHOAL_OK;
+}
+
+shoal_status shoal_session_query_results(shoal_session *s, const shoal_str *names, const shoal_result *const *results, size_t n,
+                                         shoal_str sql, shoal_query *out, shoal_error *err) {
+  *out = (shoal_query){0};
+  out->job.sql = shoal_arena_str(&out->arena, sql);
+  shoal_status status = out->job.sql.ptr ? fill_results(s, names, results, n, out, err) : shoal_fail_nomem(err);
   if (status < 0)
     shoal_query_dispose(out);
   return status;

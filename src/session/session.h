@@ -177,6 +177,9 @@ typedef struct shoal_query {
   shoal_opened opened;
 } shoal_query;
 SHOAL_MUST_USE shoal_status shoal_session_query(shoal_session *s, const shoal_state *at, shoal_str sql, shoal_query *out, shoal_error *err);
+/* A job over given results under given names, for comparisons. */
+SHOAL_MUST_USE shoal_status shoal_session_query_results(shoal_session *s, const shoal_str *names, const shoal_result *const *results,
+                                                        size_t n, shoal_str sql, shoal_query *out, shoal_error *err);
 void shoal_query_dispose(shoal_query *q);
 
 /* --- helpers shared by the session's files --- */
