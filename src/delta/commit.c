@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes commits: one action a line. Each carries a random txnId in its commitInfo, so that its bytes are unlike those
+ * of every other commit; this is how our own is known again when a store fails without saying whether it wrote.
+ */
+#include "base/os.h"
+#include "base/time.h"
+#include "delta/delta_internal.h"
+
+void shoal_delta_commit_dispose(shoal_delta_commit *c) {
+  if (c)
+    shoal_buf_dispose(&c->text);
+}
+
+void shoal_delta_add_line(shoal_buf *out, shoal_str json) {
+  for (size_t i = 0; i < json.len; i++) {
+    char c = json.ptr[i];
+    shoal_buf_addc(out, c == '\n' || c == '\r' ? ' ' : c);
+  }
+}
+
+static int64_t floor_ms(int64_t us) { return us / 1000 - (us % 1000 < 0); }
+
+static shoal_jw open_action(shoal_delta_commit *c, const char *kind) {
+  shoal_jw w = {.out = &c->text};
+  shoal_jw_obj(&w);
+  shoal_jw_key(&w, kind);
+  shoal_jw_obj(&w);
+  return w;
+}
+
+static void close_action(shoal_jw *w) {
+  shoal_jw_end(w);
+  shoal_jw_end(w);
+  shoal_buf_addc(w->out, '\n');
+}
+
+/* key and JSON text, {NULL,0} writes nothing. */
+static void add_json(shoal_jw *w, const char *key, shoal_str json) {
+  if (!json.ptr)
+    return;
+  shoal_jw_key(w, key);
+  shoal_jw_raw(w, SHOAL_STR(""));
+  shoal_delta_add_line(w->out, json);
+}
+
+/* The members of an object's text, without its braces. */
+static void add_members(shoal_jw *w, shoal_str json) {
+  json = shoal_str_trim(json);
+  if (json.len < 2)
+    return;
+  shoal_str inside = shoal_str_trim(shoal_str_sub(json, 1, json.len - 1));
+  if (inside.len == 0)
+    return;
+  shoal_buf_addc(w->out, ',');
+  shoal_delta_add_line(w->out, inside);
+}
+
+static void add_kv(shoal_jw *w, const char *key, const shoal_delta_kv *kv, size_t n) {
+  shoal_jw_key(w, key);
+  shoal_jw_obj(w);
+  for (size_t i = 0; i < n; i++) {
+    shoal_jw_keys(w, kv[i].key);
+    shoal_jw_str(w, kv[i].value);
+  }
+  shoal_jw_end(w);
+}
+
+static void add_texts(shoal_jw *w, const char *key, const shoal_str *texts, size_t n) {
+  shoal_jw_key(w, key);
+  shoal_jw_arr(w);
+  for (size_t i = 0; i < n; i++)
+    shoal_jw_str(w, texts[i]);
+  shoal_jw_end(w);
+}
+
+void shoal_delta_commit_info(shoal_delta_commit *c, int64_t time_us, const char *operation, shoal_str parameters,
+                             bool blind_append, shoal_str extra) {
+  char id[SHOAL_UUID_TEXT];
+  shoal_os_uuid(id);
+  shoal_jw w = open_action(c, "commitInfo");
+  shoal_jw_ki64(&w, "timestamp", floor_ms(time_us));
+  shoal_jw_kz(&w, "operation", operation);
+  add_json(&w, "operationParameters", parameters.ptr ? parameters : SHOAL_STR("{}"));
+  shoal_jw_kbool(&w, "isBlindAppend", blind_append);
+  shoal_jw_kz(&w, "engineInfo", "Shoal/" SHOAL_VERSION);
+  shoal_jw_kz(&w, "txnId", id);
+  add_members(&w, extra);
+  close_action(&w);
+}
+
+void shoal_delta_commit_protocol(shoal_delta_commit *c, const shoal_delta_protocol *p) {
+  shoal_jw w = open_action(c, "protocol");
+  shoal_jw_ki64(&w, "minReaderVersion", p->min_reader);
+  shoal_jw_ki64(&w, "minWriterVersion", p->min_writer);
+  if (p->min_reader >= 3)
+    add_texts(&w, "readerFeatures", p->reader_features, p->n_reader_features);
+  if (p->min_writer >= 7)
+    add_texts(&w, "writerFeatures", p->writer_features, p->n_writer_features);
+  close_action(&w);
+}
+
+static void add_schema(shoal_jw *w, const shoal_delta_metadata *m) {
+  shoal_buf made = {0};
+  shoal_str json = m->schema_json;
+  if (!json.ptr) {
+    shoal_status status = shoal_delta_schema_json(&m->schema, &made, NULL);
+    if (status < 0 && w->out->status == SHOAL_OK)
+      w->out->status = made.status;
+    json = shoal_buf_str(&made);
+  }
+  shoal_jw_kstr(w, "schemaString", json);
+  shoal_buf_dispose(&made);
+}
+
+void shoal_delta_commit_metadata(shoal_delta_commit *c, const shoal_delta_metadata *m) {
+  shoal_jw w = open_action(c, "metaData");
+  shoal_jw_kstr(&w, "id", m->id);
+  shoal_jw_kstr(&w, "name", m->name);
+  shoal_jw_kstr(&w, "description", m->description);
+  add_json(&w, "format", SHOAL_STR("{\"provider\":\"parquet\",\"options\":{}}"));
+  add_schema(&w, m);
+  add_texts(&w, "partitionColumns", m->partition_columns, m->n_partition_columns);
+  add_kv(&w, "configuration", m->configuration, m->n_configuration);
+  if (m->created_ms)
+    shoal_jw_ki64(&w, "createdTime", m->created_ms);
+  close_action(&w);
+}
+
+void shoal_delta_commit_add(shoal_delta_commit *c, const shoal_delta_file *f) {
+  shoal_jw w = open_action(c, "add");
+  shoal_jw_kstr(&w, "path", f->path);
+  add_kv(&w, "partitionValues", f->partition_values, f->n_partition_values);
+  shoal_jw_ki64(&w, "size", (int64_t)f->size);
+  shoal_jw_ki64(&w, "modificationTime", f->modified_ms);
+  shoal_jw_kbool(&w, "dataChange", f->data_change);
+  shoal_jw_kstr(&w, "stats", f->stats);
+  if (f->n_tags)
+    add_kv(&w, "tags", f->tags, f->n_tags);
+  add_json(&w, "deletionVector", f->deletion_vector);
+  close_action(&w);
+}
+
+void shoal_delta_commit_remove(shoal_delta_commit *c, const shoal_delta_file *f, int64_t time_us) {
+  shoal_jw w = open_action(c, "remove");
+  shoal_jw_kstr(&w, "path", f->path);
+  shoal_jw_ki64(&w, "deletionTimestamp", floor_ms(time_us));
+  shoal_jw_kbool(&w, "dataChange", f->data_change);
+  shoal_jw_kbool(&w, "extendedFileMetadata", true);
+  add_kv(&w, "partitionValues", f->partition_values, f->n_partition_values);
+  shoal_jw_ki64(&w, "size", (int64_t)f->size);
+  if (f->n_tags)
+    add_kv(&w, "tags", f->tags, f->n_tags);
+  add_json(&w, "deletionVector", f->deletion_vector);
+  close_action(&w);
+}
+
+void shoal_delta_commit_txn(shoal_delta_commit *c, shoal_str app_id, int64_t version, int64_t time_us) {
+  shoal_jw w = open_action(c, "txn");
+  shoal_jw_kstr(&w, "appId", app_id);
+  shoal_jw_ki64(&w, "version", version);
+  shoal_jw_ki64(&w, "lastUpdated", floor_ms(time_us));
+  close_action(&w);
+}
+
+/* What lies there: SHOAL_OK is our own commit, SHOAL_EEXIST somebody else's, SHOAL_ENOTFOUND none. */
+static shoal_status look(const shoal_delta_table *table, shoal_str key, shoal_str ours, shoal_error *err) {
+  shoal_buf there = {0};
+  shoal_status status = shoal_store_get(table->store, key, &there, err);
+  bool marked = shoal_str_find(ours, SHOAL_STR("\"txnId\":\"")) >= 0;
+  if (status == SHOAL_OK && !(marked && shoal_str_eq(shoal_buf_str(&there), ours)))
+    status = SHOAL_EEXIST;
+  shoal_buf_dispose(&there);
+  return status;
+}
+
+/* After a failure: a commit may be there all the same, ours or another's. */
+static shoal_status settle(const shoal_delta_table *table, shoal_str key, shoal_str ours, int64_t version,
+                           shoal_status failure, shoal_error *err) {
+  shoal_status there = look(table, key, ours, NULL);
+  if (there == SHOAL_OK) {
+    /* Asked once more, the store answers only when the object that is there is durable (contract C2). */
+    shoal_status again = failure == SHOAL_EEXIST ? failure : shoal_store_put_new(table->store, key, ours, NULL);
+    if (again == SHOAL_EEXIST || again == SHOAL_OK)
+      return SHOAL_OK;
+  }
+  if (there == SHOAL_EEXIST || failure == SHOAL_EEXIST)
+    return shoal_fail(err, SHOAL_EEXIST, "version %lld of the table has been committed by somebody else",
+                      (long long)version);
+  if (there != SHOAL_ENOTFOUND)
+    shoal_hint(err, "whether version %lld was committed is unknown; its data files must be kept", (long long)version);
+  return failure;
+}
+
+shoal_status shoal_delta_commit_put(const shoal_delta_table *table, const shoal_delta_commit *c, int64_t version,
+                                    shoal_error *err) {
+  shoal_arena arena = {0};
+  shoal_str text = shoal_buf_str(&c->text);
+  SHOAL_TRY(shoal_buf_check(&c->text, err));
+  if (version < 0 || text.len == 0)
+    return shoal_fail(err, SHOAL_EINVAL, "an empty commit, or one without a version, can't be put");
+  shoal_str key = shoal_delta_key(table, &arena, "_delta_log/%020lld.json", (long long)version);
+  shoal_status status = key.ptr ? shoal_store_put_new(table->store, key, text, err) : shoal_fail_nomem(err);
+  if (status < 0 && key.ptr)
+    status = settle(table, key, text, version, status, err);
+  shoal_arena_dispose(&arena);
+  return status;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of delta/ share: the listing of a log, its actions, and the replay that turns them into a state. */
+#ifndef SHOAL_DELTA_INTERNAL_H
+#define SHOAL_DELTA_INTERNAL_H
+
+#include "base/json.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "delta/delta.h"
+
+/* --- protocol.c --- */
+SHOAL_MUST_USE shoal_status shoal_delta_protocol_check(const shoal_delta_protocol *p, shoal_error *err);
+
+/* --- log.c: what lies in _delta_log --- */
+typedef enum shoal_log_kind {
+  SHOAL_LOG_COMMIT,     /* N.json */
+  SHOAL_LOG_CHECKPOINT, /* N.checkpoint.parquet */
+  SHOAL_LOG_PART,       /* N.checkpoint.part.parts.parquet */
+  SHOAL_LOG_V2          /* N.checkpoint.<uuid>.json or .parquet */
+} shoal_log_kind;
+typedef struct shoal_log_file {
+  shoal_log_kind kind;
+  int64_t version;
+  uint32_t part, parts; /* of a SHOAL_LOG_PART, from 1 */
+  bool json;            /* of a SHOAL_LOG_V2 */
+  shoal_object object;
+} shoal_log_file;
+typedef struct shoal_log {
+  const shoal_log_file *files; /* by version, a version's checkpoints before its commit */
+  size_t n;
+} shoal_log;
+/* A key below the table. {NULL,0} when out of memory. */
+shoal_str shoal_delta_key(const shoal_delta_table *table, shoal_arena *arena, const char *fmt, ...) SHOAL_PRINTF(3, 4);
+/* The log from version `from` on; what is no part of it (CRCs, compactions, strangers) is left out. */
+SHOAL_MUST_USE shoal_status shoal_delta_log_list(const shoal_delta_table *table, int64_t from, shoal_arena *arena,
+                                                 shoal_log *out, shoal_error *err);
+/* The highest version, -1 if there is none. */
+int64_t shoal_delta_log_latest(const shoal_log *log);
+/* The newest complete checkpoint of at most `version`: its files are log->files[*first … *first + *n), n 0 if none. */
+void shoal_delta_log_checkpoint(const shoal_log *log, int64_t version, size_t *first, size_t *n);
+/* What _last_checkpoint says, -1 if it says nothing usable: it is only a hint. */
+SHOAL_MUST_USE shoal_status shoal_delta_log_hint(const shoal_delta_table *table, shoal_arena *arena, int64_t *out,
+                                                 shoal_error *err);
+/* No table, or no such version. */
+shoal_status shoal_delta_log_missing(const shoal_delta_table *table, const shoal_log *log, int64_t version,
+                                     shoal_error *err);
+
+/* --- action.c: one action --- */
+typedef enum shoal_action_kind {
+  SHOAL_ACTION_OTHER, /* cdc, and what later versions invent */
+  SHOAL_ACTION_ADD,
+  SHOAL_ACTION_REMOVE,
+  SHOAL_ACTION_METADATA,
+  SHOAL_ACTION_PROTOCOL,
+  SHOAL_ACTION_TXN,
+  SHOAL_ACTION_DOMAIN,
+  SHOAL_ACTION_SIDECAR,
+  SHOAL_ACTION_INFO
+} shoal_action_kind;
+typedef struct shoal_action {
+  shoal_action_kind kind;
+  shoal_str raw;         /* the action's object as JSON text */
+  shoal_delta_file file; /* add, remove (path and deletion vector) */
+  shoal_str key;         /* add, remove: path and deletion vector's id, what replay goes by */
+  int64_t deleted_ms;    /* remove; 0: absent */
+  shoal_str id;          /* txn: application; domain: name; sidecar: path */
+  int64_t version;       /* txn */
+  int64_t ict_ms;        /* commitInfo's in-commit timestamp, -1: absent */
+  bool removed;          /* domain */
+} shoal_action;
+/* Parses {"add": {…}} and its like; `name` stands in messages. All in the arena. */
+SHOAL_MUST_USE shoal_status shoal_delta_action_parse(shoal_str line, const char *name, shoal_arena *arena,
+                                                     shoal_action *out, shoal_error *err);
+/* The bodies of the two actions of which only the last one counts. */
+SHOAL_MUST_USE shoal_status shoal_delta_metadata_parse(shoal_str raw, shoal_arena *arena, shoal_delta_metadata *out,
+                                                       shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_delta_protocol_parse(shoal_str raw, shoal_arena *arena, shoal_delta_protocol *out,
+                                                       shoal_error *err);
+
+/* --- replay.c: actions, oldest first, into a state --- */
+typedef struct shoal_replay_file {
+  shoal_str key;
+  shoal_delta_file file;
+  int64_t deleted_ms;
+  bool live; /* false: a tombstone */
+} shoal_replay_file;
+typedef struct shoal_replay_named {
+  shoal_str id, raw;
+  int64_t version;
+  bool removed;
+} shoal_replay_named;
+typedef SHOAL_VEC(shoal_replay_named) shoal_replay_names;
+typedef struct shoal_replay {
+  SHOAL_VEC(shoal_replay_file) files;
+  shoal_replay_names txns, domains;
+  shoal_map files_map, txns_map, domains_map;
+  shoal_str metadata, protocol; /* the last ones' text */
+} shoal_replay;
+void shoal_replay_dispose(shoal_replay *r);
+/* One action; the caller keeps to the order of versions, and within a commit removes before adds. */
+SHOAL_MUST_USE shoal_status shoal_replay_apply(shoal_replay *r, const shoal_action *a, shoal_error *err);
+/* A whole commit's text, into the arena. */
+SHOAL_MUST_USE shoal_status shoal_replay_commit(shoal_replay *r, shoal_str text, const char *name, shoal_arena *arena,
+                                                shoal_error *err);
+
+/* --- checkpoint_read.c --- */
+SHOAL_MUST_USE shoal_status shoal_delta_checkpoint_read(const shoal_delta_table *table, const shoal_log_file *files,
+                                                        size_t n, shoal_arena *arena, shoal_replay *r,
+                                                        shoal_error *err);
+
+/* --- snapshot.c --- */
+/* Memory that snapshots share: what one load read. Counted, so that a base may be freed before what was made from it.
+ */
+typedef struct shoal_segment shoal_segment;
+struct shoal_delta_snapshot {
+  int64_t version;
+  shoal_delta_metadata metadata;
+  shoal_delta_protocol protocol;
+  shoal_delta_file *files;
+  shoal_str *keys; /* of files */
+  size_t n_files;
+  shoal_replay_file *tombstones;
+  size_t n_tombstones;
+  shoal_replay_names txns, domains;
+  shoal_str metadata_raw, protocol_raw;
+  SHOAL_VEC(shoal_segment *) segments;
+};
+
+/* --- stats.c and commit.c --- */
+/* JSON text on one line: line feeds, which valid JSON has only between tokens, become blanks. */
+void shoal_delta_add_line(shoal_buf *out, shoal_str json);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which tables this build reads. A feature it does not know may change what the rows are, so such a table is refused by
+ * the feature's name rather than read wrongly. Features that concern writers only do not stand in the reader's list.
+ */
+#include "delta/delta_internal.h"
+
+/* What opens a snapshot. Whether its rows can be read too is asked in scan.c. */
+static const char *const known[] = {
+    "columnMapping", "deletionVectors",      "timestampNtz",        "v2Checkpoint",
+    "typeWidening",  "typeWidening-preview", "vacuumProtocolCheck",
+};
+
+static bool is_known(shoal_str feature) {
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    if (shoal_str_is(feature, known[i]))
+      return true;
+  }
+  return false;
+}
+
+shoal_status shoal_delta_protocol_check(const shoal_delta_protocol *p, shoal_error *err) {
+  if (p->min_reader < 1 || p->min_writer < 1)
+    return shoal_fail(err, SHOAL_ECORRUPT, "the table's protocol (%d,%d) is none", p->min_reader, p->min_writer);
+  if (p->min_reader > 3 || p->min_writer > 7)
+    return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table's protocol is (%d,%d); this build knows those up to (3,7)",
+                      p->min_reader, p->min_writer);
+  for (size_t i = 0; p->min_reader == 3 && i < p->n_reader_features; i++) {
+    if (!is_known(p->reader_features[i]))
+      return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table has the feature '%.*s', which this build does not read",
+                        SHOAL_FMT(p->reader_features[i]));
+  }
+  return SHOAL_OK;
+}
+
+static bool has_kind(const shoal_field *fields, size_t n, shoal_type_kind kind) {
+  for (size_t i = 0; i < n; i++) {
+    if (fields[i].type.kind == kind || has_kind(fields[i].type.fields, fields[i].type.n_fields, kind))
+      return true;
+  }
+  return false;
+}
+
+shoal_status shoal_delta_protocol_for(const shoal_schema *schema, shoal_arena *arena, shoal_delta_protocol *out,
+                                      shoal_error *err) {
+  *out = (shoal_delta_protocol){.min_reader = 1, .min_writer = 2};
+  if (has_kind(schema->fields, schema->n_fields, SHOAL_TYPE_VARIANT))
+    return shoal_fail(err, SHOAL_EUNSUPPORTED, "this build does not write columns of type variant");
+  if (has_kind(schema->fields, schema->n_fields, SHOAL_TYPE_VOID))
+    return shoal_fail(err, SHOAL_EUNSUPPORTED, "this build does not write columns of type void");
+  if (!has_kind(schema->fields, schema->n_fields, SHOAL_TYPE_TIMESTAMP_NTZ))
+    return SHOAL_OK;
+  shoal_str *features = SHOAL_NEW_ARRAY(arena, shoal_str, 1);
+  if (!features)
+    return shoal_fail_nomem(err);
+  features[0] = SHOAL_STR("timestampNtz");
+  *out = (shoal_delta_protocol){.min_reader = 3,
+                                .min_writer = 7,
+                                .reader_features = features,
+                                .writer_features = features,
+                                .n_reader_features = 1,
+                                .n_writer_features = 1};
+  return SHOAL_OK;
+}

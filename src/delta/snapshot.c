@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Snapshots: the newest complete checkpoint that is not too new, then every commit after it. A log with a hole is
+ * refused: what the missing commit did can't be guessed. A newer snapshot made from an older one shares its memory by
+ * segments, one for each load; after MAX_SEGMENTS of them the state is read anew, which sheds the files long gone.
+ */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "delta/delta_internal.h"
+
+#define MAX_SEGMENTS 32 /* the memory of dead files is bounded by so many updates */
+
+struct shoal_segment {
+  atomic_uint refs;
+  shoal_arena arena;
+};
+
+static shoal_segment *segment_new(void) {
+  shoal_segment *s = shoal_calloc(1, sizeof *s);
+  if (s)
+    atomic_init(&s->refs, 1);
+  return s;
+}
+
+static void segment_release(shoal_segment *s) {
+  if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
+    return;
+  shoal_arena_dispose(&s->arena);
+  shoal_free(s);
+}
+
+void shoal_delta_snapshot_free(shoal_delta_snapshot *s) {
+  if (!s)
+    return;
+  for (size_t i = 0; i < s->segments.len; i++)
+    segment_release(s->segments.ptr[i]);
+  shoal_vec_dispose(&s->segments);
+  shoal_vec_dispose(&s->txns);
+  shoal_vec_dispose(&s->domains);
+  shoal_free(s->tombstones);
+  shoal_free(s->keys);
+  shoal_free(s->files);
+  shoal_free(s);
+}
+
+/* --- from replay to snapshot --- */
+
+static bool alloc_files(const shoal_replay *r, shoal_delta_snapshot *s) {
+  size_t live = 0;
+  for (size_t i = 0; i < r->files.len; i++)
+    live += r->files.ptr[i].live;
+  s->files = shoal_calloc(live + 1, sizeof *s->files);
+  s->keys = shoal_calloc(live + 1, sizeof *s->keys);
+  s->tombstones = shoal_calloc(r->files.len - live + 1, sizeof *s->tombstones);
+  return s->files && s->keys && s->tombstones;
+}
+
+static void split_files(const shoal_replay *r, shoal_delta_snapshot *s) {
+  for (size_t i = 0; i < r->files.len; i++) {
+    const shoal_replay_file *f = &r->files.ptr[i];
+    if (!f->live) {
+      s->tombstones[s->n_tombstones++] = *f;
+      continue;
+    }
+    s->keys[s->n_files] = f->key;
+    s->files[s->n_files++] = f->file;
+  }
+}
+
+/* Adds a reference to each of the base's segments, then takes over the new one. */
+static bool adopt_segments(shoal_delta_snapshot *s, const shoal_delta_snapshot *base, shoal_segment *segment) {
+  for (size_t i = 0; base && i < base->segments.len; i++) {
+    shoal_segment **slot = shoal_vec_add(&s->segments);
+    if (!slot)
+      return false;
+    atomic_fetch_add(&base->segments.ptr[i]->refs, 1);
+    *slot = base->segments.ptr[i];
+  }
+  shoal_segment **slot = shoal_vec_add(&s->segments);
+  if (!slot)
+    return false;
+  atomic_fetch_add(&segment->refs, 1);
+  *slot = segment;
+  return true;
+}
+
+static shoal_status understand(shoal_delta_snapshot *s, shoal_arena *arena, shoal_error *err) {
+  if (!s->protocol_raw.ptr)
+    return shoal_fail(err, SHOAL_ECORRUPT, "the table's log has no protocol");
+  if (!s->metadata_raw.ptr)
+    return shoal_fail(err, SHOAL_ECORRUPT, "the table's log has no metadata");
+  SHOAL_TRY(shoal_delta_protocol_parse(s->protocol_raw, arena, &s->protocol, err));
+  SHOAL_TRY(shoal_delta_protocol_check(&s->protocol, err));
+  return shoal_delta_metadata_parse(s->metadata_raw, arena, &s->metadata, err);
+}
+
+static shoal_status finish(shoal_replay *r, int64_t version, const shoal_delta_snapshot *base, shoal_segment *segment,
+                           shoal_delta_snapshot **out, shoal_error *err) {
+  shoal_delta_snapshot *s = shoal_calloc(1, sizeof *s);
+  if (!s)
+    return shoal_fail_nomem(err);
+  s->version = version;
+  s->metadata_raw = r->metadata;
+  s->protocol_raw = r->protocol;
+  shoal_status status = SHOAL_OK;
+  if (!alloc_files(r, s) || !adopt_segments(s, base, segment))
+    status = shoal_fail_nomem(err);
+  if (status == SHOAL_OK)
+    status = understand(s, &segment->arena, err);
+  if (status < 0) {
+    shoal_delta_snapshot_free(s);
+    return status;
+  }
+  split_files(r, s);
+  s->txns = r->txns;
+  s->domains = r->domains;
+  memset(&r->txns, 0, sizeof r->txns);
+  memset(&r->domains, 0, sizeof r->domains);
+  *out = s;
+  return SHOAL_OK;
+}
+
+/* --- loading --- */
+
+static const char *base_name(shoal_str key) {
+  const char *slash = strrchr(key.ptr, '/');
+  return slash ? slash + 1 : key.ptr;
+}
+
+static shoal_status load_commit(const shoal_delta_table *table, const shoal_log_file *file, shoal_replay *r,
+                                shoal_arena *arena, shoal_error *err) {
+  shoal_buf text = {0};
+  shoal_status status = shoal_store_get(table->store, file->object.key, &text, err);
+  if (status == SHOAL_OK)
+    status = shoal_replay_commit(r, shoal_buf_str(&text), base_name(file->object.key), arena, err);
+  shoal_buf_dispose(&text);
+  return status;
+}
+
+/* The commits after `have` up to `version`, none missing. */
+static shoal_status load_commits(const shoal_delta_table *table, const shoal_log *log, int64_t have, int64_t version,
+                                 shoal_replay *r, shoal_arena *arena, shoal_error *err) {
+  for (size_t i = 0; i < log->n && have < version; i++) {
+    const shoal_log_file *f = &log->files[i];
+    if (f->kind != SHOAL_LOG_COMMIT || f->version <= have)
+      continue;
+    if (f->version != have + 1)
+      break;
+    SHOAL_TRY(load_commit(table, f, r, arena, err));
+    have++;
+  }
+  if (have == version)
+    return SHOAL_OK;
+  return shoal_fail(err, SHOAL_ECORRUPT, "the table's log has a hole: _delta_log/%020lld.json is missing",
+                    (long long)have + 1);
+}
+
+static bool commits_from_zero(const shoal_log *log, int64_t version) {
+  int64_t next = 0;
+  for (size_t i = 0; i < log->n && next <= version; i++)
+    next += log->files[i].kind == SHOAL_LOG_COMMIT && log->files[i].version == next;
+  return next == version + 1;
+}
+
+/* What to list: all, or from the hinted checkpoint on if that leads to the version. */
+static shoal_status find_log(const shoal_delta_table *table, int64_t version, shoal_arena *arena, shoal_log *log,
+                             shoal_error *err) {
+  int64_t hint;
+  size_t first, n = 0;
+  SHOAL_TRY(shoal_delta_log_hint(table, arena, &hint, err));
+  if (hint > 0 && table->get_engine && (version < 0 || hint <= version)) {
+    SHOAL_TRY(shoal_delta_log_list(table, hint, arena, log, err));
+    shoal_delta_log_checkpoint(log, version < 0 ? INT64_MAX : version, &first, &n);
+  }
+  return n ? SHOAL_OK : shoal_delta_log_list(table, 0, arena, log, err);
+}
+
+static shoal_status load(const shoal_delta_table *table, const shoal_log *log, int64_t version, shoal_replay *r,
+                         shoal_arena *arena, shoal_error *err) {
+  size_t first, n;
+  int64_t have = -1;
+  shoal_delta_log_checkpoint(log, version, &first, &n);
+  if (n && !(commits_from_zero(log, version) && !table->get_engine)) {
+    SHOAL_TRY(shoal_delta_checkpoint_read(table, &log->files[first], n, arena, r, err));
+    have = log->files[first].version;
+  }
+  return load_commits(table, log, have, version, r, arena, err);
+}
+
+/* A copy of the base's state to replay on; keys and texts stay in the base's segments. */
+static shoal_status resume(const shoal_delta_snapshot *base, shoal_replay *r, shoal_error *err) {
+  r->metadata = base->metadata_raw;
+  r->protocol = base->protocol_raw;
+  shoal_status status = SHOAL_OK;
+  for (size_t i = 0; i < base->n_files && status == SHOAL_OK; i++) {
+    shoal_action a = {.kind = SHOAL_ACTION_ADD, .key = base->keys[i], .file = base->files[i]};
+    status = shoal_replay_apply(r, &a, err);
+  }
+  for (size_t i = 0; i < base->n_tombstones && status == SHOAL_OK; i++) {
+    const shoal_replay_file *t = &base->tombstones[i];
+    shoal_action a = {.kind = SHOAL_ACTION_REMOVE, .key = t->key, .file = t->file, .deleted_ms = t->deleted_ms};
+    status = shoal_replay_apply(r, &a, err);
+  }
+  for (size_t i = 0; i < base->txns.len + base->domains.len && status == SHOAL_OK; i++) {
+    bool txn = i < base->txns.len;
+    const shoal_replay_named *named = txn ? &base->txns.ptr[i] : &base->domains.ptr[i - base->txns.len];
+    shoal_action a = {.kind = txn ? SHOAL_ACTION_TXN : SHOAL_ACTION_DOMAIN,
+                      .id = named->id,
+                      .raw = named->raw,
+                      .version = named->version,
+                      .removed = named->removed};
+    status = shoal_replay_apply(r, &a, err);
+  }
+  return status;
+}
+
+/* Loads `version` (or the latest) on top of `base`, which may be NULL. */
+static shoal_status open_on(const shoal_delta_table *table, int64_t version, const shoal_delta_snapshot *base,
+                            shoal_delta_snapshot **out, shoal_error *err) {
+  shoal_arena scratch = {0};
+  shoal_replay r = {0};
+  shoal_log log;
+  shoal_status status = SHOAL_OK;
+  shoal_segment *segment = segment_new();
+  if (!segment)
+    return shoal_fail_nomem(err);
+  status = base ? shoal_delta_log_list(table, base->version, &scratch, &log, err)
+                : find_log(table, version, &scratch, &log, err);
+  if (status < 0)
+    goto out;
+  int64_t latest = shoal_delta_log_latest(&log), target = version < 0 ? latest : version;
+  if (latest < 0 || target > latest || (base && target < base->version)) {
+    status = shoal_delta_log_missing(table, &log, version, err);
+    goto out;
+  }
+  if (base)
+    status = resume(base, &r, err);
+  if (status == SHOAL_OK)
+    status = base ? load_commits(table, &log, base->version, target, &r, &segment->arena, err)
+                  : load(table, &log, target, &r, &segment->arena, err);
+  if (status == SHOAL_OK)
+    status = finish(&r, target, base, segment, out, err);
+out:
+  shoal_replay_dispose(&r);
+  shoal_arena_dispose(&scratch);
+  segment_release(segment);
+  return status;
+}
+
+shoal_status shoal_delta_snapshot_open(const shoal_delta_table *table, int64_t version, shoal_delta_snapshot **out,
+                                       shoal_error *err) {
+  *out = NULL;
+  return open_on(table, version, NULL, out, err);
+}
+
+shoal_status shoal_delta_snapshot_update(const shoal_delta_table *table, const shoal_delta_snapshot *base,
+                                         shoal_delta_snapshot **out, shoal_error *err) {
+  *out = NULL;
+  if (base->segments.len >= MAX_SEGMENTS)
+    return open_on(table, SHOAL_DELTA_LATEST, NULL, out, err);
+  shoal_status status = open_on(table, SHOAL_DELTA_LATEST, base, out, err);
+  /* The commits between may have been cleaned away after a checkpoint: then that is where to start. */
+  if (status == SHOAL_ECORRUPT)
+    status = open_on(table, SHOAL_DELTA_LATEST, NULL, out, err);
+  return status;
+}
+
+/* --- getters --- */
+
+int64_t shoal_delta_snapshot_version(const shoal_delta_snapshot *s) { return s->version; }
+const shoal_delta_metadata *shoal_delta_snapshot_metadata(const shoal_delta_snapshot *s) { return &s->metadata; }
+const shoal_delta_protocol *shoal_delta_snapshot_protocol(const shoal_delta_snapshot *s) { return &s->protocol; }
+size_t shoal_delta_snapshot_n_files(const shoal_delta_snapshot *s) { return s->n_files; }
+const shoal_delta_file *shoal_delta_snapshot_files(const shoal_delta_snapshot *s) { return s->files; }
+
+int64_t shoal_delta_snapshot_txn(const shoal_delta_snapshot *s, shoal_str app_id) {
+  for (size_t i = 0; i < s->txns.len; i++) {
+    if (shoal_str_eq(s->txns.ptr[i].id, app_id))
+      return s->txns.ptr[i].version;
+  }
+  return -1;
+}
+
+shoal_str shoal_delta_config(const shoal_delta_metadata *m, const char *key) {
+  for (size_t i = 0; i < m->n_configuration; i++) {
+    if (shoal_str_is(m->configuration[i].key, key))
+      return m->configuration[i].value;
+  }
+  return SHOAL_STR_NONE;
+}
