@@ -145,20 +145,32 @@ static void add_query(writing *w) {
   shoal_buf_addc(sql, ')');
 }
 
+/* The tap is computed in a projection and filtered above it: the engine merges a filter with those right below it (a
+   QUALIFY's, a HAVING's) and would show the tap rows that these drop; it does not move one through a volatile column. */
+static void add_tapped(writing *w) {
+  shoal_buf *sql = &w->sql;
+  shoal_buf_addz(sql, "SELECT ");
+  for (size_t i = 0; i < w->n; i++) {
+    shoal_buf_addz(sql, i ? ", " : "");
+    shoal_buf_sql_ident(sql, w->columns[i].name);
+  }
+  shoal_buf_addz(sql, " FROM (SELECT *, \"" SHOAL_DUCKDB_TAP "\"(");
+  for (size_t i = 0; i < w->n; i++) {
+    shoal_buf_addz(sql, i ? ", " : "");
+    shoal_buf_sql_ident(sql, w->columns[i].name);
+  }
+  shoal_buf_addz(sql, ") AS \"" SHOAL_DUCKDB_TAP "\" FROM (");
+  add_query(w);
+  shoal_buf_addz(sql, ") AS s) AS t WHERE \"" SHOAL_DUCKDB_TAP "\"");
+}
+
 static void add_rows(writing *w) {
   const shoal_job *job = w->job;
   shoal_buf *sql = &w->sql;
   if (job->rows_hash)
-    shoal_buf_addz(sql, "SELECT * FROM (");
-  add_query(w);
-  if (job->rows_hash) {
-    shoal_buf_addz(sql, ") AS s WHERE \"" SHOAL_DUCKDB_TAP "\"(");
-    for (size_t i = 0; i < w->n; i++) {
-      shoal_buf_addz(sql, i ? ", " : "");
-      shoal_buf_sql_ident(sql, w->columns[i].name);
-    }
-    shoal_buf_addc(sql, ')');
-  }
+    add_tapped(w);
+  else
+    add_query(w);
   if (job->n_partition_by + job->n_cluster_by == 0)
     return;
   shoal_buf_addz(sql, " ORDER BY ");
