@@ -189,6 +189,8 @@ static void add_target(writing *w) {
     shoal_buf_addf(&path, "/part-%s.parquet", uuid);
   }
   shoal_buf_sql_literal(sql, shoal_buf_str(&path));
+  if (path.status < 0)
+    sql->status = path.status;
   shoal_buf_dispose(&path);
   shoal_buf_addz(sql, " (FORMAT parquet, COMPRESSION zstd, RETURN_STATS");
   if (!w->one_file)

@@ -39,7 +39,7 @@ static duckdb_value text_value(shoal_duckdb *d, shoal_str s) {
 static duckdb_value path_value(shoal_duckdb *d, shoal_str path, shoal_buf *scratch) {
   shoal_buf_clear(scratch);
   add_escaped(scratch, path);
-  return text_value(d, shoal_buf_str(scratch));
+  return scratch->status == SHOAL_OK ? text_value(d, shoal_buf_str(scratch)) : NULL;
 }
 
 /* Delta can't tell an empty string from NULL. */
@@ -54,11 +54,12 @@ static shoal_status set_list(shoal_duckdb *d, size_t input, const shoal_scan *sc
   duckdb_logical_type text = d->api->create_logical_type(DUCKDB_TYPE_VARCHAR);
   duckdb_value list = NULL, *values = shoal_calloc(scan->n_files, sizeof *values);
   shoal_status status = values && text ? SHOAL_OK : shoal_fail_nomem(err);
-  for (size_t i = 0; status == SHOAL_OK && i < scan->n_files; i++)
+  for (size_t i = 0; status == SHOAL_OK && i < scan->n_files; i++) {
     values[i] =
         k < 0 ? path_value(d, scan->files[i].path, &scratch) : partition_value(d, scan->files[i].partition_values[k]);
-  if (status == SHOAL_OK)
-    status = shoal_buf_check(&scratch, err);
+    if (!values[i])
+      status = shoal_fail_nomem(err);
+  }
   if (status == SHOAL_OK && k >= 0) {
     const shoal_type *t = &scan->schema->fields[scan->partition_columns[k]].type;
     shoal_type_sql(&type, t);

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "engine/duckdb_internal.h"
 #include "engine/lexer.h"
 
@@ -132,9 +133,12 @@ static void report_progress(shoal_duckdb *d) {
     d->job->progress(d->job->progress_arg, p.percentage);
 }
 
+#define PROGRESS_US 20000
+
 /* Works in small tasks until the result is there, so that an interrupt is seen even if it came before the query. */
 static void work(shoal_duckdb *d, duckdb_pending_result pending) {
-  for (unsigned round = 1;; round++) {
+  int64_t reported = shoal_time_monotonic();
+  for (;;) {
     if (atomic_load(&d->cancelled))
       d->api->interrupt(d->con);
     duckdb_pending_state state = d->api->pending_execute_task(pending);
@@ -142,8 +146,10 @@ static void work(shoal_duckdb *d, duckdb_pending_result pending) {
       return;
     if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)
       pause_briefly();
-    if (round % 64 == 0)
+    if (shoal_time_monotonic() - reported >= PROGRESS_US) {
       report_progress(d);
+      reported = shoal_time_monotonic();
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/os.h"
 #include "base/str.h"
 #include "base/thread.h"
@@ -678,6 +679,84 @@ static void test_wrong_library(void **state) {
   shoal_engine_free(e);
 }
 
+static shoal_status everything(fixture *f, const shoal_job *job) {
+  shoal_outcome out;
+  shoal_rows *rows;
+  shoal_buf json = {0};
+  shoal_arena arena = {0};
+  shoal_status status = shoal_engine_parse(f->engine, SHOAL_STR("SELECT 1"), &json, &f->err);
+  if (status == SHOAL_OK)
+    status = shoal_engine_execute(f->engine, job, &arena, &out, &f->err);
+  if (status == SHOAL_OK)
+    status = shoal_engine_query(f->engine, job, &rows, &f->err);
+  if (status == SHOAL_OK) {
+    while ((status = shoal_rows_next(rows, &f->err)) == SHOAL_OK)
+      continue;
+    shoal_rows_free(rows);
+  }
+  shoal_buf_dispose(&json);
+  shoal_arena_dispose(&arena);
+  return status < 0 ? status : SHOAL_OK;
+}
+
+/* Every n-th request for memory fails once: an error, nothing leaked, and the engine serves the next job. */
+static void test_nth_allocation_fails(void **state) {
+  fixture *f = *state;
+  shoal_outcome out = execute(f, (shoal_job){.sql = SHOAL_STR("SELECT 1 AS a, [2] AS b, 'p' AS p")});
+  size_t partition[] = {2};
+  shoal_scan scan = scan_of(f, &out, partition, 1);
+  shoal_str value = SHOAL_STR("q");
+  ((shoal_scan_file *)scan.files)[0].partition_values = &value;
+  shoal_input inputs[] = {{SHOAL_STR("s.t"), &scan}};
+  shoal_str macro = SHOAL_STR("CREATE MACRO twice(x) AS x * 2");
+  shoal_variable variable = {SHOAL_STR("v"), SHOAL_STR("3"), false};
+  shoal_job job = {.sql = SHOAL_STR("SELECT twice(a) + getvariable('v') AS n, {'b': b} AS st, p FROM s.t ORDER BY n"),
+                   .inputs = inputs,
+                   .n_inputs = 1,
+                   .macros = &macro,
+                   .n_macros = 1,
+                   .variables = &variable,
+                   .n_variables = 1,
+                   .staging = f->staging,
+                   .rows_hash = true};
+  bool failed = true;
+  uint64_t n = 1;
+  for (; failed; n++) {
+    shoal_mem_fail_at(n, 0);
+    shoal_status status = everything(f, &job);
+    failed = shoal_mem_requests() >= n;
+    shoal_mem_fail_at(0, 0);
+    if (status < 0 && status != SHOAL_ENOMEM && status != SHOAL_EENGINE)
+      fail_msg("request %llu: %s: %s", (unsigned long long)n, shoal_status_name(status), f->err.message);
+    if (n % 10 == 0)
+      check_rows(f, &job, "5|{'b': [2]}|q\n");
+  }
+  assert_true(n > 50);
+  check_rows(f, &job, "5|{'b': [2]}|q\n");
+  check_sql(f, "SELECT getvariable('v')", "~\n");
+}
+
+static void count_progress(void *arg, double percent) {
+  assert_true(percent >= 0 && percent <= 100);
+  ++*(int *)arg;
+}
+
+static void test_progress(void **state) {
+  fixture *f = *state;
+  int calls = 0;
+  shoal_outcome out = execute(f, (shoal_job){.sql = SHOAL_STR("SELECT i FROM range(2000000) t(i)")});
+  shoal_scan scan = scan_of(f, &out, NULL, 0);
+  shoal_input inputs[] = {{SHOAL_STR("t"), &scan}};
+  (void)execute(
+      f, (shoal_job){.sql = SHOAL_STR(
+                         "SELECT i, sha256(md5(i::VARCHAR)) AS h FROM t"), /* row groups are tasks for both threads */
+                     .inputs = inputs,
+                     .n_inputs = 1,
+                     .progress = count_progress,
+                     .progress_arg = &calls});
+  assert_true(calls > 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void) {
   const struct CMUnitTest tests[] = {
@@ -704,6 +783,8 @@ int main(void) {
       TEST(test_interrupt),
       TEST(test_busy_while_rows_are_open),
       TEST(test_wrong_library),
+      TEST(test_nth_allocation_fails),
+      TEST(test_progress),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
