@@ -36,19 +36,8 @@ static shoal_status schema_change(cli *c, const shoal_entry *a, const shoal_entr
   shoal_status status = shoal_result_open(c->s->lake, &a->result, &x, err);
   if (status >= 0)
     status = shoal_result_open(c->s->lake, &b->result, &y, err);
-  if (status >= 0) {
-    const shoal_schema *p = &shoal_delta_snapshot_metadata(x)->schema, *q = &shoal_delta_snapshot_metadata(y)->schema;
-    for (size_t i = 0; i < q->n_fields; i++) {
-      ptrdiff_t k = shoal_schema_find(p, q->fields[i].name);
-      if (k < 0 || !shoal_type_eq(&p->fields[k].type, &q->fields[i].type)) {
-        shoal_buf_addf(&text, "%s%s%.*s ", text.len ? ", " : "", k < 0 ? "+" : "~", SHOAL_FMT(q->fields[i].name));
-        shoal_type_text(&text, &q->fields[i].type);
-      }
-    }
-    for (size_t i = 0; i < p->n_fields; i++)
-      if (shoal_schema_find(q, p->fields[i].name) < 0)
-        shoal_buf_addf(&text, "%s-%.*s", text.len ? ", " : "", SHOAL_FMT(p->fields[i].name));
-  }
+  if (status >= 0)
+    shoal_schema_changes(&shoal_delta_snapshot_metadata(x)->schema, &shoal_delta_snapshot_metadata(y)->schema, &text);
   *out = shoal_arena_cstr(&c->arena, shoal_buf_str(&text));
   shoal_buf_dispose(&text);
   shoal_delta_snapshot_free(x);

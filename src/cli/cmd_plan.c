@@ -7,6 +7,8 @@
 #include "base/str.h"
 #include "cli/commands.h"
 
+#define MOST_BOUND 200 /* models bound for their schemas: about 2 ms each */
+
 static const char *printf_arena(cli *c, const char *fmt, ...) SHOAL_PRINTF(2, 3);
 static const char *printf_arena(cli *c, const char *fmt, ...) {
   char text[512];
@@ -91,7 +93,18 @@ static const char *mark(const shoal_item *it) {
   return " ";
 }
 
-static size_t print_items(cli *c, const shoal_plan *plan) {
+/* "; +late long": what the schema would become, "" if it stays. */
+static const char *schema_words(cli *c, const shoal_item *it, const shoal_bound *bound) {
+  if (!bound || it->node == UINT32_MAX || it->action != SHOAL_ACTION_RUN || !it->entry || !bound[it->node].bound)
+    return "";
+  shoal_buf text = {0};
+  shoal_schema_changes(&bound[it->node].before, &bound[it->node].schema, &text);
+  const char *words = text.len ? printf_arena(c, "; %s", shoal_buf_z(&text)) : "";
+  shoal_buf_dispose(&text);
+  return words;
+}
+
+static size_t print_items(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
   size_t rows = 0;
   const char **cells = SHOAL_NEW_ARRAY(&c->arena, const char *, plan->n_items * 6);
   if (!cells)
@@ -105,7 +118,7 @@ static size_t print_items(cli *c, const shoal_plan *plan) {
     row[0] = printf_arena(c, "%s%s %.*s", below ? "  " : mark(it), below ? "└" : "", SHOAL_FMT(it->name));
     row[1] = it->action == SHOAL_ACTION_REMOVED  ? "its model is gone; stays until run --prune"
              : it->action == SHOAL_ACTION_PINNED ? "pinned by rollback"
-                                                 : cli_why_words(c, plan, it, &place);
+                                                 : printf_arena(c, "%s%s", cli_why_words(c, plan, it, &place), schema_words(c, it, bound));
     row[2] = place;
     bool known = it->predicted && it->action == SHOAL_ACTION_RUN;
     row[3] = it->action != SHOAL_ACTION_RUN ? "" : known ? printf_arena(c, "%s rows", cli_count(c, it->rows)) : "?";
@@ -117,8 +130,8 @@ static size_t print_items(cli *c, const shoal_plan *plan) {
   return rows;
 }
 
-void cli_print_plan(cli *c, const shoal_plan *plan) {
-  print_items(c, plan);
+void cli_print_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
+  print_items(c, plan, bound);
   if (plan->n_reuse + plan->n_adopt)
     printf("= %zu reused", plan->n_reuse + plan->n_adopt);
   if (plan->n_adopt)
@@ -148,7 +161,7 @@ static const char *reason_name(shoal_reason r) {
   return names[r];
 }
 
-void cli_json_plan(cli *c, const shoal_plan *plan, shoal_buf *out) {
+void cli_json_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound, shoal_buf *out) {
   shoal_jw w = {.out = out};
   shoal_jw_obj(&w);
   shoal_jw_ki64(&w, "schema_version", 1);
@@ -184,6 +197,8 @@ void cli_json_plan(cli *c, const shoal_plan *plan, shoal_buf *out) {
       shoal_jw_kz(&w, "why", cli_why_words(c, plan, it, &place));
       shoal_jw_kz(&w, "place", place);
     }
+    if (*schema_words(c, it, bound))
+      shoal_jw_kz(&w, "schema", schema_words(c, it, bound) + 2);
     if (it->predicted) {
       shoal_jw_ki64(&w, "rows", (int64_t)it->rows);
       shoal_jw_ki64(&w, "bytes", (int64_t)it->bytes);
@@ -207,14 +222,22 @@ static int run(cli *c) {
   shoal_plan_options options = {.selectors = selectors, .n_selectors = (size_t)c->argc, .again = cli_has(c, "again")};
   if (shoal_session_plan(c->s, &options, &plan, &err) < 0)
     return cli_fail(c, &err);
+  shoal_bound *bound = NULL;
+  if (plan->n_run > 0 && plan->n_run <= MOST_BOUND && shoal_session_bind(c->s, plan, false, &c->arena, &bound, &err) < 0) {
+    shoal_plan_free(plan);
+    return cli_fail(c, &err);
+  }
   if (c->json) {
     shoal_buf b = {0};
-    cli_json_plan(c, plan, &b);
+    cli_json_plan(c, plan, bound, &b);
     puts(shoal_buf_z(&b));
     shoal_buf_dispose(&b);
   } else {
-    cli_print_plan(c, plan);
+    cli_print_plan(c, plan, bound);
   }
+  for (size_t i = 0; bound && !c->json && i < plan->n_items; i++) /* what would fail is said before it runs */
+    if (plan->items[i].node != UINT32_MAX && bound[plan->items[i].node].error)
+      (void)cli_fail(c, bound[plan->items[i].node].error);
   rc = cli_has(c, "exit-code") && !shoal_plan_empty(plan) ? EXIT_CHANGES : EXIT_DONE;
   shoal_plan_free(plan);
   return rc;

@@ -17,7 +17,7 @@ static void list(cli *c, const shoal_plan *plan, const char *word, shoal_action 
       continue;
     printf("%s%.*s", n++ ? ", " : word, SHOAL_FMT(it->name));
     if (stale)
-      printf(" (%s)", it->reason == SHOAL_REASON_CHANGED ? "edited" : cli_why_words(c, plan, it, &place));
+      printf(" (%s)", cli_why_words(c, plan, it, &place));
     if (n == 20) {
       fputs(" …", stdout);
       break;
@@ -67,7 +67,7 @@ static int run(cli *c) {
     return cli_fail(c, &err);
   if (c->json) {
     shoal_buf b = {0};
-    cli_json_plan(c, plan, &b);
+    cli_json_plan(c, plan, NULL, &b);
     puts(shoal_buf_z(&b));
     shoal_buf_dispose(&b);
   } else {

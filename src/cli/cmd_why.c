@@ -21,7 +21,7 @@ static void say_leaf(cli *c, const shoal_why_chain *chain) {
     break;
   case SHOAL_WHY_VARIABLE: printf("  the variable %.*s is %.*s and was %.*s\n", SHOAL_FMT(w->what), SHOAL_FMT(w->after), SHOAL_FMT(w->before)); break;
   case SHOAL_WHY_SOURCE: printf("  the source %.*s: %.*s %.*s\n", SHOAL_FMT(w->what), SHOAL_FMT(w->path), SHOAL_FMT(w->after)); break;
-  case SHOAL_WHY_INPUT: printf("  it reads %.*s, which another project publishes\n", SHOAL_FMT(w->what)); break;
+  case SHOAL_WHY_INPUT: printf("  it reads %.*s, which holds another result than when it was computed\n", SHOAL_FMT(w->what)); break;
   case SHOAL_WHY_ENVIRONMENT: printf("  the engine or its settings: %.*s, now %.*s\n", SHOAL_FMT(w->before), SHOAL_FMT(w->after)); break;
   case SHOAL_WHY_VOLATILE: printf("  it calls %.*s, so it is run every time\n", SHOAL_FMT(w->what)); return;
   case SHOAL_WHY_LAYOUT: printf("  %.*s: partition_by or cluster_by in its header\n", SHOAL_FMT(w->path)); break;

@@ -6,11 +6,11 @@
 #include "cli/cli.h"
 
 extern const cli_command cmd_init, cmd_plan, cmd_run, cmd_status, cmd_why, cmd_sql, cmd_ls, cmd_show, cmd_log, cmd_rollback,
-    cmd_branch, cmd_config, cmd_version, cmd_diff, cmd_graph;
+    cmd_branch, cmd_config, cmd_version, cmd_diff, cmd_graph, cmd_check;
 
-/* Shared by plan and run: the lines of a plan, and its JSON. */
-void cli_print_plan(cli *c, const shoal_plan *plan);
-void cli_json_plan(cli *c, const shoal_plan *plan, shoal_buf *out);
+/* Shared by plan and status: the lines of a plan, and its JSON. `bound` (per node, may be NULL) adds schema changes. */
+void cli_print_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound);
+void cli_json_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound, shoal_buf *out);
 /* "models/gold/delays.sql:7  avg(x) → median(x)": why a model runs, in a few words. The texts are in c's arena. */
 const char *cli_why_words(cli *c, const shoal_plan *plan, const shoal_item *item, const char **place);
 

@@ -168,6 +168,21 @@ typedef struct shoal_why_chain {
 } shoal_why_chain;
 SHOAL_MUST_USE shoal_status shoal_session_why(shoal_session *s, shoal_str dataset, shoal_arena *arena, shoal_why_chain *out, shoal_error *err);
 
+/* --- static checks --- */
+/* What binding a model without running it told. Schemas follow from the code: parents that would run are bound too. */
+typedef struct shoal_bound {
+  bool bound;            /* schema is known */
+  shoal_schema schema;   /* what the code gives */
+  shoal_schema before;   /* what the branch holds; n_fields 0: nothing */
+  shoal_error *error;    /* it does not bind; NULL if it does or was blocked */
+  bool blocked;          /* something it reads does not bind */
+} shoal_bound;
+/* Binds the models a plan would run (with `all`, every model). bound[node] for each graph node; memory is the arena's. */
+SHOAL_MUST_USE shoal_status shoal_session_bind(shoal_session *s, const shoal_plan *plan, bool all, shoal_arena *arena,
+                                               shoal_bound **bound, shoal_error *err);
+/* "+a long, -b, ~c double": how a schema differs from what was there; "" if it does not. */
+void shoal_schema_changes(const shoal_schema *before, const shoal_schema *after, shoal_buf *out);
+
 /* --- reading --- */
 /* Makes a job whose inputs are the datasets and sources the SQL names, at a state. Snapshots live until the arena's owner
    calls shoal_query_dispose. */
@@ -186,6 +201,8 @@ void shoal_query_dispose(shoal_query *q);
 /* Reads a project file (relative to the root) into the arena; SHOAL_ECONFLICT when its content is no longer `expect`. */
 SHOAL_MUST_USE shoal_status shoal_session_read(shoal_session *s, shoal_str path, const shoal_hash *expect, shoal_arena *arena,
                                                shoal_str *out, shoal_error *err);
+/* Turns an engine's position in a model's SQL into a place in its file. */
+void shoal_session_place_error(const shoal_model *m, shoal_error *err);
 /* Parses all units; part of scan. */
 SHOAL_MUST_USE shoal_status shoal_session_units(shoal_session *s, shoal_error *err);
 /* Computes the keys of sources and of files named in SQL; part of scan. */

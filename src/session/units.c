@@ -96,8 +96,7 @@ static void place(const shoal_model *m, int64_t position, int *line, int *column
   }
 }
 
-/* An engine's error points into the SQL; people look at the file. */
-static void place_error(const shoal_model *m, shoal_error *err) {
+void shoal_session_place_error(const shoal_model *m, shoal_error *err) {
   int line = m->first_line, column = 1;
   if (!err)
     return;
@@ -142,7 +141,7 @@ static shoal_status analyse(shoal_session *s, const shoal_watch_entry *file, con
   if (status >= 0)
     status = shoal_sql_analyse(m.sql, shoal_buf_str(&json), macro_names, s->n_macros, &s->arena, &form, err);
   if (status < 0)
-    place_error(&m, err);
+    shoal_session_place_error(&m, err);
   else {
     *u = (shoal_unit){.name = m.name, .path = m.path, .content = file->hash, .layout = layout_of(&m), .expects = shoal_expects_hash(&m), .tags = m.tags, .n_tags = m.n_tags, .was = m.was};
     status = copy_form(&m, &form, &s->arena, u, err);

@@ -233,8 +233,9 @@ shoal_status shoal_session_why(shoal_session *s, shoal_str dataset, shoal_arena 
       return SHOAL_OK;
     SHOAL_TRY(why_one(s, node, e, arena, &out->leaf, err));
     uint32_t next = out->leaf.kind == SHOAL_WHY_INPUT ? shoal_graph_find(s->graph, out->leaf.what) : SHOAL_MAP_NONE;
-    if (next == SHOAL_MAP_NONE || s->graph->nodes[next].kind != SHOAL_NODE_MODEL)
-      return SHOAL_OK;
+    if (next == SHOAL_MAP_NONE || s->graph->nodes[next].kind != SHOAL_NODE_MODEL || s->pinned[next] ||
+        !shoal_plan_needs_lookup(s->graph, next, s->pinned, s->state))
+      return SHOAL_OK; /* the input is another one by itself: pinned, released, or published since */
     node = next;
   }
   return SHOAL_OK;

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shoal check: names, types and determinism of every model, without reading a row. */
+#include "base/json.h"
+#include "base/str.h"
+#include "cli/commands.h"
+
+typedef struct tally {
+  size_t errors, blocked, fine, volatiles;
+} tally;
+
+static void one(cli *c, const shoal_plan *plan, const shoal_item *it, const shoal_bound *b, tally *t, shoal_jw *w) {
+  const shoal_node *n = &plan->graph->nodes[it->node];
+  shoal_buf text = {0};
+  t->errors += b->error != NULL;
+  t->blocked += b->blocked;
+  t->fine += b->bound;
+  t->volatiles += n->volatile_why.ptr != NULL;
+  if (b->bound)
+    for (size_t i = 0; i < b->schema.n_fields; i++) {
+      shoal_buf_addf(&text, "%s%.*s ", i ? ", " : "", SHOAL_FMT(b->schema.fields[i].name));
+      shoal_type_text(&text, &b->schema.fields[i].type);
+    }
+  if (c->json) {
+    shoal_jw_obj(w);
+    shoal_jw_kstr(w, "dataset", n->name);
+    shoal_jw_kstr(w, "path", n->unit->path);
+    shoal_jw_kz(w, "error", b->error ? b->error->message : NULL);
+    shoal_jw_kz(w, "hint", b->error && b->error->hint[0] ? b->error->hint : NULL);
+    if (b->error)
+      shoal_jw_ki64(w, "line", b->error->line);
+    shoal_jw_kbool(w, "blocked", b->blocked);
+    shoal_jw_kstr(w, "volatile", n->volatile_why);
+    if (b->bound)
+      shoal_jw_kstr(w, "schema", shoal_buf_str(&text));
+    shoal_jw_end(w);
+  } else {
+    if (b->error)
+      (void)cli_fail(c, b->error);
+    if (n->volatile_why.ptr)
+      printf("%.*s calls %.*s, so it is run every time\n", SHOAL_FMT(n->unit->path), SHOAL_FMT(n->volatile_why));
+    if (c->verbose && b->bound)
+      printf("%.*s (%s)\n", SHOAL_FMT(n->name), shoal_buf_z(&text));
+  }
+  shoal_buf_dispose(&text);
+}
+
+static int run(cli *c) {
+  shoal_error err = {0};
+  shoal_plan *plan = NULL;
+  shoal_bound *bound;
+  tally t = {0};
+  shoal_buf out = {0};
+  shoal_jw w = {.out = &out};
+  int rc = cli_open(c);
+  if (rc)
+    return rc;
+  shoal_str *selectors = SHOAL_NEW_ARRAY(&c->arena, shoal_str, (size_t)c->argc);
+  for (int i = 0; selectors && i < c->argc; i++)
+    selectors[i] = shoal_str_z(c->argv[i]);
+  shoal_plan_options options = {.selectors = selectors, .n_selectors = (size_t)c->argc};
+  if (shoal_session_plan(c->s, &options, &plan, &err) < 0 || shoal_session_bind(c->s, plan, true, &c->arena, &bound, &err) < 0) {
+    shoal_plan_free(plan);
+    return cli_fail(c, &err);
+  }
+  shoal_jw_obj(&w);
+  shoal_jw_ki64(&w, "schema_version", 1);
+  shoal_jw_key(&w, "models");
+  shoal_jw_arr(&w);
+  for (size_t i = 0; i < plan->n_items; i++)
+    if (plan->items[i].node != UINT32_MAX && c->s->selected[plan->items[i].node])
+      one(c, plan, &plan->items[i], &bound[plan->items[i].node], &t, &w);
+  shoal_jw_end(&w);
+  shoal_jw_end(&w);
+  if (c->json)
+    puts(shoal_buf_z(&out));
+  else if (!c->quiet)
+    printf("%zu models are fine, %zu have errors, %zu could not be checked because of them\n", t.fine, t.errors, t.blocked);
+  shoal_buf_dispose(&out);
+  shoal_plan_free(plan);
+  return t.errors ? EXIT_ERROR : EXIT_DONE;
+}
+
+static const cli_option options[] = {{"var", 0, "NAME=VALUE", "set a variable", false, true}, {NULL, 0, NULL, NULL, false, false}};
+static const cli_example examples[] = {{"shoal check", "every model"}, {"shoal check gold.delays -v", "with its columns and their types"}, {NULL, NULL}};
+const cli_command cmd_check = {"check", "Check names, types and determinism without running anything.", "[SELECTOR…] [options]", options, examples, -1, run};
