@@ -581,6 +581,40 @@ static void test_rows_hash_of_queries(void **state) {
   CHECK_STATUS(shoal_engine_query(f->engine, &job, &rows, &f->err), SHOAL_EENGINE, &f->err);
 }
 
+/* What was hashed is what was written: the files, read back, have the same hash. */
+static void test_rows_hash_is_of_the_files(void **state) {
+  static const char *const queries[] = {
+      "SELECT random() AS r, uuid() AS u, i FROM range(20000) t(i)",
+      "SELECT i, random() AS r FROM range(20000) t(i) WHERE random() < 0.5",
+      "SELECT i, row_number() OVER (PARTITION BY i % 7 ORDER BY i) AS k FROM range(20000) t(i) QUALIFY k % 3 = 0",
+      "SELECT i % 100 AS g, sum(i) AS s, list(i) AS l FROM range(20000) t(i) GROUP BY g HAVING sum(i) % 2 = 0 AND g > "
+      "3",
+      "SELECT DISTINCT i % 1000 AS a, {'x': i % 10, 'y': [i % 3]} AS st FROM range(20000) t(i)",
+      "SELECT x.i, y.j FROM range(200) x(i) LEFT JOIN range(100) y(j) ON x.i = y.j WHERE y.j IS NULL OR y.j > 50",
+      "SELECT * FROM (SELECT i, random() AS r FROM range(20000) t(i) ORDER BY r LIMIT 700) WHERE r >= 0 AND i >= 0",
+      "SELECT i, unnest([i, i + 1, NULL]) AS u FROM range(5000) t(i) WHERE i > 100",
+      "SELECT i FROM range(20000) t(i) EXCEPT SELECT j * 2 FROM range(5000) u(j)",
+      "PIVOT (SELECT i % 5 AS g, i % 3 AS p, i FROM range(999) t(i)) ON p IN (0, 1, 2) USING sum(i) GROUP BY g",
+      "SELECT CASE WHEN i % 2 = 0 THEN NULL ELSE 'v' || i END AS s, MAP {'a': i} AS m, i::DECIMAL(30, 3) AS d FROM "
+      "range(9000) t(i)",
+      "WITH w AS MATERIALIZED (SELECT i, random() AS r FROM range(3000) t(i)) SELECT a.i, a.r + b.r AS s FROM w a JOIN "
+      "w b USING (i)",
+      "SELECT i FROM range(20000) t(i) USING SAMPLE 10% (bernoulli)",
+      "SELECT i, (SELECT max(j) FROM range(50) u(j) WHERE j < i % 40) AS m FROM range(4000) t(i) WHERE i % 3 <> 1",
+  };
+  fixture *f = *state;
+  for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+    shoal_outcome out = execute(f, (shoal_job){.sql = shoal_str_z(queries[i]), .rows_hash = true});
+    assert_true(out.rows > 0);
+    shoal_scan scan = scan_of(f, &out, NULL, 0);
+    shoal_input inputs[] = {{SHOAL_STR("t"), &scan}};
+    shoal_outcome again =
+        execute(f, (shoal_job){.sql = SHOAL_STR("FROM t"), .inputs = inputs, .n_inputs = 1, .rows_hash = true});
+    if (again.rows != out.rows || !shoal_hash_eq(&again.rows_hash, &out.rows_hash))
+      fail_msg("%s", queries[i]);
+  }
+}
+
 static void test_order_and_file_size(void **state) {
   fixture *f = *state;
   shoal_outcome out =
@@ -778,6 +812,7 @@ int main(void) {
       TEST(test_source_files),
       TEST(test_macros_and_variables),
       TEST(test_rows_hash_of_queries),
+      TEST(test_rows_hash_is_of_the_files),
       TEST(test_order_and_file_size),
       TEST(test_copy),
       TEST(test_interrupt),
