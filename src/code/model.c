@@ -251,6 +251,27 @@ shoal_status shoal_model_parse(shoal_str path, shoal_str text, shoal_arena *aren
   return out->name.ptr ? SHOAL_OK : name_from_path(out->path, arena, &out->name, err);
 }
 
+void shoal_model_place(const shoal_model *m, int64_t position, int *line, int *column) {
+  *line = m->first_line;
+  *column = 1;
+  for (int64_t i = 0; i < position && i < (int64_t)m->sql.len; i++) {
+    (*column)++;
+    if (m->sql.ptr[i] == '\n') {
+      ++*line;
+      *column = 1;
+    }
+  }
+}
+
+void shoal_model_place_error(const shoal_model *m, shoal_error *err) {
+  int line = 0, column = 0;
+  if (!err || err->path[0])
+    return;
+  if (err->position > 0)
+    shoal_model_place(m, err->position - 1, &line, &column);
+  shoal_error_at(err, m->path.ptr, line, column, err->length);
+}
+
 shoal_hash shoal_expects_hash(const shoal_model *m) {
   if (m->n_expects == 0)
     return (shoal_hash){{0}};

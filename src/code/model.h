@@ -38,6 +38,10 @@ typedef struct shoal_model {
    has one. Views into `text`, which must outlive the model, or copies in the arena. */
 SHOAL_MUST_USE shoal_status shoal_model_parse(shoal_str path, shoal_str text, shoal_arena *arena, shoal_model *out,
                                               shoal_error *err);
+/* Line and column in the model's file of a byte of its SQL. */
+void shoal_model_place(const shoal_model *m, int64_t position, int *line, int *column);
+/* An engine's error points into the SQL (err->position); people look at the file. Without a position the file is named. */
+void shoal_model_place_error(const shoal_model *m, shoal_error *err);
 /* Of what is checked, for remembering that a result passed; zero when nothing is expected. */
 shoal_hash shoal_expects_hash(const shoal_model *m);
 /* A count of rows that break expectation i, as SQL over a table called "result": SELECT count(*) … */

@@ -146,7 +146,11 @@ static shoal_status compute_staged(shoal_task *task, const shoal_task_context *c
   shoal_job job = job_of(task, inputs);
   bool holds = true, won;
   job.staging = staging;
-  SHOAL_TRY(shoal_engine_execute(engine, &job, &task->arena, &made, err));
+  shoal_status ran = shoal_engine_execute(engine, &job, &task->arena, &made, err);
+  if (ran < 0) {
+    shoal_model_place_error(&task->model, err);
+    return ran;
+  }
   if (task->model.n_expects) {
     shoal_scan scan;
     SHOAL_TRY(staged_scan(task, staging, &made, &scan, err));

@@ -90,7 +90,7 @@ static shoal_status bind_prepared(binder *b, const shoal_node *n, shoal_task *t,
   SHOAL_TRY(shoal_session_engine(b->s, &engine, err));
   shoal_status status = shoal_engine_bind(engine, &job, b->arena, &out->schema, err);
   if (status < 0)
-    shoal_session_place_error(&t->model, err);
+    shoal_model_place_error(&t->model, err);
   out->bound = status >= 0;
   return status;
 }

@@ -201,8 +201,6 @@ void shoal_query_dispose(shoal_query *q);
 /* Reads a project file (relative to the root) into the arena; SHOAL_ECONFLICT when its content is no longer `expect`. */
 SHOAL_MUST_USE shoal_status shoal_session_read(shoal_session *s, shoal_str path, const shoal_hash *expect, shoal_arena *arena,
                                                shoal_str *out, shoal_error *err);
-/* Turns an engine's position in a model's SQL into a place in its file. */
-void shoal_session_place_error(const shoal_model *m, shoal_error *err);
 /* Parses all units; part of scan. */
 SHOAL_MUST_USE shoal_status shoal_session_units(shoal_session *s, shoal_error *err);
 /* Computes the keys of sources and of files named in SQL; part of scan. */

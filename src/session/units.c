@@ -83,28 +83,6 @@ static shoal_hash layout_of(const shoal_model *m) {
   return shoal_hasher_end(&h);
 }
 
-/* Line and column in the model's file of a byte of its SQL. */
-static void place(const shoal_model *m, int64_t position, int *line, int *column) {
-  *line = m->first_line;
-  *column = 1;
-  for (int64_t i = 0; i < position && i < (int64_t)m->sql.len; i++) {
-    (*column)++;
-    if (m->sql.ptr[i] == '\n') {
-      ++*line;
-      *column = 1;
-    }
-  }
-}
-
-void shoal_session_place_error(const shoal_model *m, shoal_error *err) {
-  int line = m->first_line, column = 1;
-  if (!err)
-    return;
-  if (err->position > 0)
-    place(m, err->position - 1, &line, &column);
-  shoal_error_at(err, m->path.ptr, line, column, err->length);
-}
-
 static shoal_status copy_form(const shoal_model *m, const shoal_sql_form *form, shoal_arena *arena, shoal_unit *u, shoal_error *err) {
   u->canon = form->canon;
   u->functions = form->functions;
@@ -118,7 +96,7 @@ static shoal_status copy_form(const shoal_model *m, const shoal_sql_form *form, 
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < form->n_refs; i++) {
     u->refs[i].name = form->refs[i].name;
-    place(m, form->refs[i].position, &u->refs[i].line, &u->refs[i].column);
+    shoal_model_place(m, form->refs[i].position, &u->refs[i].line, &u->refs[i].column);
   }
   u->n_refs = form->n_refs;
   for (size_t i = 0; i < form->n_files; i++)
@@ -141,7 +119,7 @@ static shoal_status analyse(shoal_session *s, const shoal_watch_entry *file, con
   if (status >= 0)
     status = shoal_sql_analyse(m.sql, shoal_buf_str(&json), macro_names, s->n_macros, &s->arena, &form, err);
   if (status < 0)
-    shoal_session_place_error(&m, err);
+    shoal_model_place_error(&m, err);
   else {
     *u = (shoal_unit){.name = m.name, .path = m.path, .content = file->hash, .layout = layout_of(&m), .expects = shoal_expects_hash(&m), .tags = m.tags, .n_tags = m.n_tags, .was = m.was};
     status = copy_form(&m, &form, &s->arena, u, err);
