@@ -146,7 +146,8 @@ static void add_query(writing *w) {
 }
 
 /* The tap is computed in a projection and filtered above it: the engine merges a filter with those right below it (a
-   QUALIFY's, a HAVING's) and would show the tap rows that these drop; it does not move one through a volatile column. */
+   QUALIFY's, a HAVING's) and would show the tap rows that these drop; it does not move one through a volatile column.
+ */
 static void add_tapped(writing *w) {
   shoal_buf *sql = &w->sql;
   shoal_buf_addz(sql, "SELECT ");
