@@ -14,22 +14,22 @@
 
 typedef enum shoal_status {
   SHOAL_OK = 0,
-  SHOAL_DONE = 1,           /* an iteration is over */
-  SHOAL_ENOMEM = -1,        /* out of memory */
-  SHOAL_EINVAL = -2,        /* what the user wrote or passed is wrong */
-  SHOAL_EIO = -3,           /* the operating system or the store failed */
-  SHOAL_ENOTFOUND = -4,     /* no such object, file, dataset, revision */
-  SHOAL_EEXIST = -5,        /* put-if-absent: somebody was first */
-  SHOAL_ECORRUPT = -6,      /* stored bytes are not what they must be */
-  SHOAL_ECONFLICT = -7,     /* the world has moved; exit code 4 */
-  SHOAL_ECANCELLED = -8,    /* cancelled by the user */
-  SHOAL_EUNSUPPORTED = -9,  /* a feature, version or type that this build does not know */
-  SHOAL_ELIMIT = -10,       /* a named limit (base/limits.h) is exceeded */
-  SHOAL_EENGINE = -11,      /* the engine refused or failed a query */
-  SHOAL_EACCESS = -12,      /* no permission */
-  SHOAL_EBUSY = -13,        /* somebody holds it (a lease) */
-  SHOAL_EHELD = -14,        /* an expectation holds the publication back; exit code 3 */
-  SHOAL_ESPACE = -15        /* no space left */
+  SHOAL_DONE = 1,          /* an iteration is over */
+  SHOAL_ENOMEM = -1,       /* out of memory */
+  SHOAL_EINVAL = -2,       /* what the user wrote or passed is wrong */
+  SHOAL_EIO = -3,          /* the operating system or the store failed */
+  SHOAL_ENOTFOUND = -4,    /* no such object, file, dataset, revision */
+  SHOAL_EEXIST = -5,       /* put-if-absent: somebody was first */
+  SHOAL_ECORRUPT = -6,     /* stored bytes are not what they must be */
+  SHOAL_ECONFLICT = -7,    /* the world has moved; exit code 4 */
+  SHOAL_ECANCELLED = -8,   /* cancelled by the user */
+  SHOAL_EUNSUPPORTED = -9, /* a feature, version or type that this build does not know */
+  SHOAL_ELIMIT = -10,      /* a named limit (base/limits.h) is exceeded */
+  SHOAL_EENGINE = -11,     /* the engine refused or failed a query */
+  SHOAL_EACCESS = -12,     /* no permission */
+  SHOAL_EBUSY = -13,       /* somebody holds it (a lease) */
+  SHOAL_EHELD = -14,       /* an expectation holds the publication back; exit code 3 */
+  SHOAL_ESPACE = -15       /* no space left */
 } shoal_status;
 
 #define SHOAL_MUST_USE __attribute__((warn_unused_result))
@@ -73,11 +73,11 @@ SHOAL_API const char *shoal_status_name(shoal_status status);
 static inline void shoal_ignore(shoal_status status) { (void)status; }
 
 /* Only where nothing is to be released. */
-#define SHOAL_TRY(expr)                          \
-  do {                                           \
-    shoal_status shoal_try_status_ = (expr);     \
-    if (shoal_try_status_ < 0)                   \
-      return shoal_try_status_;                  \
+#define SHOAL_TRY(expr)                                                                                                \
+  do {                                                                                                                 \
+    shoal_status shoal_try_status_ = (expr);                                                                           \
+    if (shoal_try_status_ < 0)                                                                                         \
+      return shoal_try_status_;                                                                                        \
   } while (0)
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Blocks grow from 4 KiB to 1 MiB; a larger item gets a block of its own. Under AddressSanitizer each item is a block, so
- * that an overrun or a use after dispose is seen.
+ * Blocks grow from 4 KiB to 1 MiB; a larger item gets a block of its own. Under AddressSanitizer each item is a block,
+ * so that an overrun or a use after dispose is seen.
  */
 #include "base/arena.h"
 

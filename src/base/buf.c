@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Growth doubles, so that appending n bytes costs O(n); the cap keeps hostile input from taking the machine's memory. */
+/* Growth doubles, so that appending n bytes costs O(n); the cap keeps hostile input from taking the machine's memory.
+ */
 #include "base/buf.h"
 
 #include <stdio.h>
@@ -81,7 +82,8 @@ shoal_status shoal_buf_check(const shoal_buf *buf, shoal_error *err) {
   if (buf->status == SHOAL_ENOMEM)
     return shoal_fail_nomem(err);
   if (buf->status < 0)
-    return shoal_fail(err, SHOAL_ELIMIT, "a text grew beyond its limit of %zu bytes", buf->max ? buf->max : SHOAL_MAX_BUF);
+    return shoal_fail(err, SHOAL_ELIMIT, "a text grew beyond its limit of %zu bytes",
+                      buf->max ? buf->max : SHOAL_MAX_BUF);
   return SHOAL_OK;
 }
 

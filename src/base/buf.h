@@ -28,9 +28,7 @@ void shoal_buf_addf(shoal_buf *buf, const char *fmt, ...) SHOAL_PRINTF(2, 3);
 void shoal_buf_vaddf(shoal_buf *buf, const char *fmt, va_list ap);
 /* Makes room for `extra` bytes behind the end and returns where they go (then set len); NULL on failure. */
 char *shoal_buf_reserve(shoal_buf *buf, size_t extra);
-static inline shoal_str shoal_buf_str(const shoal_buf *buf) {
-  return (shoal_str){buf->ptr ? buf->ptr : "", buf->len};
-}
+static inline shoal_str shoal_buf_str(const shoal_buf *buf) { return (shoal_str){buf->ptr ? buf->ptr : "", buf->len}; }
 /* As a C string; "" when empty. */
 static inline const char *shoal_buf_z(const shoal_buf *buf) { return buf->ptr ? buf->ptr : ""; }
 /* The sticky error as a status with a message. */

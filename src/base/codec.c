@@ -24,7 +24,9 @@ void shoal_put_str(shoal_buf *b, shoal_str s) {
   shoal_put_u32(b, s.ptr ? (uint32_t)s.len : UINT32_MAX);
   shoal_buf_add(b, s);
 }
-void shoal_put_hash(shoal_buf *b, const shoal_hash *h) { shoal_buf_add(b, shoal_str_n((const char *)h->b, SHOAL_HASH_BYTES)); }
+void shoal_put_hash(shoal_buf *b, const shoal_hash *h) {
+  shoal_buf_add(b, shoal_str_n((const char *)h->b, SHOAL_HASH_BYTES));
+}
 
 static const unsigned char *take(shoal_decoder *d, size_t n) {
   if (d->failed || d->rest.len < n) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A compact binary encoding for local caches: fixed little-endian numbers and length-prefixed bytes. Writers append to a
- * buffer; readers are bounds-checked with a sticky failure, so that a broken cache is noticed and thrown away.
+ * A compact binary encoding for local caches: fixed little-endian numbers and length-prefixed bytes. Writers append to
+ * a buffer; readers are bounds-checked with a sticky failure, so that a broken cache is noticed and thrown away.
  */
 #ifndef SHOAL_BASE_CODEC_H
 #define SHOAL_BASE_CODEC_H

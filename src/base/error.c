@@ -57,7 +57,8 @@ shoal_status shoal_fail_errno(shoal_error *err, int errnum, const char *fmt, ...
   set_message(err, status, fmt, ap);
   va_end(ap);
   size_t used = strlen(err->message);
-  snprintf(err->message + used, sizeof err->message - used, ": %s", strerrordesc_np(errnum) ? strerrordesc_np(errnum) : "unknown error");
+  snprintf(err->message + used, sizeof err->message - used, ": %s",
+           strerrordesc_np(errnum) ? strerrordesc_np(errnum) : "unknown error");
   return status;
 }
 
@@ -96,23 +97,40 @@ void shoal_error_at(shoal_error *err, const char *path, int line, int column, in
 
 const char *shoal_status_name(shoal_status status) {
   switch (status) {
-  case SHOAL_OK: return "ok";
-  case SHOAL_DONE: return "done";
-  case SHOAL_ENOMEM: return "out_of_memory";
-  case SHOAL_EINVAL: return "invalid";
-  case SHOAL_EIO: return "io";
-  case SHOAL_ENOTFOUND: return "not_found";
-  case SHOAL_EEXIST: return "exists";
-  case SHOAL_ECORRUPT: return "corrupt";
-  case SHOAL_ECONFLICT: return "conflict";
-  case SHOAL_ECANCELLED: return "cancelled";
-  case SHOAL_EUNSUPPORTED: return "unsupported";
-  case SHOAL_ELIMIT: return "limit";
-  case SHOAL_EENGINE: return "engine";
-  case SHOAL_EACCESS: return "access";
-  case SHOAL_EBUSY: return "busy";
-  case SHOAL_EHELD: return "held";
-  case SHOAL_ESPACE: return "no_space";
+  case SHOAL_OK:
+    return "ok";
+  case SHOAL_DONE:
+    return "done";
+  case SHOAL_ENOMEM:
+    return "out_of_memory";
+  case SHOAL_EINVAL:
+    return "invalid";
+  case SHOAL_EIO:
+    return "io";
+  case SHOAL_ENOTFOUND:
+    return "not_found";
+  case SHOAL_EEXIST:
+    return "exists";
+  case SHOAL_ECORRUPT:
+    return "corrupt";
+  case SHOAL_ECONFLICT:
+    return "conflict";
+  case SHOAL_ECANCELLED:
+    return "cancelled";
+  case SHOAL_EUNSUPPORTED:
+    return "unsupported";
+  case SHOAL_ELIMIT:
+    return "limit";
+  case SHOAL_EENGINE:
+    return "engine";
+  case SHOAL_EACCESS:
+    return "access";
+  case SHOAL_EBUSY:
+    return "busy";
+  case SHOAL_EHELD:
+    return "held";
+  case SHOAL_ESPACE:
+    return "no_space";
   }
   return "unknown";
 }

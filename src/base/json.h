@@ -14,12 +14,13 @@
 #include "shoal/error.h"
 #include "shoal/str.h"
 
-/* Parses the whole text; `name` stands in messages. *out is freed with yyjson_doc_free. SHOAL_ECORRUPT if it is no JSON,
-   nests deeper than SHOAL_MAX_JSON_DEPTH, or (with `object`) is no object. Big numbers are kept as raw text only by
-   shoal_json_parse_raw (Delta's decimals). */
+/* Parses the whole text; `name` stands in messages. *out is freed with yyjson_doc_free. SHOAL_ECORRUPT if it is no
+   JSON, nests deeper than SHOAL_MAX_JSON_DEPTH, or (with `object`) is no object. Big numbers are kept as raw text only
+   by shoal_json_parse_raw (Delta's decimals). */
 SHOAL_MUST_USE shoal_status shoal_json_parse(shoal_str text, const char *name, yyjson_doc **out, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_json_parse_raw(shoal_str text, const char *name, yyjson_doc **out, shoal_error *err);
-/* As _raw, for the engine's parse trees: SHOAL_ELIMIT beyond SHOAL_MAX_TREE_DEPTH, which recursive walkers must bear. */
+/* As _raw, for the engine's parse trees: SHOAL_ELIMIT beyond SHOAL_MAX_TREE_DEPTH, which recursive walkers must bear.
+ */
 SHOAL_MUST_USE shoal_status shoal_json_parse_tree(shoal_str text, const char *name, yyjson_doc **out, shoal_error *err);
 
 /* The value of a string field; {NULL,0} when absent or null. A view into the document. */

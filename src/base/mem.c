@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory requests with a fault switch. The switch is the library's one process-wide test hook; it costs a relaxed load. */
+/* Memory requests with a fault switch. The switch is the library's one process-wide test hook; it costs a relaxed load.
+ */
 #include "base/mem.h"
 
 #include <stdatomic.h>
@@ -26,7 +27,9 @@ static bool fails_now(void) {
 }
 
 void *shoal_malloc(size_t size) { return fails_now() ? NULL : malloc(size ? size : 1); }
-void *shoal_calloc(size_t count, size_t size) { return fails_now() ? NULL : calloc(count ? count : 1, size ? size : 1); }
+void *shoal_calloc(size_t count, size_t size) {
+  return fails_now() ? NULL : calloc(count ? count : 1, size ? size : 1);
+}
 void *shoal_realloc(void *ptr, size_t size) { return fails_now() ? NULL : realloc(ptr, size ? size : 1); }
 void *shoal_reallocarray(void *ptr, size_t count, size_t size) {
   size_t total;

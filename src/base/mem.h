@@ -9,10 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *shoal_malloc(size_t size);                                   /* NULL when out of memory; size 0 is legal */
-void *shoal_calloc(size_t count, size_t size);                     /* zeroed; NULL on overflow */
+void *shoal_malloc(size_t size);               /* NULL when out of memory; size 0 is legal */
+void *shoal_calloc(size_t count, size_t size); /* zeroed; NULL on overflow */
 void *shoal_realloc(void *ptr, size_t size);
-void *shoal_reallocarray(void *ptr, size_t count, size_t size);    /* NULL on overflow; ptr stays valid then */
+void *shoal_reallocarray(void *ptr, size_t count, size_t size); /* NULL on overflow; ptr stays valid then */
 void shoal_free(void *ptr);
 
 /* Tests only: the n-th request from now (1-based) fails, and with `sticky` all after it; 0 switches off.

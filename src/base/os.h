@@ -18,7 +18,12 @@
 #include "shoal/error.h"
 #include "shoal/str.h"
 
-typedef enum shoal_file_kind { SHOAL_FILE_REGULAR, SHOAL_FILE_FOLDER, SHOAL_FILE_LINK, SHOAL_FILE_OTHER } shoal_file_kind;
+typedef enum shoal_file_kind {
+  SHOAL_FILE_REGULAR,
+  SHOAL_FILE_FOLDER,
+  SHOAL_FILE_LINK,
+  SHOAL_FILE_OTHER
+} shoal_file_kind;
 /* What identifies a file's content as long as the clock is not racing (see shoal_stat_racy). */
 typedef struct shoal_stat {
   uint64_t dev, ino, size;
@@ -45,7 +50,8 @@ SHOAL_MUST_USE shoal_status shoal_os_replace_file(const char *path, shoal_str by
 SHOAL_MUST_USE shoal_status shoal_os_fsync_file(const char *path, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_os_fsync_folder(const char *path, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_os_rename(const char *from, const char *to, shoal_error *err);
-/* A hard link. SHOAL_EEXIST; SHOAL_EUNSUPPORTED: the file system, or its rules about other people's files, has none here. */
+/* A hard link. SHOAL_EEXIST; SHOAL_EUNSUPPORTED: the file system, or its rules about other people's files, has none
+ * here. */
 SHOAL_MUST_USE shoal_status shoal_os_link(const char *from, const char *to, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_os_unlink(const char *path, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_os_rmdir(const char *path, shoal_error *err);
@@ -93,8 +99,8 @@ unsigned shoal_os_cpus(void);   /* that this process may use */
 uint64_t shoal_os_memory(void); /* bytes this process may use (cgroup or machine) */
 uint64_t shoal_os_peak_rss(void);
 
-/* Runs a program found in PATH without a shell, waits, collects stdout (up to max bytes); *exit_code is its code or 128 + signal.
-   stdin is /dev/null; stderr is inherited unless `quiet`. cwd may be NULL. argv ends with NULL. */
+/* Runs a program found in PATH without a shell, waits, collects stdout (up to max bytes); *exit_code is its code or 128
+   + signal. stdin is /dev/null; stderr is inherited unless `quiet`. cwd may be NULL. argv ends with NULL. */
 SHOAL_MUST_USE shoal_status shoal_os_run(const char *const *argv, const char *cwd, bool quiet, shoal_buf *out,
                                          int *exit_code, shoal_error *err);
 

@@ -15,7 +15,10 @@
 #include "base/vec.h"
 
 static shoal_file_kind kind_of(mode_t mode) {
-  return S_ISREG(mode) ? SHOAL_FILE_REGULAR : S_ISDIR(mode) ? SHOAL_FILE_FOLDER : S_ISLNK(mode) ? SHOAL_FILE_LINK : SHOAL_FILE_OTHER;
+  return S_ISREG(mode)   ? SHOAL_FILE_REGULAR
+         : S_ISDIR(mode) ? SHOAL_FILE_FOLDER
+         : S_ISLNK(mode) ? SHOAL_FILE_LINK
+                         : SHOAL_FILE_OTHER;
 }
 
 int shoal_os_stat_at(int dirfd, const char *path, shoal_stat *out) {
@@ -41,7 +44,8 @@ bool shoal_stat_racy(const shoal_stat *st, int64_t read_ns) {
   return newest > read_ns - 2000000000LL;
 }
 bool shoal_stat_same(const shoal_stat *a, const shoal_stat *b) {
-  return a->dev == b->dev && a->ino == b->ino && a->size == b->size && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+  return a->dev == b->dev && a->ino == b->ino && a->size == b->size && a->mtime_ns == b->mtime_ns &&
+         a->ctime_ns == b->ctime_ns;
 }
 
 static int open_retry(const char *path, int flags, mode_t mode) {
@@ -248,11 +252,16 @@ static int compare_entries(const void *a, const void *b) {
 
 static shoal_file_kind entry_kind(int dirfd, const struct dirent *e) {
   switch (e->d_type) {
-  case DT_REG: return SHOAL_FILE_REGULAR;
-  case DT_DIR: return SHOAL_FILE_FOLDER;
-  case DT_LNK: return SHOAL_FILE_LINK;
-  case DT_UNKNOWN: break;
-  default: return SHOAL_FILE_OTHER;
+  case DT_REG:
+    return SHOAL_FILE_REGULAR;
+  case DT_DIR:
+    return SHOAL_FILE_FOLDER;
+  case DT_LNK:
+    return SHOAL_FILE_LINK;
+  case DT_UNKNOWN:
+    break;
+  default:
+    return SHOAL_FILE_OTHER;
   }
   struct stat st;
   return fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) ? SHOAL_FILE_OTHER : kind_of(st.st_mode);
@@ -336,7 +345,8 @@ shoal_status shoal_os_cwd(shoal_arena *arena, char **out, shoal_error *err) {
 }
 
 bool shoal_os_network_fs(const char *path) {
-  /* Magic numbers of nfs, smb, smb2, cifs, fuse, 9p, afs, ceph, lustre, gpfs (linux/magic.h and the file systems' own). */
+  /* Magic numbers of nfs, smb, smb2, cifs, fuse, 9p, afs, ceph, lustre, gpfs (linux/magic.h and the file systems' own).
+   */
   static const unsigned long remote[] = {0x6969,     0x517b,     0xfe534d42, 0xff534d42, 0x65735546,
                                          0x01021997, 0x5346414f, 0x00c36400, 0x0bd00bd0, 0x47504653};
   struct statfs fs;

@@ -35,7 +35,7 @@ shoal_str shoal_str_trim(shoal_str s);
 bool shoal_str_split(shoal_str *rest, char sep, shoal_str *piece);
 /* Shell pattern of `*` (any run), `?` (any byte); the whole of s must match. Linear in practice, never exponential. */
 bool shoal_str_glob(shoal_str pattern, shoal_str s);
-bool shoal_str_utf8(shoal_str s); /* valid UTF-8 without NUL */
+bool shoal_str_utf8(shoal_str s);              /* valid UTF-8 without NUL */
 bool shoal_str_i64(shoal_str s, int64_t *out); /* the whole of s is a decimal number that fits */
 /* Edits (insert, delete, replace, swap of neighbours) that lead from a to b, at most `max` + 1. For "did you mean". */
 unsigned shoal_str_distance(shoal_str a, shoal_str b, unsigned max);

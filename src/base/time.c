@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clocks, and the texts of times. Civil dates are computed here because gmtime and mktime know no microseconds and timegm no errors. */
+/* Clocks, and the texts of times. Civil dates are computed here because gmtime and mktime know no microseconds and
+ * timegm no errors. */
 #include "base/time.h"
 
 #include <stdio.h>
@@ -103,9 +104,11 @@ bool shoal_time_parse(shoal_str s, int64_t *us) {
   size_t at = 0;
   int64_t y, mo, d, h = 0, mi = 0, sec = 0;
   s = shoal_str_trim(s);
-  if (!digits(s, &at, 4, &y) || !eat(s, &at, '-') || !digits(s, &at, 2, &mo) || !eat(s, &at, '-') || !digits(s, &at, 2, &d))
+  if (!digits(s, &at, 4, &y) || !eat(s, &at, '-') || !digits(s, &at, 2, &mo) || !eat(s, &at, '-') ||
+      !digits(s, &at, 2, &d))
     return false;
-  if (mo < 1 || mo > 12 || d < 1 || d > month_days[mo - 1] || (mo == 2 && d == 29 && (y % 4 || (y % 100 == 0 && y % 400))))
+  if (mo < 1 || mo > 12 || d < 1 || d > month_days[mo - 1] ||
+      (mo == 2 && d == 29 && (y % 4 || (y % 100 == 0 && y % 400))))
     return false;
   *us = days_of(y, mo, d) * 86400 * SECOND;
   if (at == s.len)
@@ -124,7 +127,8 @@ bool shoal_duration_parse(shoal_str s, int64_t *us) {
   static const struct {
     const char *unit;
     int64_t us;
-  } units[] = {{"ms", 1000}, {"s", SECOND}, {"min", 60 * SECOND}, {"m", 60 * SECOND}, {"h", 3600 * SECOND}, {"d", 86400 * SECOND}, {"w", 604800 * SECOND}};
+  } units[] = {{"ms", 1000},         {"s", SECOND},         {"min", 60 * SECOND},  {"m", 60 * SECOND},
+               {"h", 3600 * SECOND}, {"d", 86400 * SECOND}, {"w", 604800 * SECOND}};
   s = shoal_str_trim(s);
   size_t n = 0;
   while (n < s.len && s.ptr[n] >= '0' && s.ptr[n] <= '9')

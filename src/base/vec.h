@@ -11,19 +11,19 @@
 
 #include "base/mem.h"
 
-#define SHOAL_VEC(T) \
-  struct {           \
-    T *ptr;          \
-    size_t len, cap; \
+#define SHOAL_VEC(T)                                                                                                   \
+  struct {                                                                                                             \
+    T *ptr;                                                                                                            \
+    size_t len, cap;                                                                                                   \
   }
 void *shoal_vec_grow(void **ptr, size_t *len, size_t *cap, size_t size);
-#define shoal_vec_add(v) \
+#define shoal_vec_add(v)                                                                                               \
   ((__typeof__((v)->ptr))shoal_vec_grow((void **)&(v)->ptr, &(v)->len, &(v)->cap, sizeof(*(v)->ptr)))
-#define shoal_vec_dispose(v)   \
-  do {                         \
-    shoal_free((v)->ptr);      \
-    (v)->ptr = NULL;           \
-    (v)->len = (v)->cap = 0;   \
+#define shoal_vec_dispose(v)                                                                                           \
+  do {                                                                                                                 \
+    shoal_free((v)->ptr);                                                                                              \
+    (v)->ptr = NULL;                                                                                                   \
+    (v)->len = (v)->cap = 0;                                                                                           \
   } while (0)
 
 #endif

@@ -50,7 +50,8 @@ static shoal_status build_scalar(reader *r, yaml_event_t *e, shoal_yaml *node, s
   if (e->data.scalar.anchor || e->data.scalar.tag)
     return fail_at(r, e->start_mark, err, "anchors and tags are not used here");
   node->text = shoal_arena_str(r->arena, shoal_str_n((const char *)e->data.scalar.value, e->data.scalar.length));
-  node->quoted = e->data.scalar.style == YAML_SINGLE_QUOTED_SCALAR_STYLE || e->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE ||
+  node->quoted = e->data.scalar.style == YAML_SINGLE_QUOTED_SCALAR_STYLE ||
+                 e->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE ||
                  e->data.scalar.style == YAML_LITERAL_SCALAR_STYLE || e->data.scalar.style == YAML_FOLDED_SCALAR_STYLE;
   return node->text.ptr ? SHOAL_OK : shoal_fail_nomem(err);
 }
@@ -63,7 +64,8 @@ static shoal_status read_key(reader *r, const yaml_event_t *e, key_vec *keys, sh
   for (size_t i = 0; i < keys->len; i++)
     if (shoal_str_eq(keys->ptr[i].key, key)) {
       char text[200];
-      snprintf(text, sizeof text, "'%.*s' stands here for the second time (first in line %d)", SHOAL_FMT(key), keys->ptr[i].line);
+      snprintf(text, sizeof text, "'%.*s' stands here for the second time (first in line %d)", SHOAL_FMT(key),
+               keys->ptr[i].line);
       return fail_at(r, e->start_mark, err, text);
     }
   key_place *k = shoal_vec_add(keys);
@@ -100,7 +102,8 @@ static shoal_status read_items(reader *r, bool map, int depth, node_vec *items, 
   }
 }
 
-static shoal_status keep_items(reader *r, shoal_yaml *node, const node_vec *items, const key_vec *keys, shoal_error *err) {
+static shoal_status keep_items(reader *r, shoal_yaml *node, const node_vec *items, const key_vec *keys,
+                               shoal_error *err) {
   node->n = items->len;
   node->items = SHOAL_NEW_ARRAY(r->arena, shoal_yaml *, items->len);
   node->keys = SHOAL_NEW_ARRAY(r->arena, shoal_str, keys->len);
@@ -133,7 +136,8 @@ static shoal_status build(reader *r, yaml_event_t *e, int depth, shoal_yaml **ou
     return build_scalar(r, e, node, err);
   bool map = e->type == YAML_MAPPING_START_EVENT;
   node->kind = map ? SHOAL_YAML_MAP : SHOAL_YAML_LIST;
-  if (map ? e->data.mapping_start.anchor || e->data.mapping_start.tag : e->data.sequence_start.anchor || e->data.sequence_start.tag)
+  if (map ? e->data.mapping_start.anchor || e->data.mapping_start.tag
+          : e->data.sequence_start.anchor || e->data.sequence_start.tag)
     return fail_at(r, e->start_mark, err, "anchors and tags are not used here");
   node_vec items = {0};
   key_vec keys = {0};
@@ -220,7 +224,8 @@ shoal_status shoal_yaml_fail(const shoal_yaml *node, const char *path, shoal_err
   vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
   shoal_status status = shoal_fail(err, SHOAL_EINVAL, "%s:%d: %s", path, node->line, text);
-  shoal_error_at(err, path, node->line, node->column, node->kind == SHOAL_YAML_SCALAR ? (int)(node->text.len & 0xffff) : 1);
+  shoal_error_at(err, path, node->line, node->column,
+                 node->kind == SHOAL_YAML_SCALAR ? (int)(node->text.len & 0xffff) : 1);
   return status;
 }
 

@@ -16,10 +16,10 @@ typedef enum shoal_yaml_kind { SHOAL_YAML_SCALAR, SHOAL_YAML_LIST, SHOAL_YAML_MA
 typedef struct shoal_yaml shoal_yaml;
 struct shoal_yaml {
   shoal_yaml_kind kind;
-  shoal_str text;    /* of a scalar */
-  bool quoted;       /* the scalar was written in quotes (so "true" is text) */
+  shoal_str text;     /* of a scalar */
+  bool quoted;        /* the scalar was written in quotes (so "true" is text) */
   shoal_yaml **items; /* of a list; the values of a map */
-  shoal_str *keys;   /* of a map, in file order */
+  shoal_str *keys;    /* of a map, in file order */
   int *key_lines, *key_columns;
   size_t n;
   int line, column; /* 1-based */

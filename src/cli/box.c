@@ -38,7 +38,8 @@ static shoal_str printable(box *b, shoal_str s) {
 }
 
 static bool is_number(shoal_str type) {
-  static const char *const numbers[] = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "FLOAT", "DOUBLE"};
+  static const char *const numbers[] = {"TINYINT",   "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT",
+                                        "USMALLINT", "UINTEGER", "UBIGINT", "FLOAT",  "DOUBLE"};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     if (shoal_str_is(type, numbers[i]))
       return true;
@@ -95,7 +96,8 @@ static void row(const box *b, size_t at, cli_style style) {
   for (size_t i = 0; i < b->columns; i++) {
     shoal_str s = b->cells.ptr[at + i];
     int pad = b->width[i] - cli_text_width(s);
-    printf("│ %*s%s%.*s%s%*s ", b->right[i] ? pad : 0, "", cli_on(b->c, style), SHOAL_FMT(s), cli_off(b->c), b->right[i] ? 0 : pad, "");
+    printf("│ %*s%s%.*s%s%*s ", b->right[i] ? pad : 0, "", cli_on(b->c, style), SHOAL_FMT(s), cli_off(b->c),
+           b->right[i] ? 0 : pad, "");
   }
   puts("│");
 }

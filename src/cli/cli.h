@@ -14,12 +14,12 @@
 enum { EXIT_DONE = 0, EXIT_ERROR = 1, EXIT_CHANGES = 2, EXIT_HELD = 3, EXIT_CONFLICT = 4 };
 
 typedef struct cli_option {
-  const char *name;    /* "keep-going" */
-  char letter;         /* 0: none */
-  const char *value;   /* "REV": takes a value; NULL: a flag */
+  const char *name;  /* "keep-going" */
+  char letter;       /* 0: none */
+  const char *value; /* "REV": takes a value; NULL: a flag */
   const char *help;
-  bool rare;           /* shown only by --help all */
-  bool many;           /* may stand several times */
+  bool rare; /* shown only by --help all */
+  bool many; /* may stand several times */
 } cli_option;
 
 typedef struct cli_example {
@@ -65,7 +65,15 @@ void cli_help(const cli_command *cmd, bool all);
 extern shoal_cancel cli_cancel;
 
 /* --- rendering --- */
-typedef enum cli_style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_RED, STYLE_GREEN, STYLE_YELLOW, STYLE_CYAN } cli_style;
+typedef enum cli_style {
+  STYLE_PLAIN,
+  STYLE_BOLD,
+  STYLE_DIM,
+  STYLE_RED,
+  STYLE_GREEN,
+  STYLE_YELLOW,
+  STYLE_CYAN
+} cli_style;
 const char *cli_on(const cli *c, cli_style style); /* escape sequence or "" */
 const char *cli_off(const cli *c);
 /* "1.2 M", "38 MB", "4 s", "~0.2 s"; the text is in the arena of c. */
@@ -73,8 +81,8 @@ const char *cli_count(cli *c, uint64_t n);
 const char *cli_bytes(cli *c, uint64_t n);
 const char *cli_time(cli *c, int64_t us);
 const char *cli_ago(cli *c, int64_t us); /* "2 minutes ago" of a time */
-int cli_width(void); /* of the terminal, or 80 */
-int cli_text_width(shoal_str s); /* columns of UTF-8 text, roughly */
+int cli_width(void);                     /* of the terminal, or 80 */
+int cli_text_width(shoal_str s);         /* columns of UTF-8 text, roughly */
 /* Rows of cells with aligned columns; right[i] aligns to the right. Cells are NULL-terminated per row of n. */
 void cli_table(const char *const *cells, size_t rows, size_t columns, const bool *right);
 /* Prints the result rows in a box (DuckDB's manner), at most `limit` rows; returns rows printed or -1 with err set. */

@@ -23,7 +23,8 @@ static shoal_status one(cli *c, shoal_str name, shoal_jw *w, shoal_error *err) {
     shoal_jw_kbool(w, "current", here);
     shoal_jw_end(w);
   } else {
-    printf("%s%s%.*s%s  #%lld  %zu datasets", here ? "* " : "  ", cli_on(c, here ? STYLE_GREEN : STYLE_PLAIN), SHOAL_FMT(name), cli_off(c), (long long)st->publication, st->n_entries);
+    printf("%s%s%.*s%s  #%lld  %zu datasets", here ? "* " : "  ", cli_on(c, here ? STYLE_GREEN : STYLE_PLAIN),
+           SHOAL_FMT(name), cli_off(c), (long long)st->publication, st->n_entries);
     if (st->fork_branch.ptr)
       printf(", %zu of its own, from %.*s #%lld", local, SHOAL_FMT(st->fork_branch), (long long)st->fork_publication);
     putchar('\n');
@@ -59,5 +60,7 @@ static int run(cli *c) {
 }
 
 static const cli_option options[] = {{NULL, 0, NULL, NULL, false, false}};
-static const cli_example examples[] = {{"shoal branch", "every branch, with its base"}, {"git switch -c try && shoal run", "a new branch costs nothing"}, {NULL, NULL}};
+static const cli_example examples[] = {{"shoal branch", "every branch, with its base"},
+                                       {"git switch -c try && shoal run", "a new branch costs nothing"},
+                                       {NULL, NULL}};
 const cli_command cmd_branch = {"branch", "List the lake's branches.", "[--json]", options, examples, 0, run};

@@ -58,7 +58,8 @@ static int run(cli *c) {
   for (int i = 0; selectors && i < c->argc; i++)
     selectors[i] = shoal_str_z(c->argv[i]);
   shoal_plan_options options = {.selectors = selectors, .n_selectors = (size_t)c->argc};
-  if (shoal_session_plan(c->s, &options, &plan, &err) < 0 || shoal_session_bind(c->s, plan, true, &c->arena, &bound, &err) < 0) {
+  if (shoal_session_plan(c->s, &options, &plan, &err) < 0 ||
+      shoal_session_bind(c->s, plan, true, &c->arena, &bound, &err) < 0) {
     shoal_plan_free(plan);
     return cli_fail(c, &err);
   }
@@ -74,12 +75,21 @@ static int run(cli *c) {
   if (c->json)
     puts(shoal_buf_z(&out));
   else if (!c->quiet)
-    printf("%zu models are fine, %zu have errors, %zu could not be checked because of them\n", t.fine, t.errors, t.blocked);
+    printf("%zu models are fine, %zu have errors, %zu could not be checked because of them\n", t.fine, t.errors,
+           t.blocked);
   shoal_buf_dispose(&out);
   shoal_plan_free(plan);
   return t.errors ? EXIT_ERROR : EXIT_DONE;
 }
 
-static const cli_option options[] = {{"var", 0, "NAME=VALUE", "set a variable", false, true}, {NULL, 0, NULL, NULL, false, false}};
-static const cli_example examples[] = {{"shoal check", "every model"}, {"shoal check gold.delays -v", "with its columns and their types"}, {NULL, NULL}};
-const cli_command cmd_check = {"check", "Check names, types and determinism without running anything.", "[SELECTOR…] [options]", options, examples, -1, run};
+static const cli_option options[] = {{"var", 0, "NAME=VALUE", "set a variable", false, true},
+                                     {NULL, 0, NULL, NULL, false, false}};
+static const cli_example examples[] = {
+    {"shoal check", "every model"}, {"shoal check gold.delays -v", "with its columns and their types"}, {NULL, NULL}};
+const cli_command cmd_check = {"check",
+                               "Check names, types and determinism without running anything.",
+                               "[SELECTOR…] [options]",
+                               options,
+                               examples,
+                               -1,
+                               run};

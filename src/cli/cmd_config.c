@@ -56,6 +56,9 @@ static int run(cli *c) {
   return EXIT_DONE;
 }
 
-static const cli_option options[] = {{"var", 0, "NAME=VALUE", "set a variable", false, true}, {NULL, 0, NULL, NULL, false, false}};
-static const cli_example examples[] = {{"shoal config", "settings and where they come from"}, {"shoal config --json", "for programs"}, {NULL, NULL}};
-const cli_command cmd_config = {"config", "Show each setting's value and where it comes from.", "[options]", options, examples, 0, run};
+static const cli_option options[] = {{"var", 0, "NAME=VALUE", "set a variable", false, true},
+                                     {NULL, 0, NULL, NULL, false, false}};
+static const cli_example examples[] = {
+    {"shoal config", "settings and where they come from"}, {"shoal config --json", "for programs"}, {NULL, NULL}};
+const cli_command cmd_config = {
+    "config", "Show each setting's value and where it comes from.", "[options]", options, examples, 0, run};

@@ -30,7 +30,8 @@ static bool same(const shoal_entry *a, const shoal_entry *b) {
 }
 
 /* Columns added, removed or of another type, as one text; "" if none. */
-static shoal_status schema_change(cli *c, const shoal_entry *a, const shoal_entry *b, const char **out, shoal_error *err) {
+static shoal_status schema_change(cli *c, const shoal_entry *a, const shoal_entry *b, const char **out,
+                                  shoal_error *err) {
   shoal_delta_snapshot *x = NULL, *y = NULL;
   shoal_buf text = {0};
   shoal_status status = shoal_result_open(c->s->lake, &a->result, &x, err);
@@ -45,7 +46,8 @@ static shoal_status schema_change(cli *c, const shoal_entry *a, const shoal_entr
   return status;
 }
 
-static void one_json(shoal_jw *w, const char *change, shoal_str name, const shoal_entry *a, const shoal_entry *b, const char *schema) {
+static void one_json(shoal_jw *w, const char *change, shoal_str name, const shoal_entry *a, const shoal_entry *b,
+                     const char *schema) {
   shoal_jw_obj(w);
   shoal_jw_kstr(w, "dataset", name);
   shoal_jw_kz(w, "change", change);
@@ -59,7 +61,8 @@ static void one_json(shoal_jw *w, const char *change, shoal_str name, const shoa
   shoal_jw_end(w);
 }
 
-static shoal_status one_dataset(cli *c, const shoal_entry *a, const shoal_entry *b, shoal_jw *w, size_t *n, shoal_error *err) {
+static shoal_status one_dataset(cli *c, const shoal_entry *a, const shoal_entry *b, shoal_jw *w, size_t *n,
+                                shoal_error *err) {
   const char *schema = "";
   shoal_str name = a ? a->name : b->name;
   if (a && b && same(a, b))
@@ -71,11 +74,13 @@ static shoal_status one_dataset(cli *c, const shoal_entry *a, const shoal_entry 
     one_json(w, a && b ? "changed" : a ? "removed" : "added", name, a, b, schema);
     return SHOAL_OK;
   }
-  bool content = a && b && !shoal_hash_zero(&a->result.rows_hash) && shoal_hash_eq(&a->result.rows_hash, &b->result.rows_hash);
+  bool content =
+      a && b && !shoal_hash_zero(&a->result.rows_hash) && shoal_hash_eq(&a->result.rows_hash, &b->result.rows_hash);
   if (!a || !b)
     printf("%s %.*s  %s rows\n", a ? "−" : "+", SHOAL_FMT(name), cli_count(c, (a ? a : b)->result.rows));
   else
-    printf("~ %.*s  %s → %s rows%s%s%s\n", SHOAL_FMT(name), cli_count(c, a->result.rows), cli_count(c, b->result.rows), content ? "  same content" : "", *schema ? "  " : "", schema);
+    printf("~ %.*s  %s → %s rows%s%s%s\n", SHOAL_FMT(name), cli_count(c, a->result.rows), cli_count(c, b->result.rows),
+           content ? "  same content" : "", *schema ? "  " : "", schema);
   return SHOAL_OK;
 }
 
@@ -89,7 +94,8 @@ static shoal_status datasets(cli *c, const sides *d, shoal_str only, shoal_error
   shoal_jw_key(&w, "datasets");
   shoal_jw_arr(&w);
   while (status >= 0 && (i < d->before->n_entries || k < d->after->n_entries)) {
-    const shoal_entry *x = i < d->before->n_entries ? &d->before->entries[i] : NULL, *y = k < d->after->n_entries ? &d->after->entries[k] : NULL;
+    const shoal_entry *x = i < d->before->n_entries ? &d->before->entries[i] : NULL,
+                      *y = k < d->after->n_entries ? &d->after->entries[k] : NULL;
     int order = !x ? 1 : !y ? -1 : shoal_str_cmp(x->name, y->name);
     x = order <= 0 ? x : NULL;
     y = order >= 0 ? y : NULL;
@@ -134,7 +140,8 @@ static shoal_status read_keys(const char *text, comparison *m, shoal_error *err)
   return SHOAL_OK;
 }
 
-static shoal_status common_columns(cli *c, const shoal_entry *a, const shoal_entry *b, comparison *m, shoal_error *err) {
+static shoal_status common_columns(cli *c, const shoal_entry *a, const shoal_entry *b, comparison *m,
+                                   shoal_error *err) {
   shoal_delta_snapshot *x = NULL, *y = NULL;
   shoal_status status = shoal_result_open(c->s->lake, &a->result, &x, err);
   if (status >= 0)
@@ -176,7 +183,8 @@ static void add_any(const comparison *m, shoal_buf *sql) {
   shoal_buf_addz(sql, m->n_columns ? ")" : "");
 }
 
-static shoal_status first_row(cli *c, const shoal_entry *a, const shoal_entry *b, shoal_str sql, shoal_str *out, size_t n, shoal_error *err) {
+static shoal_status first_row(cli *c, const shoal_entry *a, const shoal_entry *b, shoal_str sql, shoal_str *out,
+                              size_t n, shoal_error *err) {
   const shoal_str names[] = {SHOAL_STR("shoal_before"), SHOAL_STR("shoal_after")};
   const shoal_result *results[] = {&a->result, &b->result};
   shoal_query q;
@@ -219,7 +227,8 @@ static shoal_status by_key(cli *c, const shoal_entry *a, const shoal_entry *b, c
   if (status >= 0)
     status = first_row(c, a, b, shoal_buf_str(&sql), counts, 3 + m->n_columns, err);
   if (status >= 0) {
-    printf("%.*s rows added, %.*s removed, %.*s changed\n", SHOAL_FMT(counts[0]), SHOAL_FMT(counts[1]), SHOAL_FMT(counts[2]));
+    printf("%.*s rows added, %.*s removed, %.*s changed\n", SHOAL_FMT(counts[0]), SHOAL_FMT(counts[1]),
+           SHOAL_FMT(counts[2]));
     for (size_t i = 0; i < m->n_columns; i++)
       if (!shoal_str_is(counts[3 + i], "0"))
         printf("  %.*s differs in %.*s rows\n", SHOAL_FMT(m->columns[i]), SHOAL_FMT(counts[3 + i]));
@@ -257,9 +266,11 @@ static shoal_status by_key(cli *c, const shoal_entry *a, const shoal_entry *b, c
 
 static shoal_status as_multisets(cli *c, const shoal_entry *a, const shoal_entry *b, shoal_error *err) {
   shoal_str counts[2];
-  shoal_str sql = SHOAL_STR("SELECT (SELECT count(*) FROM (FROM shoal_after EXCEPT ALL FROM shoal_before)), (SELECT count(*) FROM (FROM shoal_before EXCEPT ALL FROM shoal_after))");
+  shoal_str sql = SHOAL_STR("SELECT (SELECT count(*) FROM (FROM shoal_after EXCEPT ALL FROM shoal_before)), (SELECT "
+                            "count(*) FROM (FROM shoal_before EXCEPT ALL FROM shoal_after))");
   SHOAL_TRY(first_row(c, a, b, sql, counts, 2, err));
-  printf("%.*s rows only after, %.*s only before; --key COLUMN tells changed rows apart\n", SHOAL_FMT(counts[0]), SHOAL_FMT(counts[1]));
+  printf("%.*s rows only after, %.*s only before; --key COLUMN tells changed rows apart\n", SHOAL_FMT(counts[0]),
+         SHOAL_FMT(counts[1]));
   return SHOAL_OK;
 }
 
@@ -291,7 +302,8 @@ static int run(cli *c) {
     return rc;
   shoal_status status = open_sides(c, c->argv[0], &d, &err);
   if (status >= 0)
-    status = cli_value(c, "rows") ? rows_of(c, &d, shoal_str_z(dataset), &err) : datasets(c, &d, dataset ? shoal_str_z(dataset) : SHOAL_STR_NONE, &err);
+    status = cli_value(c, "rows") ? rows_of(c, &d, shoal_str_z(dataset), &err)
+                                  : datasets(c, &d, dataset ? shoal_str_z(dataset) : SHOAL_STR_NONE, &err);
   if (status < 0)
     rc = cli_fail(c, &err);
   shoal_state_free(d.before);
@@ -299,10 +311,18 @@ static int run(cli *c) {
   return rc;
 }
 
-static const cli_option options[] = {{"rows", 0, "DATASET", "compare the rows of a dataset", false, false},
-                                     {"key", 0, "COLUMNS", "columns that identify a row, separated by commas", false, false},
-                                     {NULL, 0, NULL, NULL, false, false}};
-static const cli_example examples[] = {{"shoal diff main~1..main", "datasets and schemas that changed"},
-                                       {"shoal diff main..HEAD --rows gold.delays --key carrier,month", "rows added, removed, changed"},
-                                       {NULL, NULL}};
-const cli_command cmd_diff = {"diff", "Show what differs between two revisions.", "REV[..REV] [DATASET] [--rows DATASET [--key COLUMNS]]", options, examples, 2, run};
+static const cli_option options[] = {
+    {"rows", 0, "DATASET", "compare the rows of a dataset", false, false},
+    {"key", 0, "COLUMNS", "columns that identify a row, separated by commas", false, false},
+    {NULL, 0, NULL, NULL, false, false}};
+static const cli_example examples[] = {
+    {"shoal diff main~1..main", "datasets and schemas that changed"},
+    {"shoal diff main..HEAD --rows gold.delays --key carrier,month", "rows added, removed, changed"},
+    {NULL, NULL}};
+const cli_command cmd_diff = {"diff",
+                              "Show what differs between two revisions.",
+                              "REV[..REV] [DATASET] [--rows DATASET [--key COLUMNS]]",
+                              options,
+                              examples,
+                              2,
+                              run};

@@ -16,25 +16,32 @@ static look look_of(const shoal_plan *plan, const shoal_item *const *item_of, ui
   if (plan->graph->nodes[node].kind != SHOAL_NODE_MODEL)
     return (look){"source", "#eeeeee"};
   switch (item_of[node]->action) {
-  case SHOAL_ACTION_RUN: return item_of[node]->entry ? (look){"stale", "#ffe08a"} : (look){"new", "#a7d8ff"};
-  case SHOAL_ACTION_STALE: return (look){"stale", "#ffe08a"};
-  case SHOAL_ACTION_PINNED: return (look){"pinned", "#d9c8f5"};
-  case SHOAL_ACTION_REMOVED: return (look){"removed", "#f5c0c0"};
+  case SHOAL_ACTION_RUN:
+    return item_of[node]->entry ? (look){"stale", "#ffe08a"} : (look){"new", "#a7d8ff"};
+  case SHOAL_ACTION_STALE:
+    return (look){"stale", "#ffe08a"};
+  case SHOAL_ACTION_PINNED:
+    return (look){"pinned", "#d9c8f5"};
+  case SHOAL_ACTION_REMOVED:
+    return (look){"removed", "#f5c0c0"};
   case SHOAL_ACTION_ADOPT:
-  case SHOAL_ACTION_REUSE: break;
+  case SHOAL_ACTION_REUSE:
+    break;
   }
   return (look){"reused", "#c9ecc4"};
 }
 
 static void dot(cli *c, const shoal_plan *plan, const shoal_item *const *item_of, shoal_buf *out) {
   const shoal_graph *g = plan->graph;
-  shoal_buf_addz(out, "digraph shoal {\n  rankdir=LR;\n  node [shape=box, style=\"rounded,filled\", fontname=\"Helvetica\", fontsize=11];\n  edge [color=\"#888888\"];\n");
+  shoal_buf_addz(out, "digraph shoal {\n  rankdir=LR;\n  node [shape=box, style=\"rounded,filled\", "
+                      "fontname=\"Helvetica\", fontsize=11];\n  edge [color=\"#888888\"];\n");
   for (uint32_t i = 0; i < g->n_nodes; i++) {
     look l = look_of(plan, item_of, i);
     const char *extra = "";
     if (i < g->n_models && item_of[i]->predicted)
       extra = shoal_arena_printf(&c->arena, "\\n%s rows", cli_count(c, item_of[i]->rows));
-    shoal_buf_addf(out, "  n%u [label=\"%.*s\\n%s%s\", fillcolor=\"%s\"%s];\n", i, SHOAL_FMT(g->nodes[i].name), l.word, extra ? extra : "", l.fill, i < g->n_models ? "" : ", shape=cylinder, style=filled");
+    shoal_buf_addf(out, "  n%u [label=\"%.*s\\n%s%s\", fillcolor=\"%s\"%s];\n", i, SHOAL_FMT(g->nodes[i].name), l.word,
+                   extra ? extra : "", l.fill, i < g->n_models ? "" : ", shape=cylinder, style=filled");
   }
   for (uint32_t i = 0; i < g->n_models; i++)
     for (uint32_t e = 0; e < g->nodes[i].n_inputs; e++)
@@ -96,7 +103,8 @@ static shoal_status draw(cli *c, shoal_str dot_text, const char *format, const c
   return code ? shoal_fail(err, SHOAL_EIO, "dot failed with exit code %d", code) : SHOAL_OK;
 }
 
-static shoal_status write_out(cli *c, const shoal_plan *plan, const shoal_item *const *item_of, const char *path, shoal_error *err) {
+static shoal_status write_out(cli *c, const shoal_plan *plan, const shoal_item *const *item_of, const char *path,
+                              shoal_error *err) {
   shoal_buf b = {0};
   shoal_status status = SHOAL_OK;
   const char *ending = path ? strrchr(path, '.') : NULL;
@@ -144,6 +152,10 @@ static int run(cli *c) {
   return rc;
 }
 
-static const cli_option options[] = {{"output", 'o', "FILE", "a picture (.svg, .png, .pdf), .dot or .json", false, false}, {NULL, 0, NULL, NULL, false, false}};
-static const cli_example examples[] = {{"shoal graph -o graph.svg", "a picture: stale, reused, new, pinned"}, {"shoal graph", "as text"}, {NULL, NULL}};
-const cli_command cmd_graph = {"graph", "Show the graph of models as a picture, text or JSON.", "[-o FILE]", options, examples, 0, run};
+static const cli_option options[] = {
+    {"output", 'o', "FILE", "a picture (.svg, .png, .pdf), .dot or .json", false, false},
+    {NULL, 0, NULL, NULL, false, false}};
+static const cli_example examples[] = {
+    {"shoal graph -o graph.svg", "a picture: stale, reused, new, pinned"}, {"shoal graph", "as text"}, {NULL, NULL}};
+const cli_command cmd_graph = {
+    "graph", "Show the graph of models as a picture, text or JSON.", "[-o FILE]", options, examples, 0, run};

@@ -25,10 +25,11 @@ static shoal_status write_file(cli *c, const char *dir, const char *path, const 
 
 static shoal_status write_plain(cli *c, const char *dir, const char *name, shoal_error *err) {
   const char *lake = c->session.lake ? c->session.lake : "lake";
-  char *yaml = shoal_arena_printf(&c->arena,
-                                  "# A Shoal project. shoal plan shows what a run would do; shoal run does it.\nname: %s\nlake: %s\n# sources:\n"
-                                  "#   raw.orders: {files: data/orders-*.csv}\n# vars: {start: 2026-01-01}\n",
-                                  name, lake);
+  char *yaml = shoal_arena_printf(
+      &c->arena,
+      "# A Shoal project. shoal plan shows what a run would do; shoal run does it.\nname: %s\nlake: %s\n# sources:\n"
+      "#   raw.orders: {files: data/orders-*.csv}\n# vars: {start: 2026-01-01}\n",
+      name, lake);
   if (!yaml)
     return shoal_fail_nomem(err);
   SHOAL_TRY(write_file(c, dir, "shoal.yaml", yaml, err));
@@ -48,7 +49,8 @@ static shoal_status copy_file(const char *from, const char *to, shoal_error *err
 static shoal_status copy_data(cli *c, const char *dir, bool *found, shoal_error *err) {
   static const char *const names[] = {"flights", "weather", "planes", "airports", "airlines"};
   const char *self = shoal_os_self_folder(&c->arena), *env = getenv("SHOAL_DEMO_DATA");
-  char *from = env && *env ? shoal_arena_cstr(&c->arena, shoal_str_z(env)) : shoal_arena_printf(&c->arena, "%s/../share/shoal/flights", self ? self : ".");
+  char *from = env && *env ? shoal_arena_cstr(&c->arena, shoal_str_z(env))
+                           : shoal_arena_printf(&c->arena, "%s/../share/shoal/flights", self ? self : ".");
   char *to = shoal_arena_printf(&c->arena, "%s/data", dir);
   shoal_stat st;
   if (!from || !to)
@@ -58,7 +60,8 @@ static shoal_status copy_data(cli *c, const char *dir, bool *found, shoal_error 
     return SHOAL_OK;
   SHOAL_TRY(shoal_os_mkdirs(to, false, err));
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    SHOAL_TRY(copy_file(shoal_arena_printf(&c->arena, "%s/%s.csv", from, names[i]), shoal_arena_printf(&c->arena, "%s/%s.csv", to, names[i]), err));
+    SHOAL_TRY(copy_file(shoal_arena_printf(&c->arena, "%s/%s.csv", from, names[i]),
+                        shoal_arena_printf(&c->arena, "%s/%s.csv", to, names[i]), err));
   return SHOAL_OK;
 }
 
@@ -67,11 +70,13 @@ static void start_git(cli *c, const char *dir) {
   shoal_error err;
   int code;
   char *real;
-  if (shoal_os_realpath(dir, &c->arena, &real, &err) < 0 || shoal_git_find(real, &c->arena, &git, &err) < 0 || git.present)
+  if (shoal_os_realpath(dir, &c->arena, &real, &err) < 0 || shoal_git_find(real, &c->arena, &git, &err) < 0 ||
+      git.present)
     return;
   const char *argv[] = {"git", "init", "-q", "-b", "main", NULL};
   const char *add[] = {"git", "add", "-A", NULL};
-  const char *commit[] = {"git", "-c", "user.name=shoal", "-c", "user.email=shoal@localhost", "commit", "-q", "-m", "A Shoal project", NULL};
+  const char *commit[] = {"git", "-c", "user.name=shoal", "-c", "user.email=shoal@localhost", "commit",
+                          "-q",  "-m", "A Shoal project", NULL};
   if (shoal_os_run(argv, dir, true, NULL, &code, &err) < 0 || code)
     return; /* no git here: a project works without */
   if (shoal_os_run(add, dir, true, NULL, &code, &err) >= 0 && code == 0)
@@ -119,13 +124,23 @@ static int run(cli *c) {
     return EXIT_DONE;
   printf("made the project %s%s\n", dir, demo ? " with 16 models over flights from New York City" : "");
   if (!data)
-    puts("its data is not here: put flights.csv, weather.csv, planes.csv, airports.csv and airlines.csv of nycflights13 into data/");
+    puts("its data is not here: put flights.csv, weather.csv, planes.csv, airports.csv and airlines.csv of "
+         "nycflights13 into data/");
   printf("next: cd %s && shoal plan\n", dir);
   return EXIT_DONE;
 }
 
-static const cli_option options[] = {{"demo", 0, NULL, "with models and data: flights from New York City", false, false},
-                                     {"no-git", 0, NULL, "make no git repository", false, false},
-                                     {NULL, 0, NULL, NULL, false, false}};
-static const cli_example examples[] = {{"shoal init sales", "an empty project in ./sales"}, {"shoal init flights --demo", "one that runs at once"}, {NULL, NULL}};
-const cli_command cmd_init = {"init", "Make a project: shoal.yaml, models/, .gitignore, a git repository.", "[DIR] [--demo] [--lake PATH]", options, examples, 1, run};
+static const cli_option options[] = {
+    {"demo", 0, NULL, "with models and data: flights from New York City", false, false},
+    {"no-git", 0, NULL, "make no git repository", false, false},
+    {NULL, 0, NULL, NULL, false, false}};
+static const cli_example examples[] = {{"shoal init sales", "an empty project in ./sales"},
+                                       {"shoal init flights --demo", "one that runs at once"},
+                                       {NULL, NULL}};
+const cli_command cmd_init = {"init",
+                              "Make a project: shoal.yaml, models/, .gitignore, a git repository.",
+                              "[DIR] [--demo] [--lake PATH]",
+                              options,
+                              examples,
+                              1,
+                              run};

@@ -22,7 +22,8 @@ static void changes_text(cli *c, const shoal_publication *p, shoal_str dataset) 
   if (dataset.ptr) {
     for (size_t i = 0; i < p->n_changes; i++)
       if (shoal_str_eq(p->changes[i].name, dataset) && p->changes[i].kind != SHOAL_CHANGE_REMOVE)
-        printf("    %s%s rows, %s, computed by %.*s in %s\n", marks[p->changes[i].kind], cli_count(c, p->changes[i].result.rows), cli_bytes(c, p->changes[i].result.bytes),
+        printf("    %s%s rows, %s, computed by %.*s in %s\n", marks[p->changes[i].kind],
+               cli_count(c, p->changes[i].result.rows), cli_bytes(c, p->changes[i].result.bytes),
                SHOAL_FMT(p->changes[i].result.writer), cli_time(c, p->changes[i].result.wall_us));
     return;
   }
@@ -35,7 +36,8 @@ static void changes_text(cli *c, const shoal_publication *p, shoal_str dataset) 
 }
 
 static void entry_text(cli *c, const shoal_publication *p, shoal_str dataset) {
-  printf("%s#%lld%s on %.*s  %s by %.*s", cli_on(c, STYLE_YELLOW), (long long)p->number, cli_off(c), SHOAL_FMT(p->branch), cli_ago(c, p->time_us), SHOAL_FMT(p->writer));
+  printf("%s#%lld%s on %.*s  %s by %.*s", cli_on(c, STYLE_YELLOW), (long long)p->number, cli_off(c),
+         SHOAL_FMT(p->branch), cli_ago(c, p->time_us), SHOAL_FMT(p->writer));
   if (p->git_commit.ptr)
     printf("  git %.*s%s", 10, p->git_commit.ptr, p->git_dirty ? " with changes" : "");
   if (!shoal_str_is(p->kind, "run"))
@@ -129,6 +131,15 @@ static int run(cli *c) {
   return rc;
 }
 
-static const cli_option options[] = {{"number", 'n', "N", "the newest N", false, false}, {NULL, 0, NULL, NULL, false, false}};
-static const cli_example examples[] = {{"shoal log", "publications, newest first"}, {"shoal log gold.delays -n 3", "the last versions of a dataset"}, {NULL, NULL}};
-const cli_command cmd_log = {"log", "Show the publications of the branch, or the versions of a dataset.", "[DATASET] [-n N]", options, examples, 1, run};
+static const cli_option options[] = {{"number", 'n', "N", "the newest N", false, false},
+                                     {NULL, 0, NULL, NULL, false, false}};
+static const cli_example examples[] = {{"shoal log", "publications, newest first"},
+                                       {"shoal log gold.delays -n 3", "the last versions of a dataset"},
+                                       {NULL, NULL}};
+const cli_command cmd_log = {"log",
+                             "Show the publications of the branch, or the versions of a dataset.",
+                             "[DATASET] [-n N]",
+                             options,
+                             examples,
+                             1,
+                             run};

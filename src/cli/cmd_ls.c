@@ -23,7 +23,10 @@ static void list_text(cli *c, const shoal_state *at, shoal_str pattern) {
     row[1] = shoal_arena_printf(&c->arena, "%s rows", cli_count(c, e->result.rows));
     row[2] = cli_bytes(c, e->result.bytes);
     row[3] = cli_ago(c, e->result.made_us);
-    row[4] = e->pinned ? "pinned" : e->local || !at->fork_branch.ptr ? "" : shoal_arena_printf(&c->arena, "from %.*s", SHOAL_FMT(at->fork_branch));
+    row[4] = e->pinned ? "pinned"
+             : e->local || !at->fork_branch.ptr
+                 ? ""
+                 : shoal_arena_printf(&c->arena, "from %.*s", SHOAL_FMT(at->fork_branch));
   }
   static const bool right[] = {false, true, true, false, false};
   if (cells)
@@ -90,9 +93,13 @@ static int run_ls(cli *c) {
   return EXIT_DONE;
 }
 
-static const cli_option ls_options[] = {{"at", 0, "REV", "as it was: main~1, main@{2h}, #42", false, false}, {NULL, 0, NULL, NULL, false, false}};
-static const cli_example ls_examples[] = {{"shoal ls", "every dataset of the branch"}, {"shoal ls 'gold.*' --at main~1", "a schema, as it was"}, {NULL, NULL}};
-const cli_command cmd_ls = {"ls", "List the datasets of the branch.", "[PATTERN] [--at REV]", ls_options, ls_examples, 1, run_ls};
+static const cli_option ls_options[] = {{"at", 0, "REV", "as it was: main~1, main@{2h}, #42", false, false},
+                                        {NULL, 0, NULL, NULL, false, false}};
+static const cli_example ls_examples[] = {{"shoal ls", "every dataset of the branch"},
+                                          {"shoal ls 'gold.*' --at main~1", "a schema, as it was"},
+                                          {NULL, NULL}};
+const cli_command cmd_ls = {
+    "ls", "List the datasets of the branch.", "[PATTERN] [--at REV]", ls_options, ls_examples, 1, run_ls};
 
 static void show_schema(cli *c, const shoal_delta_snapshot *s) {
   const shoal_delta_metadata *m = shoal_delta_snapshot_metadata(s);
@@ -120,7 +127,8 @@ static void show_provenance(cli *c, shoal_str json) {
     return;
   yyjson_val *root = yyjson_doc_get_root(doc), *v, *inputs = yyjson_obj_get(root, "inputs");
   size_t i, n;
-  printf("from %.*s by %.*s with %.*s\n", SHOAL_FMT(shoal_json_str(root, "path")), SHOAL_FMT(shoal_json_str(root, "who")), SHOAL_FMT(shoal_json_str(root, "engine")));
+  printf("from %.*s by %.*s with %.*s\n", SHOAL_FMT(shoal_json_str(root, "path")),
+         SHOAL_FMT(shoal_json_str(root, "who")), SHOAL_FMT(shoal_json_str(root, "engine")));
   if (yyjson_arr_size(inputs))
     fputs("reads", stdout);
   yyjson_arr_foreach(inputs, i, n, v) printf("%s %.*s", i ? "," : "", SHOAL_FMT(shoal_json_str(v, "name")));
@@ -161,7 +169,8 @@ static shoal_status show(cli *c, const shoal_state *at, const shoal_entry *e, sh
   SHOAL_TRY(shoal_result_open(c->s->lake, &e->result, &s, err));
   shoal_status status = shoal_result_provenance(c->s->lake, &e->result, &provenance, err);
   if (status >= 0)
-    status = shoal_table_prefix(c->s->lake, e->local || !at->fork_branch.ptr ? at->branch : at->fork_branch, e->name, &prefix, err);
+    status = shoal_table_prefix(c->s->lake, e->local || !at->fork_branch.ptr ? at->branch : at->fork_branch, e->name,
+                                &prefix, err);
   if (status >= 0 && c->json) {
     shoal_buf b = {0};
     shoal_jw w = {.out = &b};
@@ -178,12 +187,14 @@ static shoal_status show(cli *c, const shoal_state *at, const shoal_entry *e, sh
     shoal_buf_dispose(&b);
   } else if (status >= 0) {
     const shoal_delta_metadata *m = shoal_delta_snapshot_metadata(s);
-    printf("%s%.*s%s on %.*s #%lld%s\n", cli_on(c, STYLE_BOLD), SHOAL_FMT(e->name), cli_off(c), SHOAL_FMT(at->branch), (long long)e->publication, e->pinned ? ", pinned" : "");
+    printf("%s%.*s%s on %.*s #%lld%s\n", cli_on(c, STYLE_BOLD), SHOAL_FMT(e->name), cli_off(c), SHOAL_FMT(at->branch),
+           (long long)e->publication, e->pinned ? ", pinned" : "");
     if (m->description.len)
       printf("%.*s\n", SHOAL_FMT(m->description));
     show_schema(c, s);
-    printf("%s rows, %s in %llu file%s, computed %s in %s\n", cli_count(c, e->result.rows), cli_bytes(c, e->result.bytes), (unsigned long long)e->result.n_files,
-           e->result.n_files == 1 ? "" : "s", cli_ago(c, e->result.made_us), cli_time(c, e->result.wall_us));
+    printf("%s rows, %s in %llu file%s, computed %s in %s\n", cli_count(c, e->result.rows),
+           cli_bytes(c, e->result.bytes), (unsigned long long)e->result.n_files, e->result.n_files == 1 ? "" : "s",
+           cli_ago(c, e->result.made_us), cli_time(c, e->result.wall_us));
     show_provenance(c, shoal_buf_str(&provenance));
     printf("table: %.*s/%s\n", SHOAL_FMT(c->s->lake_path), shoal_buf_z(&prefix));
     status = show_sample(c, at, e->name, err);
@@ -216,5 +227,13 @@ static int run_show(cli *c) {
   return rc;
 }
 
-static const cli_example show_examples[] = {{"shoal show gold.delays", "schema, provenance, five rows"}, {"shoal show gold.delays --json", "for programs"}, {NULL, NULL}};
-const cli_command cmd_show = {"show", "Show a dataset: schema, description, provenance, a sample.", "DATASET [--at REV]", ls_options, show_examples, 1, run_show};
+static const cli_example show_examples[] = {{"shoal show gold.delays", "schema, provenance, five rows"},
+                                            {"shoal show gold.delays --json", "for programs"},
+                                            {NULL, NULL}};
+const cli_command cmd_show = {"show",
+                              "Show a dataset: schema, description, provenance, a sample.",
+                              "DATASET [--at REV]",
+                              ls_options,
+                              show_examples,
+                              1,
+                              run_show};

@@ -25,12 +25,14 @@ static const char *changed_words(cli *c, shoal_str before, shoal_str after) {
   size_t head = 0, tail = 0;
   while (head < before.len && head < after.len && before.ptr[head] == after.ptr[head])
     head++;
-  while (tail < before.len - head && tail < after.len - head && before.ptr[before.len - 1 - tail] == after.ptr[after.len - 1 - tail])
+  while (tail < before.len - head && tail < after.len - head &&
+         before.ptr[before.len - 1 - tail] == after.ptr[after.len - 1 - tail])
     tail++;
   /* Widen to whole words. */
   while (head > 0 && before.ptr[head - 1] != ' ' && before.ptr[head - 1] != '(' && before.ptr[head - 1] != ',')
     head--;
-  while (tail > 0 && before.ptr[before.len - tail] != ' ' && before.ptr[before.len - tail] != '(' && before.ptr[before.len - tail] != ',')
+  while (tail > 0 && before.ptr[before.len - tail] != ' ' && before.ptr[before.len - tail] != '(' &&
+         before.ptr[before.len - tail] != ',')
     tail--;
   shoal_str x = shoal_str_sub(before, head, before.len - tail), y = shoal_str_sub(after, head, after.len - tail);
   if (x.len + y.len > 60 || !shoal_str_utf8(x) || !shoal_str_utf8(y))
@@ -44,18 +46,29 @@ static const char *changed_words(cli *c, shoal_str before, shoal_str after) {
 
 static const char *why_leaf(cli *c, const shoal_why *w, const char **place) {
   if (w->path.len)
-    *place = w->line > 0 ? printf_arena(c, "%.*s:%d", SHOAL_FMT(w->path), w->line) : printf_arena(c, "%.*s", SHOAL_FMT(w->path));
+    *place = w->line > 0 ? printf_arena(c, "%.*s:%d", SHOAL_FMT(w->path), w->line)
+                         : printf_arena(c, "%.*s", SHOAL_FMT(w->path));
   switch (w->kind) {
-  case SHOAL_WHY_CODE: return changed_words(c, w->before, w->after);
-  case SHOAL_WHY_MACRO: return printf_arena(c, "macro %.*s: %s", SHOAL_FMT(w->what), changed_words(c, w->before, w->after));
-  case SHOAL_WHY_VARIABLE: return printf_arena(c, "%.*s: %.*s → %.*s", SHOAL_FMT(w->what), SHOAL_FMT(w->before), SHOAL_FMT(w->after));
-  case SHOAL_WHY_SOURCE: return printf_arena(c, "%.*s: %.*s", SHOAL_FMT(w->what), SHOAL_FMT(w->after));
-  case SHOAL_WHY_INPUT: return printf_arena(c, "reads %.*s", SHOAL_FMT(w->what));
-  case SHOAL_WHY_ENVIRONMENT: return "engine settings";
-  case SHOAL_WHY_VOLATILE: return printf_arena(c, "calls %.*s", SHOAL_FMT(w->what));
-  case SHOAL_WHY_LAYOUT: return "partition_by or cluster_by";
-  case SHOAL_WHY_NEW: return "new";
-  case SHOAL_WHY_SAME: break;
+  case SHOAL_WHY_CODE:
+    return changed_words(c, w->before, w->after);
+  case SHOAL_WHY_MACRO:
+    return printf_arena(c, "macro %.*s: %s", SHOAL_FMT(w->what), changed_words(c, w->before, w->after));
+  case SHOAL_WHY_VARIABLE:
+    return printf_arena(c, "%.*s: %.*s → %.*s", SHOAL_FMT(w->what), SHOAL_FMT(w->before), SHOAL_FMT(w->after));
+  case SHOAL_WHY_SOURCE:
+    return printf_arena(c, "%.*s: %.*s", SHOAL_FMT(w->what), SHOAL_FMT(w->after));
+  case SHOAL_WHY_INPUT:
+    return printf_arena(c, "reads %.*s", SHOAL_FMT(w->what));
+  case SHOAL_WHY_ENVIRONMENT:
+    return "engine settings";
+  case SHOAL_WHY_VOLATILE:
+    return printf_arena(c, "calls %.*s", SHOAL_FMT(w->what));
+  case SHOAL_WHY_LAYOUT:
+    return "partition_by or cluster_by";
+  case SHOAL_WHY_NEW:
+    return "new";
+  case SHOAL_WHY_SAME:
+    break;
   }
   return "changed";
 }
@@ -67,12 +80,17 @@ const char *cli_why_words(cli *c, const shoal_plan *plan, const shoal_item *it, 
   case SHOAL_REASON_NEW:
     *place = n->unit->path.ptr;
     return "new";
-  case SHOAL_REASON_INPUT: return printf_arena(c, "reads %.*s", SHOAL_FMT(plan->graph->nodes[it->cause].name));
-  case SHOAL_REASON_VOLATILE: return printf_arena(c, "calls %.*s", SHOAL_FMT(n->volatile_why));
-  case SHOAL_REASON_AGAIN: return "again";
-  case SHOAL_REASON_RELEASED: return "its code changed, so its pin ends";
+  case SHOAL_REASON_INPUT:
+    return printf_arena(c, "reads %.*s", SHOAL_FMT(plan->graph->nodes[it->cause].name));
+  case SHOAL_REASON_VOLATILE:
+    return printf_arena(c, "calls %.*s", SHOAL_FMT(n->volatile_why));
+  case SHOAL_REASON_AGAIN:
+    return "again";
+  case SHOAL_REASON_RELEASED:
+    return "its code changed, so its pin ends";
   case SHOAL_REASON_NONE:
-  case SHOAL_REASON_CHANGED: break;
+  case SHOAL_REASON_CHANGED:
+    break;
   }
   shoal_why_chain chain;
   shoal_error ignored;
@@ -83,12 +101,18 @@ const char *cli_why_words(cli *c, const shoal_plan *plan, const shoal_item *it, 
 
 static const char *mark(const shoal_item *it) {
   switch (it->action) {
-  case SHOAL_ACTION_RUN: return it->entry ? "~" : "+";
-  case SHOAL_ACTION_ADOPT: return "=";
-  case SHOAL_ACTION_STALE: return "·";
-  case SHOAL_ACTION_PINNED: return "!";
-  case SHOAL_ACTION_REMOVED: return "−";
-  case SHOAL_ACTION_REUSE: break;
+  case SHOAL_ACTION_RUN:
+    return it->entry ? "~" : "+";
+  case SHOAL_ACTION_ADOPT:
+    return "=";
+  case SHOAL_ACTION_STALE:
+    return "·";
+  case SHOAL_ACTION_PINNED:
+    return "!";
+  case SHOAL_ACTION_REMOVED:
+    return "−";
+  case SHOAL_ACTION_REUSE:
+    break;
   }
   return " ";
 }
@@ -116,9 +140,10 @@ static size_t print_items(cli *c, const shoal_plan *plan, const shoal_bound *bou
     const char *place = "", **row = &cells[6 * rows++];
     bool below = it->reason == SHOAL_REASON_INPUT;
     row[0] = printf_arena(c, "%s%s %.*s", below ? "  " : mark(it), below ? "└" : "", SHOAL_FMT(it->name));
-    row[1] = it->action == SHOAL_ACTION_REMOVED  ? "its model is gone; stays until run --prune"
-             : it->action == SHOAL_ACTION_PINNED ? "pinned by rollback"
-                                                 : printf_arena(c, "%s%s", cli_why_words(c, plan, it, &place), schema_words(c, it, bound));
+    row[1] = it->action == SHOAL_ACTION_REMOVED ? "its model is gone; stays until run --prune"
+             : it->action == SHOAL_ACTION_PINNED
+                 ? "pinned by rollback"
+                 : printf_arena(c, "%s%s", cli_why_words(c, plan, it, &place), schema_words(c, it, bound));
     row[2] = place;
     bool known = it->predicted && it->action == SHOAL_ACTION_RUN;
     row[3] = it->action != SHOAL_ACTION_RUN ? "" : known ? printf_arena(c, "%s rows", cli_count(c, it->rows)) : "?";
@@ -139,12 +164,14 @@ void cli_print_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
   if (plan->n_reuse + plan->n_adopt)
     putchar('\n');
   if (shoal_plan_empty(plan)) {
-    printf("nothing to do: %u datasets on branch %.*s are as the code says\n", plan->graph->n_models - (unsigned)plan->n_stale, SHOAL_FMT(c->s->branch));
+    printf("nothing to do: %u datasets on branch %.*s are as the code says\n",
+           plan->graph->n_models - (unsigned)plan->n_stale, SHOAL_FMT(c->s->branch));
     return;
   }
   printf("%zu to run on branch %.*s", plan->n_run, SHOAL_FMT(c->s->branch));
   if (plan->n_run && (!plan->unknown || plan->bytes))
-    printf(" · ~%s%s to write · ~%s", cli_bytes(c, plan->bytes), plan->unknown ? " or more" : "", cli_time(c, plan->wall_us));
+    printf(" · ~%s%s to write · ~%s", cli_bytes(c, plan->bytes), plan->unknown ? " or more" : "",
+           cli_time(c, plan->wall_us));
   if (plan->n_check)
     printf(" · %zu to check", plan->n_check);
   if (c->s->lake && !shoal_str_eq(c->s->branch, c->s->lake->trunk))
@@ -223,7 +250,8 @@ static int run(cli *c) {
   if (shoal_session_plan(c->s, &options, &plan, &err) < 0)
     return cli_fail(c, &err);
   shoal_bound *bound = NULL;
-  if (plan->n_run > 0 && plan->n_run <= MOST_BOUND && shoal_session_bind(c->s, plan, false, &c->arena, &bound, &err) < 0) {
+  if (plan->n_run > 0 && plan->n_run <= MOST_BOUND &&
+      shoal_session_bind(c->s, plan, false, &c->arena, &bound, &err) < 0) {
     shoal_plan_free(plan);
     return cli_fail(c, &err);
   }
@@ -243,12 +271,15 @@ static int run(cli *c) {
   return rc;
 }
 
-static const cli_option options[] = {{"again", 0, NULL, "plan to run what is selected even if its result is there", false, false},
-                                     {"exit-code", 0, NULL, "exit with 2 if there is something to do", false, false},
-                                     {"var", 0, "NAME=VALUE", "set a variable", false, true},
-                                     {NULL, 0, NULL, NULL, false, false}};
+static const cli_option options[] = {
+    {"again", 0, NULL, "plan to run what is selected even if its result is there", false, false},
+    {"exit-code", 0, NULL, "exit with 2 if there is something to do", false, false},
+    {"var", 0, "NAME=VALUE", "set a variable", false, true},
+    {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {{"shoal plan", "the whole project"},
                                        {"shoal plan gold.delays+", "a model and all below it"},
                                        {"shoal plan --exit-code", "in CI: exit 2 if anything would run"},
                                        {NULL, NULL}};
-const cli_command cmd_plan = {"plan", "Show what a run would do: datasets, rows, bytes and time.", "[SELECTOR…] [options]", options, examples, -1, run};
+const cli_command cmd_plan = {
+    "plan", "Show what a run would do: datasets, rows, bytes and time.", "[SELECTOR…] [options]", options, examples, -1,
+    run};

@@ -19,7 +19,8 @@ static int run(cli *c) {
   for (int i = 0; names && i < c->argc; i++)
     names[i] = shoal_str_z(c->argv[i]);
   shoal_status status = release ? shoal_session_release(c->s, names, (size_t)c->argc, &changed, &n, &publication, &err)
-                                : shoal_session_rollback(c->s, names, (size_t)c->argc, shoal_str_z(to), cli_value(c, "message"), &changed, &n, &publication, &err);
+                                : shoal_session_rollback(c->s, names, (size_t)c->argc, shoal_str_z(to),
+                                                         cli_value(c, "message"), &changed, &n, &publication, &err);
   if (status < 0)
     return cli_fail(c, &err);
   if (c->json) {
@@ -33,7 +34,9 @@ static int run(cli *c) {
   printf("published #%lld on %.*s: ", (long long)publication, SHOAL_FMT(c->s->branch));
   for (size_t i = 0; i < n && i < 10; i++)
     printf("%s%.*s", i ? ", " : "", SHOAL_FMT(changed[i]));
-  printf("%s %s\n", n > 10 ? " …" : "", release ? "released: the next run follows the code" : "pinned: runs leave it alone until shoal rollback --release");
+  printf("%s %s\n", n > 10 ? " …" : "",
+         release ? "released: the next run follows the code"
+                 : "pinned: runs leave it alone until shoal rollback --release");
   return EXIT_DONE;
 }
 
@@ -41,8 +44,15 @@ static const cli_option options[] = {{"to", 0, "REV", "the revision: main~1, mai
                                      {"release", 0, NULL, "end the pins", false, false},
                                      {"message", 'm', "TEXT", "a message for the publication", false, false},
                                      {NULL, 0, NULL, NULL, false, false}};
-static const cli_example examples[] = {{"shoal rollback gold.delays --to main~1", "one dataset, as it was one publication ago"},
-                                       {"shoal rollback --to '#41'", "everything that differs from publication 41"},
-                                       {"shoal rollback --release gold.delays", "follow the code again"},
-                                       {NULL, NULL}};
-const cli_command cmd_rollback = {"rollback", "Publish earlier results again and hold datasets there.", "[DATASET…] --to REV | --release [DATASET…]", options, examples, -1, run};
+static const cli_example examples[] = {
+    {"shoal rollback gold.delays --to main~1", "one dataset, as it was one publication ago"},
+    {"shoal rollback --to '#41'", "everything that differs from publication 41"},
+    {"shoal rollback --release gold.delays", "follow the code again"},
+    {NULL, NULL}};
+const cli_command cmd_rollback = {"rollback",
+                                  "Publish earlier results again and hold datasets there.",
+                                  "[DATASET…] --to REV | --release [DATASET…]",
+                                  options,
+                                  examples,
+                                  -1,
+                                  run};

@@ -48,8 +48,8 @@ static void event_json(const shoal_event *e) {
 
 static void progress(view *v, const shoal_event *e) {
   cli *c = v->c;
-  fprintf(stderr, "\r\033[K[%u/%u] %.*s …  %s  (%zu reused)", e->done + 1 <= e->planned ? e->done + 1 : e->planned, e->planned,
-          SHOAL_FMT(e->dataset), cli_time(c, e->wall_us), v->reused);
+  fprintf(stderr, "\r\033[K[%u/%u] %.*s …  %s  (%zu reused)", e->done + 1 <= e->planned ? e->done + 1 : e->planned,
+          e->planned, SHOAL_FMT(e->dataset), cli_time(c, e->wall_us), v->reused);
   fflush(stderr);
   v->line = true;
 }
@@ -58,8 +58,9 @@ static void broken(view *v, const shoal_event *e) {
   cli *c = v->c;
   clear_line(v);
   double share = e->total ? 100.0 * (double)e->rows / (double)e->total : 100;
-  printf("  %s%s%s %.*s fails  %.*s  %s of %s rows (%.1f %%)\n", cli_on(c, e->warn ? STYLE_YELLOW : STYLE_RED), e->warn ? "warning:" : "expectation:",
-         cli_off(c), SHOAL_FMT(e->dataset), SHOAL_FMT(e->text), cli_count(c, e->rows), cli_count(c, e->total), share);
+  printf("  %s%s%s %.*s fails  %.*s  %s of %s rows (%.1f %%)\n", cli_on(c, e->warn ? STYLE_YELLOW : STYLE_RED),
+         e->warn ? "warning:" : "expectation:", cli_off(c), SHOAL_FMT(e->dataset), SHOAL_FMT(e->text),
+         cli_count(c, e->rows), cli_count(c, e->total), share);
 }
 
 static void on_event(void *arg, const shoal_event *e) {
@@ -77,7 +78,8 @@ static void on_event(void *arg, const shoal_event *e) {
     break;
   case SHOAL_EVENT_FINISHED:
     if (!c->tty && !c->quiet)
-      printf("[%u/%u] %.*s  %s rows  %s  %s\n", e->done, e->planned, SHOAL_FMT(e->dataset), cli_count(c, e->rows), cli_bytes(c, e->bytes), cli_time(c, e->wall_us));
+      printf("[%u/%u] %.*s  %s rows  %s  %s\n", e->done, e->planned, SHOAL_FMT(e->dataset), cli_count(c, e->rows),
+             cli_bytes(c, e->bytes), cli_time(c, e->wall_us));
     break;
   case SHOAL_EVENT_REUSED:
     clear_line(v);
@@ -87,13 +89,16 @@ static void on_event(void *arg, const shoal_event *e) {
     clear_line(v);
     printf("%.*s waits for %.*s, who computes it now\n", SHOAL_FMT(e->dataset), SHOAL_FMT(e->text));
     break;
-  case SHOAL_EVENT_BROKEN: broken(v, e); break;
+  case SHOAL_EVENT_BROKEN:
+    broken(v, e);
+    break;
   case SHOAL_EVENT_WARNING:
     clear_line(v);
     fprintf(stderr, "warning: %.*s\n", SHOAL_FMT(e->text));
     break;
   case SHOAL_EVENT_FAILED:
-  case SHOAL_EVENT_STARTED: break;
+  case SHOAL_EVENT_STARTED:
+    break;
   }
   fflush(stdout);
 }
@@ -120,15 +125,19 @@ static void json_done(const cli *c, const shoal_run_outcome *o, const shoal_plan
 static void say_done(cli *c, const shoal_run_outcome *o, const shoal_plan *plan, int64_t us) {
   if (o->publication == 0 && o->report.n_computed == 0) {
     if (cli_has(c, "again"))
-      printf("%zu computed again: %zu with the same content, %zu with another\n", o->report.n_done, o->report.n_done - o->report.n_differ, o->report.n_differ);
+      printf("%zu computed again: %zu with the same content, %zu with another\n", o->report.n_done,
+             o->report.n_done - o->report.n_differ, o->report.n_differ);
     else
-      printf("nothing to do: %u datasets are as the code says (%s)\n", plan->graph->n_models - (unsigned)plan->n_stale, cli_time(c, us));
+      printf("nothing to do: %u datasets are as the code says (%s)\n", plan->graph->n_models - (unsigned)plan->n_stale,
+             cli_time(c, us));
   }
   for (size_t i = 0; i < plan->n_items && o->report.n_differ; i++)
     if (o->report.done[i].differs)
-      printf("  %.*s gave another content than its result has: it is not deterministic\n", SHOAL_FMT(plan->items[i].name));
+      printf("  %.*s gave another content than its result has: it is not deterministic\n",
+             SHOAL_FMT(plan->items[i].name));
   if (o->publication) {
-    printf("published #%lld on %.*s: %zu dataset%s", (long long)o->publication, SHOAL_FMT(c->s->branch), o->n_published, o->n_published == 1 ? "" : "s");
+    printf("published #%lld on %.*s: %zu dataset%s", (long long)o->publication, SHOAL_FMT(c->s->branch), o->n_published,
+           o->n_published == 1 ? "" : "s");
     if (o->report.n_computed)
       printf(", %s rows, %s", cli_count(c, o->report.rows), cli_bytes(c, o->report.bytes));
     printf(" in %s\n", cli_time(c, us));
@@ -153,7 +162,8 @@ static void say_failed(cli *c, const shoal_run_outcome *o, const shoal_error *fi
   if (r->n_failed || r->n_held)
     fprintf(stderr, "%zu results are kept; nothing was published\n", r->n_done);
   if (first->status == SHOAL_EHELD)
-    fprintf(stderr, "  readers of %.*s still see publication #%lld\n", SHOAL_FMT(c->s->branch), (long long)c->s->state->publication);
+    fprintf(stderr, "  readers of %.*s still see publication #%lld\n", SHOAL_FMT(c->s->branch),
+            (long long)c->s->state->publication);
 }
 
 static void other_errors(const cli *c, const shoal_run_report *r, size_t n, const shoal_error *first) {
@@ -166,7 +176,11 @@ static int execute(cli *c, const shoal_plan *plan, int64_t start) {
   shoal_error err = {0};
   shoal_run_outcome out;
   const char *jobs = cli_value(c, "jobs");
-  shoal_run_options options = {.again = cli_has(c, "again"), .keep_going = cli_has(c, "keep-going"), .prune = cli_has(c, "prune"), .workers = jobs ? (unsigned)strtoul(jobs, NULL, 10) : 0, .message = cli_value(c, "message")};
+  shoal_run_options options = {.again = cli_has(c, "again"),
+                               .keep_going = cli_has(c, "keep-going"),
+                               .prune = cli_has(c, "prune"),
+                               .workers = jobs ? (unsigned)strtoul(jobs, NULL, 10) : 0,
+                               .message = cli_value(c, "message")};
   view v = {.c = c, .reused = plan->n_reuse + plan->n_adopt};
   c->s->options.listener = (shoal_listener){on_event, &v};
   shoal_status status = shoal_session_run(c->s, plan, &options, &out, &err);
@@ -189,7 +203,9 @@ static int execute(cli *c, const shoal_plan *plan, int64_t start) {
 static int nothing_to_do(cli *c, uint64_t n, int64_t start) {
   int64_t us = shoal_time_monotonic() - start;
   if (c->json)
-    printf("{\"schema_version\":1,\"event\":\"done\",\"publication\":0,\"published\":0,\"computed\":0,\"reused\":%llu,\"rows\":0,\"bytes\":0,\"wall_us\":%lld}\n", (unsigned long long)n, (long long)us);
+    printf("{\"schema_version\":1,\"event\":\"done\",\"publication\":0,\"published\":0,\"computed\":0,\"reused\":%llu,"
+           "\"rows\":0,\"bytes\":0,\"wall_us\":%lld}\n",
+           (unsigned long long)n, (long long)us);
   else if (!c->quiet)
     printf("nothing to do: %llu datasets are as the code says (%s)\n", (unsigned long long)n, cli_time(c, us));
   return EXIT_DONE;
@@ -216,15 +232,22 @@ static int run(cli *c) {
   return rc;
 }
 
-static const cli_option options[] = {{"var", 0, "NAME=VALUE", "set a variable", false, true},
-                                     {"again", 0, NULL, "compute what is selected anew and compare with what is there", false, false},
-                                     {"keep-going", 'k', NULL, "go on with independent models after a failure", false, false},
-                                     {"prune", 0, NULL, "take datasets off the branch whose model is gone", false, false},
-                                     {"jobs", 'j', "N", "run N models at once", false, false},
-                                     {"message", 'm', "TEXT", "a message for the publication", true, false},
-                                     {NULL, 0, NULL, NULL, false, false}};
+static const cli_option options[] = {
+    {"var", 0, "NAME=VALUE", "set a variable", false, true},
+    {"again", 0, NULL, "compute what is selected anew and compare with what is there", false, false},
+    {"keep-going", 'k', NULL, "go on with independent models after a failure", false, false},
+    {"prune", 0, NULL, "take datasets off the branch whose model is gone", false, false},
+    {"jobs", 'j', "N", "run N models at once", false, false},
+    {"message", 'm', "TEXT", "a message for the publication", true, false},
+    {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {{"shoal run", "everything that is not as the code says"},
                                        {"shoal run gold.delays", "one model and the parents it needs"},
                                        {"shoal run 'silver.*' --keep-going", "a schema"},
                                        {NULL, NULL}};
-const cli_command cmd_run = {"run", "Compute what is not there yet and publish it, all datasets at once.", "[SELECTOR…] [options]", options, examples, -1, run};
+const cli_command cmd_run = {"run",
+                             "Compute what is not there yet and publish it, all datasets at once.",
+                             "[SELECTOR…] [options]",
+                             options,
+                             examples,
+                             -1,
+                             run};

@@ -51,7 +51,8 @@ static shoal_status print_csv(shoal_rows *rows, shoal_error *err) {
 
 /* Numbers and booleans stay what they are; all else is text. */
 static bool is_bare(shoal_str type) {
-  static const char *const bare[] = {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE"};
+  static const char *const bare[] = {"BOOLEAN",   "TINYINT",  "SMALLINT", "INTEGER",  "BIGINT", "HUGEINT", "UTINYINT",
+                                     "USMALLINT", "UINTEGER", "UBIGINT",  "UHUGEINT", "FLOAT",  "DOUBLE"};
   for (size_t i = 0; i < sizeof bare / sizeof *bare; i++)
     if (shoal_str_is(type, bare[i]))
       return true;
@@ -97,15 +98,18 @@ static shoal_status print_rows(cli *c, shoal_query *q, shoal_engine *engine, con
 }
 
 /* The engine may write only into its folders, so the file is made in a staging folder and moved. */
-static shoal_status write_file(cli *c, shoal_query *q, shoal_engine *engine, const char *format, const char *path, shoal_error *err) {
+static shoal_status write_file(cli *c, shoal_query *q, shoal_engine *engine, const char *format, const char *path,
+                               shoal_error *err) {
   char *staging;
   shoal_buf bytes = {0};
   SHOAL_TRY(shoal_store_staging(c->s->store, &c->arena, &staging, err));
   char *file = shoal_arena_printf(&c->arena, "%s/result", staging);
-  shoal_status status = file ? shoal_engine_copy(engine, &q->job, file, shoal_str_z(format), err) : shoal_fail_nomem(err);
+  shoal_status status =
+      file ? shoal_engine_copy(engine, &q->job, file, shoal_str_z(format), err) : shoal_fail_nomem(err);
   if (status >= 0 && path) {
     status = shoal_os_rename(file, path, err);
-    if (status < 0 && (status = shoal_os_read_file(file, SHOAL_MAX_BUF - 1, &bytes, err)) >= 0) /* another file system */
+    if (status < 0 &&
+        (status = shoal_os_read_file(file, SHOAL_MAX_BUF - 1, &bytes, err)) >= 0) /* another file system */
       status = shoal_os_replace_file(path, shoal_buf_str(&bytes), err);
   } else if (status >= 0 && (status = shoal_os_read_file(file, SHOAL_MAX_BUF - 1, &bytes, err)) >= 0) {
     fwrite(bytes.ptr, 1, bytes.len, stdout);
@@ -117,7 +121,9 @@ static shoal_status write_file(cli *c, shoal_query *q, shoal_engine *engine, con
 }
 
 static const char *format_of(cli *c, const char *path) {
-  static const char *const known[][2] = {{".csv", "csv"}, {".json", "json"}, {".ndjson", "json"}, {".jsonl", "json"}, {".parquet", "parquet"}, {".arrow", "arrow"}, {".arrows", "arrow"}};
+  static const char *const known[][2] = {{".csv", "csv"},     {".json", "json"},       {".ndjson", "json"},
+                                         {".jsonl", "json"},  {".parquet", "parquet"}, {".arrow", "arrow"},
+                                         {".arrows", "arrow"}};
   const char *format = cli_value(c, "format");
   for (size_t i = 0; !format && path && i < sizeof known / sizeof *known; i++)
     if (shoal_str_ends(shoal_str_z(path), shoal_str_z(known[i][0])))
@@ -128,7 +134,9 @@ static const char *format_of(cli *c, const char *path) {
 /* A relative path was meant from where the user is, not from the project. */
 static char *output_path(cli *c, const char *cwd) {
   const char *o = cli_value(c, "output");
-  return !o ? NULL : o[0] == '/' ? shoal_arena_cstr(&c->arena, shoal_str_z(o)) : shoal_arena_printf(&c->arena, "%s/%s", cwd, o);
+  return !o            ? NULL
+         : o[0] == '/' ? shoal_arena_cstr(&c->arena, shoal_str_z(o))
+                       : shoal_arena_printf(&c->arena, "%s/%s", cwd, o);
 }
 
 static shoal_status query(cli *c, shoal_str sql, const char *cwd, shoal_error *err) {
@@ -176,12 +184,13 @@ static int run(cli *c) {
   return rc;
 }
 
-static const cli_option options[] = {{"at", 0, "REV", "read the datasets as they were: main~1, main@{2h}, #42", false, false},
-                                     {"format", 0, "FORMAT", "box, csv, json, parquet or arrow", false, false},
-                                     {"output", 'o', "FILE", "write into a file; its ending says the format", false, false},
-                                     {"file", 'f', "FILE", "take the query from a file, a model's for example", false, false},
-                                     {"var", 0, "NAME=VALUE", "set a variable", false, true},
-                                     {NULL, 0, NULL, NULL, false, false}};
+static const cli_option options[] = {
+    {"at", 0, "REV", "read the datasets as they were: main~1, main@{2h}, #42", false, false},
+    {"format", 0, "FORMAT", "box, csv, json, parquet or arrow", false, false},
+    {"output", 'o', "FILE", "write into a file; its ending says the format", false, false},
+    {"file", 'f', "FILE", "take the query from a file, a model's for example", false, false},
+    {"var", 0, "NAME=VALUE", "set a variable", false, true},
+    {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {{"shoal sql 'from gold.delays limit 5'", "a table by name"},
                                        {"shoal sql 'from gold.delays' --at main~1", "as it was one publication ago"},
                                        {"shoal sql 'from gold.delays' -o delays.parquet", "into a file"},

@@ -34,7 +34,8 @@ static void leases(cli *c) {
   if (shoal_lease_list(c->s->lake, &c->arena, &h, &n, &ignored) < 0)
     return;
   for (size_t i = 0; i < n; i++)
-    printf("running  %.*s: %.*s since %s, lease renewed %s\n", SHOAL_FMT(h[i].dataset), SHOAL_FMT(h[i].who), cli_ago(c, h[i].since_us), cli_ago(c, h[i].beat_us));
+    printf("running  %.*s: %.*s since %s, lease renewed %s\n", SHOAL_FMT(h[i].dataset), SHOAL_FMT(h[i].who),
+           cli_ago(c, h[i].since_us), cli_ago(c, h[i].beat_us));
 }
 
 static void where(cli *c) {
@@ -47,9 +48,12 @@ static void where(cli *c) {
   if (st->fork_branch.ptr) {
     shoal_state *trunk = NULL;
     shoal_error ignored;
-    printf(" #%lld, from %.*s #%lld", (long long)st->publication, SHOAL_FMT(st->fork_branch), (long long)st->fork_publication);
-    if (shoal_branch_load(c->s->lake, st->fork_branch, -1, &trunk, &ignored) >= 0 && trunk->publication > st->fork_publication)
-      printf(" (%.*s is %lld ahead)", SHOAL_FMT(st->fork_branch), (long long)(trunk->publication - st->fork_publication));
+    printf(" #%lld, from %.*s #%lld", (long long)st->publication, SHOAL_FMT(st->fork_branch),
+           (long long)st->fork_publication);
+    if (shoal_branch_load(c->s->lake, st->fork_branch, -1, &trunk, &ignored) >= 0 &&
+        trunk->publication > st->fork_publication)
+      printf(" (%.*s is %lld ahead)", SHOAL_FMT(st->fork_branch),
+             (long long)(trunk->publication - st->fork_publication));
     shoal_state_free(trunk);
     putchar('\n');
     return;
@@ -83,6 +87,10 @@ static int run(cli *c) {
   return EXIT_DONE;
 }
 
-static const cli_option options[] = {{"var", 0, "NAME=VALUE", "set a variable", false, true}, {NULL, 0, NULL, NULL, false, false}};
-static const cli_example examples[] = {{"shoal status", "branch, base, stale, pinned, removed, running"}, {"shoal status --json", "the whole plan"}, {NULL, NULL}};
-const cli_command cmd_status = {"status", "Show the branch and what on it is not as the code says.", "[options]", options, examples, 0, run};
+static const cli_option options[] = {{"var", 0, "NAME=VALUE", "set a variable", false, true},
+                                     {NULL, 0, NULL, NULL, false, false}};
+static const cli_example examples[] = {{"shoal status", "branch, base, stale, pinned, removed, running"},
+                                       {"shoal status --json", "the whole plan"},
+                                       {NULL, NULL}};
+const cli_command cmd_status = {
+    "status", "Show the branch and what on it is not as the code says.", "[options]", options, examples, 0, run};

@@ -42,8 +42,8 @@ static void print_options(const cli_option *options, bool all, bool global) {
     char left[64];
     if (o->rare && !all)
       continue;
-    snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : "", o->letter ? o->letter : ' ', o->letter ? ", " : "   ",
-             o->name, o->value ? " " : "", o->value ? o->value : "");
+    snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : "", o->letter ? o->letter : ' ',
+             o->letter ? ", " : "   ", o->name, o->value ? " " : "", o->value ? o->value : "");
     printf("  %-26s %s\n", left, o->help);
   }
   if (!all && !global)
@@ -211,7 +211,8 @@ static int unknown_verb(const char *verb) {
   for (; cli_commands[n]; n++)
     names[n] = shoal_str_z(cli_commands[n]->name);
   ptrdiff_t near = shoal_str_nearest(shoal_str_z(verb), names, n);
-  static const char *const reserved[] = {"ui", "watch", "stream", "share", "test", "merge", "tag", "bisect", "purge", "gc", "import", "table"};
+  static const char *const reserved[] = {"ui",  "watch",  "stream", "share", "test",   "merge",
+                                         "tag", "bisect", "purge",  "gc",    "import", "table"};
   for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
     if (!strcmp(verb, reserved[i])) {
       fprintf(stderr, "error: shoal %s is not available yet\n", verb);

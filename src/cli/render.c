@@ -26,7 +26,8 @@ const char *cli_count(cli *c, uint64_t n) {
   int u = 0;
   if (n < 10000) { /* exact, with a comma */
     return text_or(n < 1000 ? shoal_arena_printf(&c->arena, "%llu", (unsigned long long)n)
-                            : shoal_arena_printf(&c->arena, "%llu,%03llu", (unsigned long long)n / 1000, (unsigned long long)n % 1000));
+                            : shoal_arena_printf(&c->arena, "%llu,%03llu", (unsigned long long)n / 1000,
+                                                 (unsigned long long)n % 1000));
   }
   while (v >= 999.5 && u < 4) {
     v /= 1000;
@@ -51,7 +52,8 @@ const char *cli_time(cli *c, int64_t us) {
   if (us < 1000)
     return text_or(shoal_arena_printf(&c->arena, "%.1f ms", (double)us / 1e3));
   if (us < 1000000)
-    return text_or(us < 100000 ? shoal_arena_printf(&c->arena, "%.0f ms", (double)us / 1e3) : shoal_arena_printf(&c->arena, "%.1f s", s));
+    return text_or(us < 100000 ? shoal_arena_printf(&c->arena, "%.0f ms", (double)us / 1e3)
+                               : shoal_arena_printf(&c->arena, "%.1f s", s));
   if (s < 60)
     return text_or(shoal_arena_printf(&c->arena, "%.1f s", s));
   if (s < 3600)
@@ -63,7 +65,8 @@ const char *cli_ago(cli *c, int64_t us) {
   static const struct {
     int64_t s;
     const char *name;
-  } units[] = {{86400 * 365, "year"}, {86400 * 30, "month"}, {86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
+  } units[] = {{86400 * 365, "year"}, {86400 * 30, "month"}, {86400, "day"},
+               {3600, "hour"},        {60, "minute"},        {1, "second"}};
   int64_t s = (shoal_time_now() - us) / 1000000;
   for (size_t i = 0; i < sizeof units / sizeof *units; i++)
     if (s >= units[i].s) {
@@ -99,7 +102,8 @@ void cli_table(const char *const *cells, size_t rows, size_t columns, const bool
       const char *t = cells[r * columns + k] ? cells[r * columns + k] : "";
       int pad = width[k] - cli_text_width(shoal_str_z(t));
       bool last = k + 1 == columns;
-      printf("%s%*s%s%*s", k && width[k] ? "  " : "", right && right[k] ? pad : 0, "", t, last || (right && right[k]) ? 0 : pad, "");
+      printf("%s%*s%s%*s", k && width[k] ? "  " : "", right && right[k] ? pad : 0, "", t,
+             last || (right && right[k]) ? 0 : pad, "");
     }
     putchar('\n');
   }
@@ -111,8 +115,10 @@ static void show_place(const cli *c, const shoal_error *err) {
   shoal_error ignored;
   shoal_arena arena = {0};
   const char *root = c->s && c->s->root ? c->s->root : NULL;
-  char *path = err->path[0] == '/' || !root ? shoal_arena_cstr(&arena, shoal_str_z(err->path)) : shoal_arena_printf(&arena, "%s/%s", root, err->path);
-  if (path && err->line > 0 && err->column > 0 && err->length > 0 && shoal_os_read_file(path, 1 << 20, &text, &ignored) >= 0) {
+  char *path = err->path[0] == '/' || !root ? shoal_arena_cstr(&arena, shoal_str_z(err->path))
+                                            : shoal_arena_printf(&arena, "%s/%s", root, err->path);
+  if (path && err->line > 0 && err->column > 0 && err->length > 0 &&
+      shoal_os_read_file(path, 1 << 20, &text, &ignored) >= 0) {
     shoal_str rest = shoal_buf_str(&text), line = SHOAL_STR_NONE;
     for (int i = 0; i < err->line && shoal_str_split(&rest, '\n', &line); i++)
       ;

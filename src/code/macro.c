@@ -30,7 +30,8 @@ static shoal_str lower(shoal_arena *arena, shoal_str s) {
 }
 
 static shoal_str unquoted(shoal_arena *arena, const shoal_token *t) {
-  return lower(arena, t->kind == SHOAL_TOKEN_QUOTED && t->text.len >= 2 ? shoal_str_sub(t->text, 1, t->text.len - 1) : t->text);
+  return lower(arena, t->kind == SHOAL_TOKEN_QUOTED && t->text.len >= 2 ? shoal_str_sub(t->text, 1, t->text.len - 1)
+                                                                        : t->text);
 }
 
 /* Reads the words up to the macro's name; false if it is no CREATE MACRO. */
@@ -38,7 +39,8 @@ static bool read_name(shoal_lexer *lx, shoal_token *t, shoal_arena *arena, shoal
   if (!shoal_token_is(t, "create"))
     return false;
   bool more = shoal_lexer_next(lx, t);
-  while (more && (shoal_token_is(t, "or") || shoal_token_is(t, "replace") || shoal_token_is(t, "temp") || shoal_token_is(t, "temporary")))
+  while (more && (shoal_token_is(t, "or") || shoal_token_is(t, "replace") || shoal_token_is(t, "temp") ||
+                  shoal_token_is(t, "temporary")))
     more = shoal_lexer_next(lx, t);
   if (!more || !(shoal_token_is(t, "macro") || shoal_token_is(t, "function")) || !shoal_lexer_next(lx, t))
     return false;
@@ -61,7 +63,8 @@ static size_t statement_end(shoal_lexer *lx, shoal_str text) {
   return text.len;
 }
 
-shoal_status shoal_macros_split(shoal_str path, shoal_str text, shoal_arena *arena, shoal_macro_vec *out, shoal_error *err) {
+shoal_status shoal_macros_split(shoal_str path, shoal_str text, shoal_arena *arena, shoal_macro_vec *out,
+                                shoal_error *err) {
   shoal_lexer lx = {.sql = text};
   shoal_token t;
   while (shoal_lexer_next(&lx, &t)) {
@@ -86,7 +89,8 @@ shoal_status shoal_macros_split(shoal_str path, shoal_str text, shoal_arena *are
 }
 
 /* Appends the items of a list that are not in the other yet. */
-static shoal_status merge(shoal_str **to, size_t *n, const shoal_str *from, size_t more, shoal_arena *arena, shoal_error *err) {
+static shoal_status merge(shoal_str **to, size_t *n, const shoal_str *from, size_t more, shoal_arena *arena,
+                          shoal_error *err) {
   shoal_str *all = SHOAL_NEW_ARRAY(arena, shoal_str, *n + more);
   if (!all)
     return shoal_fail_nomem(err);
@@ -139,7 +143,8 @@ static shoal_status analyse_body(shoal_macro *m, shoal_str sql, shoal_engine *en
   return SHOAL_EINVAL;
 }
 
-shoal_status shoal_macro_analyse(shoal_macro *m, shoal_engine *engine, const shoal_str *names, size_t n, shoal_arena *arena, shoal_error *err) {
+shoal_status shoal_macro_analyse(shoal_macro *m, shoal_engine *engine, const shoal_str *names, size_t n,
+                                 shoal_arena *arena, shoal_error *err) {
   shoal_sql_macro parts;
   shoal_hasher canon;
   shoal_status status = shoal_sql_split_macro(m->text, arena, &parts, err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * macros/X.sql: CREATE MACRO statements. DuckDB's parse tree knows no macro definitions, so each body is parsed as a
- * SELECT of its own: the canonical form is the hash of these and of the head, and what a macro reaches (tables, functions,
- * variables) is found there.
+ * SELECT of its own: the canonical form is the hash of these and of the head, and what a macro reaches (tables,
+ * functions, variables) is found there.
  */
 #ifndef SHOAL_CODE_MACRO_H
 #define SHOAL_CODE_MACRO_H

@@ -40,7 +40,8 @@ static shoal_status split_header(shoal_str path, shoal_str text, shoal_str *head
   ptrdiff_t end = shoal_str_find(inside, SHOAL_STR("*/"));
   int line = 1 + count_lines(shoal_str_n(text.ptr, (size_t)(word.ptr - text.ptr)));
   if (end < 0) {
-    shoal_status status = shoal_fail(err, SHOAL_EINVAL, "%.*s:%d: the header is not closed by */", SHOAL_FMT(path), line);
+    shoal_status status =
+        shoal_fail(err, SHOAL_EINVAL, "%.*s:%d: the header is not closed by */", SHOAL_FMT(path), line);
     shoal_error_at(err, path.ptr, line, 1, 2);
     return status;
   }
@@ -53,7 +54,8 @@ static shoal_status split_header(shoal_str path, shoal_str text, shoal_str *head
 }
 
 /* One text or a list of texts. */
-static shoal_status read_names(reader *r, const shoal_yaml *node, const char *what, shoal_str **out, size_t *n, shoal_error *err) {
+static shoal_status read_names(reader *r, const shoal_yaml *node, const char *what, shoal_str **out, size_t *n,
+                               shoal_error *err) {
   bool list = node->kind == SHOAL_YAML_LIST;
   if (node->kind == SHOAL_YAML_MAP)
     return shoal_yaml_fail(node, r->path, err, "%s must be a name or a list of names", what);
@@ -79,7 +81,8 @@ static shoal_status read_text(reader *r, const shoal_yaml *node, const char *wha
 
 typedef SHOAL_VEC(shoal_expect) expect_vec;
 
-static shoal_status add_expect(reader *r, shoal_expect_kind kind, const shoal_yaml *node, bool warn, expect_vec *out, shoal_error *err) {
+static shoal_status add_expect(reader *r, shoal_expect_kind kind, const shoal_yaml *node, bool warn, expect_vec *out,
+                               shoal_error *err) {
   shoal_str text = node->text;
   if (node->kind == SHOAL_YAML_LIST) { /* columns: joined by ',' */
     shoal_buf b = {0};
@@ -112,7 +115,10 @@ static shoal_status read_expect(reader *r, const shoal_yaml *node, expect_vec *o
   static const struct {
     const char *key;
     shoal_expect_kind kind;
-  } kinds[] = {{"unique", SHOAL_EXPECT_UNIQUE}, {"not_null", SHOAL_EXPECT_NOT_NULL}, {"rows", SHOAL_EXPECT_ROWS}, {"check", SHOAL_EXPECT_TRUE}};
+  } kinds[] = {{"unique", SHOAL_EXPECT_UNIQUE},
+               {"not_null", SHOAL_EXPECT_NOT_NULL},
+               {"rows", SHOAL_EXPECT_ROWS},
+               {"check", SHOAL_EXPECT_TRUE}};
   if (node->kind == SHOAL_YAML_SCALAR)
     return add_expect(r, SHOAL_EXPECT_TRUE, node, false, out, err);
   if (node->kind != SHOAL_YAML_MAP)
@@ -189,18 +195,21 @@ static shoal_status read_header(reader *r, shoal_str header, int line, shoal_err
   if (root->kind != SHOAL_YAML_MAP)
     return shoal_yaml_fail(root, r->path, err, "the header must be a map of settings");
   if (shoal_yaml_get(root, "incremental"))
-    return shoal_yaml_fail(shoal_yaml_get(root, "incremental"), r->path, err, "incremental models are not available yet");
+    return shoal_yaml_fail(shoal_yaml_get(root, "incremental"), r->path, err,
+                           "incremental models are not available yet");
   SHOAL_TRY(shoal_yaml_known(root, r->path, "the header", known, err));
   const struct {
     const char *key;
     shoal_str *to;
-  } texts[] = {{"description", &m->description}, {"owner", &m->owner}, {"was", &m->was}, {"keep", &m->keep}, {"name", &m->name}};
+  } texts[] = {
+      {"description", &m->description}, {"owner", &m->owner}, {"was", &m->was}, {"keep", &m->keep}, {"name", &m->name}};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     const shoal_yaml *node = shoal_yaml_get(root, texts[i].key);
     if (node)
       SHOAL_TRY(read_text(r, node, texts[i].key, texts[i].to, err));
     if (node && texts[i].to == &m->name && !shoal_dataset_name_ok(m->name))
-      return shoal_yaml_fail(node, r->path, err, "'%.*s' is no dataset name: write schema.name in lower case", SHOAL_FMT(m->name));
+      return shoal_yaml_fail(node, r->path, err, "'%.*s' is no dataset name: write schema.name in lower case",
+                             SHOAL_FMT(m->name));
   }
   return read_lists(r, root, err);
 }
@@ -221,13 +230,16 @@ static shoal_status name_from_path(shoal_str path, shoal_arena *arena, shoal_str
     rest = shoal_str_sub(rest, (size_t)slash + 1, rest.len);
   }
   if (shoal_str_chr(rest, '/') >= 0)
-    return bad_path(path, err, "lies deeper than models/<schema>/", "give it a name in its header: /* shoal\\nname: schema.name */");
+    return bad_path(path, err, "lies deeper than models/<schema>/",
+                    "give it a name in its header: /* shoal\\nname: schema.name */");
   char *name = shoal_arena_printf(arena, "%.*s.%.*s", SHOAL_FMT(schema), SHOAL_FMT(rest));
   if (!name)
     return shoal_fail_nomem(err);
   *out = shoal_str_z(name);
   if (!shoal_dataset_name_ok(*out))
-    return bad_path(path, err, "makes no dataset name", "use lower case letters, digits and _ for the folder and the file, or give it a name: in its header");
+    return bad_path(
+        path, err, "makes no dataset name",
+        "use lower case letters, digits and _ for the folder and the file, or give it a name: in its header");
   return SHOAL_OK;
 }
 

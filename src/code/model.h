@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A model's file: an optional header of YAML in the first comment (slash-star "shoal" … star-slash), then one SELECT. Pure.
+ * A model's file: an optional header of YAML in the first comment (slash-star "shoal" … star-slash), then one SELECT.
+ * Pure.
  */
 #ifndef SHOAL_CODE_MODEL_H
 #define SHOAL_CODE_MODEL_H
@@ -9,11 +10,17 @@
 #include "base/buf.h"
 #include "base/hash.h"
 
-typedef enum shoal_expect_kind { SHOAL_EXPECT_TRUE, SHOAL_EXPECT_UNIQUE, SHOAL_EXPECT_NOT_NULL, SHOAL_EXPECT_ROWS } shoal_expect_kind;
+typedef enum shoal_expect_kind {
+  SHOAL_EXPECT_TRUE,
+  SHOAL_EXPECT_UNIQUE,
+  SHOAL_EXPECT_NOT_NULL,
+  SHOAL_EXPECT_ROWS
+} shoal_expect_kind;
 typedef struct shoal_expect {
   shoal_expect_kind kind;
-  shoal_str text; /* TRUE: a SQL condition; UNIQUE, NOT_NULL: column names separated by ','; ROWS: a comparison, "> 0" */
-  bool warn;      /* severity: warn; otherwise it holds the publication back */
+  shoal_str
+      text;  /* TRUE: a SQL condition; UNIQUE, NOT_NULL: column names separated by ','; ROWS: a comparison, "> 0" */
+  bool warn; /* severity: warn; otherwise it holds the publication back */
   int line;
 } shoal_expect;
 typedef struct shoal_column_doc {
@@ -34,13 +41,14 @@ typedef struct shoal_model {
   size_t n_expects;
 } shoal_model;
 
-/* The name follows from the path ("models/silver/orders.sql" → silver.orders, "models/x.sql" → main.x) unless the header
-   has one. Views into `text`, which must outlive the model, or copies in the arena. */
+/* The name follows from the path ("models/silver/orders.sql" → silver.orders, "models/x.sql" → main.x) unless the
+   header has one. Views into `text`, which must outlive the model, or copies in the arena. */
 SHOAL_MUST_USE shoal_status shoal_model_parse(shoal_str path, shoal_str text, shoal_arena *arena, shoal_model *out,
                                               shoal_error *err);
 /* Line and column in the model's file of a byte of its SQL. */
 void shoal_model_place(const shoal_model *m, int64_t position, int *line, int *column);
-/* An engine's error points into the SQL (err->position); people look at the file. Without a position the file is named. */
+/* An engine's error points into the SQL (err->position); people look at the file. Without a position the file is named.
+ */
 void shoal_model_place_error(const shoal_model *m, shoal_error *err);
 /* Of what is checked, for remembering that a result passed; zero when nothing is expected. */
 shoal_hash shoal_expects_hash(const shoal_model *m);

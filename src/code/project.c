@@ -41,8 +41,16 @@ bool shoal_bytes_parse(shoal_str s, uint64_t *out) {
   static const struct {
     const char *unit;
     uint64_t bytes;
-  } units[] = {{"", 1},          {"B", 1},           {"KB", 1000},       {"MB", 1000000},     {"GB", 1000000000},
-               {"TB", 1000000000000}, {"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", 1u << 30}, {"TiB", (uint64_t)1 << 40}};
+  } units[] = {{"", 1},
+               {"B", 1},
+               {"KB", 1000},
+               {"MB", 1000000},
+               {"GB", 1000000000},
+               {"TB", 1000000000000},
+               {"KiB", 1u << 10},
+               {"MiB", 1u << 20},
+               {"GiB", 1u << 30},
+               {"TiB", (uint64_t)1 << 40}};
   s = shoal_str_trim(s);
   size_t n = 0;
   while (n < s.len && s.ptr[n] >= '0' && s.ptr[n] <= '9')
@@ -83,8 +91,8 @@ static shoal_status note(reader *r, const char *prefix, shoal_str name, shoal_st
 static shoal_str format_of(shoal_str where) {
   static const struct {
     const char *end, *format;
-  } known[] = {{".csv", "csv"},    {".csv.gz", "csv"},   {".csv.zst", "csv"},   {".tsv", "csv"},
-               {".json", "json"},  {".jsonl", "json"},   {".ndjson", "json"},   {".json.gz", "json"},
+  } known[] = {{".csv", "csv"},        {".csv.gz", "csv"},    {".csv.zst", "csv"},    {".tsv", "csv"},
+               {".json", "json"},      {".jsonl", "json"},    {".ndjson", "json"},    {".json.gz", "json"},
                {".ndjson.gz", "json"}, {".jsonl.gz", "json"}, {".parquet", "parquet"}};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (shoal_str_ends(where, shoal_str_z(known[i].end)))
@@ -113,7 +121,8 @@ static shoal_status read_options(reader *r, const shoal_yaml *node, shoal_source
 static shoal_status read_source(reader *r, shoal_str name, const shoal_yaml *node, shoal_error *err) {
   static const char *const known[] = {"files", "delta", "format", "options", "description", NULL};
   if (!shoal_dataset_name_ok(name))
-    return shoal_yaml_fail(node, r->path, err, "'%.*s' is no dataset name: write schema.name in lower case", SHOAL_FMT(name));
+    return shoal_yaml_fail(node, r->path, err, "'%.*s' is no dataset name: write schema.name in lower case",
+                           SHOAL_FMT(name));
   if (node->kind != SHOAL_YAML_MAP)
     return shoal_yaml_fail(node, r->path, err, "source %.*s needs {files: …} or {delta: …}", SHOAL_FMT(name));
   SHOAL_TRY(shoal_yaml_known(node, r->path, "a source", known, err));
@@ -124,13 +133,15 @@ static shoal_status read_source(reader *r, shoal_str name, const shoal_yaml *nod
   shoal_source s = {.name = name, .kind = files ? SHOAL_SOURCE_FILES : SHOAL_SOURCE_DELTA, .line = node->line};
   SHOAL_TRY(need_text(r, files ? files : delta, files ? "files" : "delta", &s.where, err));
   if (s.where.len == 0 || !shoal_str_utf8(s.where))
-    return shoal_yaml_fail(files ? files : delta, r->path, err, "the path of %.*s is empty or not UTF-8", SHOAL_FMT(name));
+    return shoal_yaml_fail(files ? files : delta, r->path, err, "the path of %.*s is empty or not UTF-8",
+                           SHOAL_FMT(name));
   if (format)
     SHOAL_TRY(need_text(r, format, "format", &s.format, err));
   else if (files)
     s.format = format_of(s.where);
   if (files && !shoal_str_is(s.format, "csv") && !shoal_str_is(s.format, "json") && !shoal_str_is(s.format, "parquet"))
-    return shoal_yaml_fail(format ? format : files, r->path, err, "source %.*s needs format: csv, json or parquet", SHOAL_FMT(name));
+    return shoal_yaml_fail(format ? format : files, r->path, err, "source %.*s needs format: csv, json or parquet",
+                           SHOAL_FMT(name));
   if (options)
     SHOAL_TRY(read_options(r, options, &s, err));
   shoal_source *slot = shoal_vec_add(&r->sources);
@@ -170,7 +181,8 @@ static shoal_status read_vars(reader *r, const shoal_yaml *node, shoal_error *er
     return shoal_yaml_fail(node, r->path, err, "vars must be a map of names and values");
   for (size_t i = 0; i < node->n; i++) {
     if (!part_ok(node->keys[i]))
-      return shoal_yaml_fail(node->items[i], r->path, err, "'%.*s' is no variable name: use lower case, digits and _", SHOAL_FMT(node->keys[i]));
+      return shoal_yaml_fail(node->items[i], r->path, err, "'%.*s' is no variable name: use lower case, digits and _",
+                             SHOAL_FMT(node->keys[i]));
     shoal_str value;
     SHOAL_TRY(need_text(r, node->items[i], "a variable", &value, err));
     SHOAL_TRY(put_var(r, node->keys[i], value, node->items[i]->quoted, err));
@@ -267,7 +279,7 @@ static shoal_status keep_all(reader *r, shoal_error *err) {
 }
 
 shoal_status shoal_config_parse(shoal_str text, shoal_str local_text, shoal_arena *arena, shoal_config *out,
-                                 shoal_error *err) {
+                                shoal_error *err) {
   *out = (shoal_config){0};
   reader r = {.arena = arena, .p = out};
   shoal_status status = read_text(&r, text, false, err);
@@ -289,7 +301,7 @@ shoal_status shoal_config_parse(shoal_str text, shoal_str local_text, shoal_aren
 }
 
 shoal_status shoal_config_set_var(shoal_config *p, shoal_str name, shoal_str value, const char *origin,
-                                   shoal_arena *arena, shoal_error *err) {
+                                  shoal_arena *arena, shoal_error *err) {
   reader r = {.path = origin, .arena = arena, .p = p};
   shoal_status status = SHOAL_OK;
   if (!part_ok(name))

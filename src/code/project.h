@@ -42,13 +42,13 @@ typedef struct shoal_config {
   size_t n_settings;
 } shoal_config;
 
-/* The main text and the local one ({NULL,0}: no such file), which overrides lake, engine and vars. Errors name file, line
-   and the nearest key. Texts are copied into the arena. */
+/* The main text and the local one ({NULL,0}: no such file), which overrides lake, engine and vars. Errors name file,
+   line and the nearest key. Texts are copied into the arena. */
 SHOAL_MUST_USE shoal_status shoal_config_parse(shoal_str text, shoal_str local_text, shoal_arena *arena,
-                                                shoal_config *out, shoal_error *err);
+                                               shoal_config *out, shoal_error *err);
 /* Sets or replaces a variable (--var, environment); the value's type follows its text unless quoted. */
 SHOAL_MUST_USE shoal_status shoal_config_set_var(shoal_config *p, shoal_str name, shoal_str value, const char *origin,
-                                                  shoal_arena *arena, shoal_error *err);
+                                                 shoal_arena *arena, shoal_error *err);
 /* True for `schema.name` with each part [a-z_][a-z0-9_]* and within SHOAL_MAX_NAME_BYTES. */
 bool shoal_dataset_name_ok(shoal_str name);
 /* "4GB", "512MiB", "1000000" */

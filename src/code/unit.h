@@ -23,7 +23,7 @@ typedef struct shoal_unit {
   shoal_hash expects; /* what is checked; zero: nothing */
   shoal_unit_ref *refs;
   size_t n_refs;
-  shoal_str *files;   /* constant paths its SQL reads, "function\tpath" */
+  shoal_str *files; /* constant paths its SQL reads, "function\tpath" */
   size_t n_files;
   shoal_str *functions; /* every function and macro it calls, lower case */
   size_t n_functions;

@@ -35,8 +35,9 @@ static char *index_folder(const char *project, shoal_arena *arena) {
   char hex[SHOAL_HASH_HEX + 1];
   shoal_hash h = shoal_hash_bytes(shoal_str_z(project));
   shoal_hash_hex(&h, hex);
-  return cache && *cache ? shoal_arena_printf(arena, "%s/shoal/%.32s/index-" INDEX_FORMAT, cache, hex)
-                         : shoal_arena_printf(arena, "%s/.cache/shoal/%.32s/index-" INDEX_FORMAT, home ? home : "/tmp", hex);
+  return cache && *cache
+             ? shoal_arena_printf(arena, "%s/shoal/%.32s/index-" INDEX_FORMAT, cache, hex)
+             : shoal_arena_printf(arena, "%s/.cache/shoal/%.32s/index-" INDEX_FORMAT, home ? home : "/tmp", hex);
 }
 
 static int open_env(shoal_index *index, const char *folder) {

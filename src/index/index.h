@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The project's local index: a cache of what was computed from files and from the lake, in LMDB. Deleting it costs time,
- * nothing else; a broken or foreign one is thrown away and begun anew. Processes share it. Where the project lies on a
- * network file system it is kept in the user's cache folder instead.
+ * The project's local index: a cache of what was computed from files and from the lake, in LMDB. Deleting it costs
+ * time, nothing else; a broken or foreign one is thrown away and begun anew. Processes share it. Where the project lies
+ * on a network file system it is kept in the user's cache folder instead.
  *
  * Threads: one thread at a time per shoal_index.
  */
@@ -25,6 +25,7 @@ void shoal_index_release(shoal_index *index);
 typedef struct shoal_index_item {
   shoal_str key, value; /* value {NULL,0}: delete */
 } shoal_index_item;
-SHOAL_MUST_USE shoal_status shoal_index_put(shoal_index *index, const shoal_index_item *items, size_t n, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_index_put(shoal_index *index, const shoal_index_item *items, size_t n,
+                                            shoal_error *err);
 
 #endif

@@ -21,7 +21,8 @@ static shoal_status fail_at(const char *path, int line, int column, size_t lengt
 }
 
 static shoal_status clash(const shoal_unit *a, const shoal_unit *b, shoal_error *err) {
-  (void)shoal_fail(err, SHOAL_EINVAL, "two models are named %.*s: %.*s and %.*s", SHOAL_FMT(b->name), SHOAL_FMT(a->path), SHOAL_FMT(b->path));
+  (void)shoal_fail(err, SHOAL_EINVAL, "two models are named %.*s: %.*s and %.*s", SHOAL_FMT(b->name),
+                   SHOAL_FMT(a->path), SHOAL_FMT(b->path));
   shoal_hint(err, "rename one of them, or give it a name: in its header");
   return fail_at(b->path.ptr, 1, 1, 0, err);
 }
@@ -35,7 +36,11 @@ static shoal_status add_models(builder *b, shoal_error *err) {
     shoal_node *n = shoal_vec_add(&b->nodes);
     if (!n)
       return shoal_fail_nomem(err);
-    *n = (shoal_node){.kind = SHOAL_NODE_MODEL, .name = u->name, .unit = u, .volatile_why = u->volatile_why, .file_key = u->n_files ? (uint32_t)i : UINT32_MAX};
+    *n = (shoal_node){.kind = SHOAL_NODE_MODEL,
+                      .name = u->name,
+                      .unit = u,
+                      .volatile_why = u->volatile_why,
+                      .file_key = u->n_files ? (uint32_t)i : UINT32_MAX};
     SHOAL_TRY(shoal_map_put(&b->g->by_name, u->name, (uint32_t)i, err));
   }
   b->g->n_models = (uint32_t)b->in->n_units;
@@ -48,7 +53,8 @@ static shoal_status add_sources(builder *b, shoal_error *err) {
     uint32_t other = shoal_map_get(&b->g->by_name, s->name);
     if (other != SHOAL_MAP_NONE) {
       const shoal_unit *u = b->nodes.ptr[other].unit;
-      (void)shoal_fail(err, SHOAL_EINVAL, "%.*s is named like the source in shoal.yaml:%d", SHOAL_FMT(u->path), s->line);
+      (void)shoal_fail(err, SHOAL_EINVAL, "%.*s is named like the source in shoal.yaml:%d", SHOAL_FMT(u->path),
+                       s->line);
       shoal_hint(err, "rename the model or the source");
       return fail_at(u->path.ptr, 1, 1, 0, err);
     }
@@ -130,7 +136,6 @@ static shoal_status resolve(builder *b, const char *path, const shoal_unit_ref *
   return shoal_map_put(&b->g->by_name, n->name, *out, err);
 }
 
-
 /* The macros a list of function names reaches, transitively, as flags in `seen`. */
 static void reach_macros(const builder *b, const shoal_str *functions, size_t n, bool *seen) {
   for (size_t i = 0; i < n; i++) {
@@ -167,7 +172,8 @@ static int compare_edges(const void *a, const void *b) {
 }
 
 /* Appends an edge unless the role is there already. */
-static shoal_status add_edge(builder *b, uint32_t node, size_t *n, const char *path, const shoal_unit_ref *ref, int line, shoal_error *err) {
+static shoal_status add_edge(builder *b, uint32_t node, size_t *n, const char *path, const shoal_unit_ref *ref,
+                             int line, shoal_error *err) {
   shoal_edge *edges = b->nodes.ptr[node].inputs;
   for (size_t i = 0; i < *n; i++)
     if (shoal_str_eq(edges[i].role, ref->name))
@@ -244,7 +250,8 @@ static shoal_status fail_cycle(const shoal_graph *g, const uint32_t *waiting, sh
       shoal_buf_add(&path, g->nodes[at].name);
     }
     uint32_t e = 0;
-    while (g->nodes[g->nodes[at].inputs[e].parent].kind != SHOAL_NODE_MODEL || waiting[g->nodes[at].inputs[e].parent] == 0)
+    while (g->nodes[g->nodes[at].inputs[e].parent].kind != SHOAL_NODE_MODEL ||
+           waiting[g->nodes[at].inputs[e].parent] == 0)
       e++;
     at = g->nodes[at].inputs[e].parent;
     if (start != UINT32_MAX)

@@ -31,7 +31,8 @@ typedef struct shoal_node {
   uint32_t *macros; /* indices of the macros it reaches, sorted by name */
   uint32_t n_macros;
   shoal_str volatile_why; /* its own or a reached macro's; {NULL,0}: none */
-  uint32_t file_key;      /* of a model that reads files by constant paths: index into keys given to signing; UINT32_MAX none */
+  uint32_t
+      file_key; /* of a model that reads files by constant paths: index into keys given to signing; UINT32_MAX none */
   /* set by shoal_graph_sign */
   shoal_hash code;       /* C */
   shoal_hash parameters; /* P */
@@ -55,13 +56,14 @@ typedef struct shoal_graph_input {
   size_t n_macros;
   const shoal_source *sources;
   size_t n_sources;
-  const shoal_str *lake_names; /* datasets of the branch, sorted; used only for names that are neither model nor source */
+  const shoal_str
+      *lake_names; /* datasets of the branch, sorted; used only for names that are neither model nor source */
   size_t n_lake_names;
 } shoal_graph_input;
 
-/* Borrows units, macros and sources. SHOAL_EINVAL, pointing into the file: two models of one name, names that differ only
-   in case, a model named like a source, a name that resolves to nothing (with the nearest names), a cycle (with its
-   path). *out is freed by shoal_graph_free. */
+/* Borrows units, macros and sources. SHOAL_EINVAL, pointing into the file: two models of one name, names that differ
+   only in case, a model named like a source, a name that resolves to nothing (with the nearest names), a cycle (with
+   its path). *out is freed by shoal_graph_free. */
 SHOAL_MUST_USE shoal_status shoal_graph_build(const shoal_graph_input *in, shoal_graph **out, shoal_error *err);
 void shoal_graph_free(shoal_graph *g);
 uint32_t shoal_graph_find(const shoal_graph *g, shoal_str name); /* UINT32_MAX if unknown */
@@ -73,19 +75,20 @@ typedef struct shoal_pin_key {
   shoal_hash key;  /* the pinned result's signature */
 } shoal_pin_key;
 typedef struct shoal_sign_input {
-  shoal_hash environment; /* E */
+  shoal_hash environment;   /* E */
   const shoal_option *vars; /* sorted by name */
   size_t n_vars;
-  const shoal_hash *source_keys; /* X, one per graph source in the order of shoal_graph_input.sources */
+  const shoal_hash *source_keys;    /* X, one per graph source in the order of shoal_graph_input.sources */
   const shoal_hash *unit_file_keys; /* one per unit: X of the files its SQL names, zero if none */
-  const shoal_hash *lake_keys; /* one per lake_names */
-  const shoal_pin_key *pins; /* sorted by name */
+  const shoal_hash *lake_keys;      /* one per lake_names */
+  const shoal_pin_key *pins;        /* sorted by name */
   size_t n_pins;
   shoal_hash nonce; /* for volatile models: unique to this run */
 } shoal_sign_input;
 /* Computes C, P and S of every node in topological order. A pinned model whose code is as it was when pinned gets the
    pinned key; `pinned` (n_nodes flags) tells which. SHOAL_EINVAL: a variable that is read and not set. */
-SHOAL_MUST_USE shoal_status shoal_graph_sign(shoal_graph *g, const shoal_sign_input *in, bool *pinned, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_graph_sign(shoal_graph *g, const shoal_sign_input *in, bool *pinned,
+                                             shoal_error *err);
 
 /* Marks the nodes a list of selectors names: `gold.delays`, `silver.*`, `+x` (with all above), `x+` (with all below),
    `tag:x`, `path:models/x*`, `state:stale` (by `stale`, n_nodes flags, may be NULL). An empty list selects all models.

@@ -82,17 +82,27 @@ static void decide_one(const shoal_plan_input *in, const bool *wanted, const sho
 
 static void count(shoal_plan *p, const shoal_item *it) {
   switch (it->action) {
-  case SHOAL_ACTION_REUSE: p->n_reuse++; break;
-  case SHOAL_ACTION_ADOPT: p->n_adopt++; break;
+  case SHOAL_ACTION_REUSE:
+    p->n_reuse++;
+    break;
+  case SHOAL_ACTION_ADOPT:
+    p->n_adopt++;
+    break;
   case SHOAL_ACTION_RUN:
     p->n_run++;
     p->bytes += it->bytes;
     p->wall_us += it->wall_us;
     p->unknown |= !it->predicted;
     break;
-  case SHOAL_ACTION_PINNED: p->n_pinned++; break;
-  case SHOAL_ACTION_STALE: p->n_stale++; break;
-  case SHOAL_ACTION_REMOVED: p->n_removed++; break;
+  case SHOAL_ACTION_PINNED:
+    p->n_pinned++;
+    break;
+  case SHOAL_ACTION_STALE:
+    p->n_stale++;
+    break;
+  case SHOAL_ACTION_REMOVED:
+    p->n_removed++;
+    break;
   }
   p->n_check += it->check;
 }

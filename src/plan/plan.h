@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A plan: for every dataset what a run would do with it, and why, with a prediction of rows, bytes and time. Pure: given
- * a signed graph, the branch's state and the answers of one batch of look-ups.
+ * A plan: for every dataset what a run would do with it, and why, with a prediction of rows, bytes and time. Pure:
+ * given a signed graph, the branch's state and the answers of one batch of look-ups.
  */
 #ifndef SHOAL_PLAN_PLAN_H
 #define SHOAL_PLAN_PLAN_H
@@ -10,8 +10,8 @@
 #include "plan/graph.h"
 
 typedef enum shoal_action {
-  SHOAL_ACTION_REUSE,  /* published on this branch already */
-  SHOAL_ACTION_ADOPT,  /* a result is in the lake: published without running */
+  SHOAL_ACTION_REUSE, /* published on this branch already */
+  SHOAL_ACTION_ADOPT, /* a result is in the lake: published without running */
   SHOAL_ACTION_RUN,
   SHOAL_ACTION_PINNED, /* held at a chosen result */
   SHOAL_ACTION_STALE,  /* would change, but was not selected */
@@ -29,7 +29,7 @@ typedef enum shoal_reason {
 } shoal_reason;
 
 typedef struct shoal_item {
-  uint32_t node;             /* of the graph; UINT32_MAX for a removed dataset */
+  uint32_t node; /* of the graph; UINT32_MAX for a removed dataset */
   shoal_str name;
   shoal_action action;
   shoal_reason reason;
@@ -58,14 +58,14 @@ typedef struct shoal_plan {
 typedef struct shoal_plan_input {
   shoal_graph *graph; /* signed */
   const bool *pinned;
-  const bool *selected;            /* what the user chose, per node */
+  const bool *selected; /* what the user chose, per node */
   const shoal_state *state;
-  const shoal_lookup *lookups;     /* one per model for which shoal_plan_needs_lookup said so; NULL before that */
-  const uint32_t *lookup_of;       /* node → index into lookups, UINT32_MAX none */
-  const bool *unchecked;           /* per node: its expectations have not been seen to hold for its result */
-  const shoal_str *removed;        /* datasets of this project whose model is gone, sorted */
+  const shoal_lookup *lookups; /* one per model for which shoal_plan_needs_lookup said so; NULL before that */
+  const uint32_t *lookup_of;   /* node → index into lookups, UINT32_MAX none */
+  const bool *unchecked;       /* per node: its expectations have not been seen to hold for its result */
+  const shoal_str *removed;    /* datasets of this project whose model is gone, sorted */
   size_t n_removed;
-  bool again;                      /* run what is selected even if its result is there */
+  bool again; /* run what is selected even if its result is there */
 } shoal_plan_input;
 
 /* True if the node's key differs from what the branch holds, so that the lake must be asked. */

@@ -53,7 +53,8 @@ static shoal_status nothing_matches(const shoal_graph *g, shoal_str sel, shoal_e
   if (best != UINT32_MAX)
     shoal_hint(err, "did you mean %.*s?", SHOAL_FMT(g->nodes[best].name));
   else
-    shoal_hint(err, "shoal ls shows the models; selectors are names, patterns, +name, name+, tag:x, path:x, state:stale");
+    shoal_hint(err,
+               "shoal ls shows the models; selectors are names, patterns, +name, name+, tag:x, path:x, state:stale");
   return SHOAL_EINVAL;
 }
 

@@ -39,7 +39,8 @@ static shoal_status missing_var(const shoal_sign_input *in, const shoal_unit *u,
   for (; n < in->n_vars && n < 256; n++)
     names[n] = in->vars[n].name;
   ptrdiff_t near = shoal_str_nearest(name, names, n);
-  (void)shoal_fail(err, SHOAL_EINVAL, "%.*s reads the variable '%.*s', which is not set", SHOAL_FMT(u->path), SHOAL_FMT(name));
+  (void)shoal_fail(err, SHOAL_EINVAL, "%.*s reads the variable '%.*s', which is not set", SHOAL_FMT(u->path),
+                   SHOAL_FMT(name));
   if (near >= 0)
     shoal_hint(err, "did you mean '%.*s'?", SHOAL_FMT(names[near]));
   else

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What happens during a run, as typed events. The command line's lines, its progress, `--json` and later the web page are
- * views of this one stream. Events are delivered on the thread that called shoal_run_execute or the session's function.
+ * What happens during a run, as typed events. The command line's lines, its progress, `--json` and later the web page
+ * are views of this one stream. Events are delivered on the thread that called shoal_run_execute or the session's
+ * function.
  */
 #ifndef SHOAL_RUN_EVENTS_H
 #define SHOAL_RUN_EVENTS_H

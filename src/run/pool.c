@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One mutex guards the two queues and the workers' states; it is held for a few instructions. A second one guards the list
- * of leases and is held while the heart renews them, so that a lease is never released under it.
+ * One mutex guards the two queues and the workers' states; it is held for a few instructions. A second one guards the
+ * list of leases and is held while the heart renews them, so that a lease is never released under it.
  */
 #include "run/pool.h"
 

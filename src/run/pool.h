@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pool of workers, each with an engine of its own that is opened at its first task, and a heart that renews leases and
- * the run's record. Only the functions here are called from the scheduler's thread.
+ * A pool of workers, each with an engine of its own that is opened at its first task, and a heart that renews leases
+ * and the run's record. Only the functions here are called from the scheduler's thread.
  */
 #ifndef SHOAL_RUN_POOL_H
 #define SHOAL_RUN_POOL_H
@@ -10,7 +10,7 @@
 
 typedef struct shoal_pool shoal_pool;
 typedef struct shoal_pool_config {
-  unsigned workers; /* 0: tasks run inside shoal_pool_submit */
+  unsigned workers;           /* 0: tasks run inside shoal_pool_submit */
   shoal_task_context context; /* hold, unhold are the pool's own */
   shoal_run_record *record;
   shoal_status (*open_engine)(void *arg, shoal_engine **out, shoal_error *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The scheduler. A model is ready when every model it reads has a result. A task that finds its lease taken waits: the
- * claim is looked for several times a second, and the holder's heartbeat is watched; when it has stood still for a lease's
- * life by our own clock, the next attempt takes over.
+ * claim is looked for several times a second, and the holder's heartbeat is watched; when it has stood still for a
+ * lease's life by our own clock, the next attempt takes over.
  */
 #include "run/run.h"
 
@@ -12,7 +12,7 @@
 #include "base/vec.h"
 #include "run/pool.h"
 
-#define TICK_US 100000           /* how often cancel and waiting tasks are looked at */
+#define TICK_US 100000 /* how often cancel and waiting tasks are looked at */
 #define LEASE_POLL_US 200000
 
 /* A model whose lease somebody else has. */
@@ -20,7 +20,7 @@ typedef struct waiting {
   size_t item;
   uint32_t epoch;
   uint64_t beat;
-  int64_t seen_us;  /* when epoch and beat were first seen so */
+  int64_t seen_us; /* when epoch and beat were first seen so */
   int64_t polled_us;
 } waiting;
 
@@ -33,10 +33,10 @@ typedef struct scheduler {
   const shoal_run_input *in;
   shoal_run_report *out;
   shoal_pool *pool;
-  size_t *item_of;               /* node → item */
-  uint32_t *missing;             /* item → parents without a result */
-  const shoal_result **results;  /* node → its result */
-  SHOAL_VEC(size_t) ready;       /* items, a stack in reverse plan order */
+  size_t *item_of;              /* node → item */
+  uint32_t *missing;            /* item → parents without a result */
+  const shoal_result **results; /* node → its result */
+  SHOAL_VEC(size_t) ready;      /* items, a stack in reverse plan order */
   SHOAL_VEC(waiting) waiting;
   SHOAL_VEC(running) running;
   uint32_t planned, finished;
@@ -125,7 +125,11 @@ static void fail_item(scheduler *s, size_t item, const shoal_error *error) {
   if (!s->in->keep_going)
     s->stop = true;
   if (error->status != SHOAL_ECANCELLED)
-    emit(s, &(shoal_event){.kind = SHOAL_EVENT_FAILED, .dataset = s->in->plan->items[item].name, .error = error, .done = s->finished, .planned = s->planned});
+    emit(s, &(shoal_event){.kind = SHOAL_EVENT_FAILED,
+                           .dataset = s->in->plan->items[item].name,
+                           .error = error,
+                           .done = s->finished,
+                           .planned = s->planned});
 }
 
 /* Everything below a failed model is blocked. */
@@ -194,7 +198,8 @@ static shoal_status start_item(scheduler *s, size_t item, const waiting *w, shoa
     return SHOAL_OK;
   }
   if (!w)
-    emit(s, &(shoal_event){.kind = SHOAL_EVENT_STARTED, .dataset = it->name, .done = s->finished, .planned = s->planned});
+    emit(s,
+         &(shoal_event){.kind = SHOAL_EVENT_STARTED, .dataset = it->name, .done = s->finished, .planned = s->planned});
   shoal_status status = shoal_pool_submit(s->pool, task, err);
   if (status < 0)
     shoal_task_free(task);
@@ -206,7 +211,12 @@ static void tell_broken(scheduler *s, const shoal_task *t) {
     const shoal_expect *x = &t->model.expects[t->broken[i].expect];
     shoal_buf text = {0};
     shoal_expect_text(x, &text);
-    emit(s, &(shoal_event){.kind = SHOAL_EVENT_BROKEN, .dataset = t->dataset, .text = shoal_buf_str(&text), .rows = t->broken[i].rows, .total = t->result.rows, .warn = x->warn});
+    emit(s, &(shoal_event){.kind = SHOAL_EVENT_BROKEN,
+                           .dataset = t->dataset,
+                           .text = shoal_buf_str(&text),
+                           .rows = t->broken[i].rows,
+                           .total = t->result.rows,
+                           .warn = x->warn});
     if (!x->warn && !s->out->done[t->item].held) {
       s->out->done[t->item].held = true;
       s->out->n_held++;
@@ -251,7 +261,14 @@ static shoal_status have_result(scheduler *s, const shoal_task *t, shoal_error *
   }
   shoal_event_kind kind = t->outcome == SHOAL_TASK_FOUND ? SHOAL_EVENT_REUSED : SHOAL_EVENT_FINISHED;
   if (t->outcome != SHOAL_TASK_CHECKED)
-    emit(s, &(shoal_event){.kind = kind, .dataset = it->name, .text = t->result.writer, .rows = t->result.rows, .bytes = t->result.bytes, .wall_us = t->wall_us, .done = s->finished, .planned = s->planned});
+    emit(s, &(shoal_event){.kind = kind,
+                           .dataset = it->name,
+                           .text = t->result.writer,
+                           .rows = t->result.rows,
+                           .bytes = t->result.bytes,
+                           .wall_us = t->wall_us,
+                           .done = s->finished,
+                           .planned = s->planned});
   return it->action == SHOAL_ACTION_RUN ? release_children(s, t->item, err) : SHOAL_OK;
 }
 
@@ -273,7 +290,11 @@ static shoal_status wait_for_holder(scheduler *s, const shoal_task *t, shoal_err
   if (!w)
     return shoal_fail_nomem(err);
   *w = (waiting){t->item, t->holder.epoch, t->holder.beat, now, now};
-  emit(s, &(shoal_event){.kind = SHOAL_EVENT_WAITING, .dataset = t->dataset, .text = t->holder.who, .done = s->finished, .planned = s->planned});
+  emit(s, &(shoal_event){.kind = SHOAL_EVENT_WAITING,
+                         .dataset = t->dataset,
+                         .text = t->holder.who,
+                         .done = s->finished,
+                         .planned = s->planned});
   return SHOAL_OK;
 }
 
@@ -326,7 +347,8 @@ static void tick(scheduler *s) {
   for (size_t i = 0; i < s->running.len; i++)
     if (!slowest || s->running.ptr[i].since_us < slowest->since_us)
       slowest = &s->running.ptr[i];
-  shoal_event e = {.kind = SHOAL_EVENT_PROGRESS, .done = s->finished, .planned = s->planned, .running = (uint32_t)s->running.len};
+  shoal_event e = {
+      .kind = SHOAL_EVENT_PROGRESS, .done = s->finished, .planned = s->planned, .running = (uint32_t)s->running.len};
   if (slowest) {
     e.dataset = s->in->plan->items[slowest->item].name;
     e.wall_us = shoal_time_monotonic() - slowest->since_us;
@@ -365,11 +387,12 @@ shoal_status shoal_run_execute(const shoal_run_input *in, shoal_run_report *out,
   scheduler s = {.in = in, .out = out};
   shoal_status status = begin(&s, err);
   if (status >= 0 && s.ready.len) {
-    shoal_pool_config config = {.workers = in->workers,
-                                .context = {.lake = in->lake, .who = in->who, .run = in->record ? shoal_run_id(in->record) : SHOAL_STR_NONE},
-                                .record = in->record,
-                                .open_engine = in->open_engine,
-                                .arg = in->arg};
+    shoal_pool_config config = {
+        .workers = in->workers,
+        .context = {.lake = in->lake, .who = in->who, .run = in->record ? shoal_run_id(in->record) : SHOAL_STR_NONE},
+        .record = in->record,
+        .open_engine = in->open_engine,
+        .arg = in->arg};
     status = shoal_pool_start(&config, &s.pool, err);
     if (status >= 0)
       status = loop(&s, err);

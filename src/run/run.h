@@ -18,7 +18,7 @@ typedef struct shoal_cancel {
 } shoal_cancel;
 
 typedef enum shoal_node_state {
-  SHOAL_NODE_IDLE,    /* nothing to do for it */
+  SHOAL_NODE_IDLE, /* nothing to do for it */
   SHOAL_NODE_DONE,
   SHOAL_NODE_FAILED,
   SHOAL_NODE_BLOCKED, /* something it reads failed */
@@ -54,14 +54,17 @@ typedef struct shoal_run_input {
   shoal_run_record *record; /* kept alive while the run goes on; may be NULL */
   shoal_cancel *cancel;     /* may be NULL */
   shoal_listener listener;
-  /* Fills in a task: model, inputs, macros, variables, provenance. results[node] is what each parent has. Calling thread. */
-  shoal_status (*prepare)(void *arg, const shoal_item *item, const shoal_result *const *results, shoal_task *task, shoal_error *err);
+  /* Fills in a task: model, inputs, macros, variables, provenance. results[node] is what each parent has. Calling
+   * thread. */
+  shoal_status (*prepare)(void *arg, const shoal_item *item, const shoal_result *const *results, shoal_task *task,
+                          shoal_error *err);
   /* An engine for a worker, at its first task. Any thread. */
   shoal_status (*open_engine)(void *arg, shoal_engine **out, shoal_error *err);
   void *arg;
 } shoal_run_input;
 
-/* SHOAL_OK even if models failed or it was cancelled: the report tells. Fails only for what concerns the run as a whole. */
+/* SHOAL_OK even if models failed or it was cancelled: the report tells. Fails only for what concerns the run as a
+ * whole. */
 SHOAL_MUST_USE shoal_status shoal_run_execute(const shoal_run_input *in, shoal_run_report *out, shoal_error *err);
 void shoal_run_report_dispose(shoal_run_report *report);
 

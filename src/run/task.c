@@ -66,7 +66,8 @@ static shoal_job job_of(const shoal_task *task, const shoal_input *inputs) {
 }
 
 /* How many rows of `result` break expectation i. */
-static shoal_status count_broken(shoal_task *task, shoal_engine *engine, const shoal_scan *result, size_t i, uint64_t *out, shoal_error *err) {
+static shoal_status count_broken(shoal_task *task, shoal_engine *engine, const shoal_scan *result, size_t i,
+                                 uint64_t *out, shoal_error *err) {
   shoal_buf sql = {0};
   shoal_rows *rows = NULL;
   int64_t n = 0;
@@ -97,7 +98,8 @@ static shoal_status count_broken(shoal_task *task, shoal_engine *engine, const s
   return status < 0 ? status : SHOAL_OK;
 }
 
-static shoal_status check_expects(shoal_task *task, shoal_engine *engine, const shoal_scan *result, bool *holds, shoal_error *err) {
+static shoal_status check_expects(shoal_task *task, shoal_engine *engine, const shoal_scan *result, bool *holds,
+                                  shoal_error *err) {
   *holds = true;
   task->broken = SHOAL_NEW_ARRAY(&task->arena, shoal_broken, task->model.n_expects);
   if (!task->broken)
@@ -114,7 +116,8 @@ static shoal_status check_expects(shoal_task *task, shoal_engine *engine, const 
 }
 
 /* The staged files as a table. Partition columns come from the files' values, as they will for every reader. */
-static shoal_status staged_scan(shoal_task *task, const char *staging, const shoal_outcome *made, shoal_scan *out, shoal_error *err) {
+static shoal_status staged_scan(shoal_task *task, const char *staging, const shoal_outcome *made, shoal_scan *out,
+                                shoal_error *err) {
   shoal_scan_file *files = SHOAL_NEW_ARRAY(&task->arena, shoal_scan_file, made->n_files);
   size_t *columns = SHOAL_NEW_ARRAY(&task->arena, size_t, task->model.n_partition_by);
   if (!files || !columns)
@@ -128,7 +131,8 @@ static shoal_status staged_scan(shoal_task *task, const char *staging, const sho
   for (size_t i = 0; i < task->model.n_partition_by; i++) {
     ptrdiff_t at = shoal_schema_find(&made->schema, task->model.partition_by[i]);
     if (at < 0)
-      return shoal_fail(err, SHOAL_EINVAL, "partition_by names %.*s, which is no column", SHOAL_FMT(task->model.partition_by[i]));
+      return shoal_fail(err, SHOAL_EINVAL, "partition_by names %.*s, which is no column",
+                        SHOAL_FMT(task->model.partition_by[i]));
     columns[i] = (size_t)at;
   }
   *out = (shoal_scan){.format = SHOAL_SCAN_TABLE,
@@ -194,7 +198,8 @@ static shoal_status compute(shoal_task *task, const shoal_task_context *ctx, sho
 }
 
 /* Under the lease: somebody may have claimed the signature since it was looked up. */
-static shoal_status compute_unless_there(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine, shoal_error *err) {
+static shoal_status compute_unless_there(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine,
+                                         shoal_error *err) {
   if (!task->again) {
     shoal_lookup look = {.signature = task->signature};
     SHOAL_TRY(shoal_claims_lookup(ctx->lake, &look, 1, &task->arena, err));
@@ -208,7 +213,8 @@ static shoal_status compute_unless_there(shoal_task *task, const shoal_task_cont
   return compute(task, ctx, engine, err);
 }
 
-static shoal_status check_only(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine, shoal_error *err) {
+static shoal_status check_only(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine,
+                               shoal_error *err) {
   shoal_delta_snapshot *snapshot = NULL;
   shoal_scan scan;
   bool holds;

@@ -41,8 +41,8 @@ typedef struct shoal_task {
   shoal_arena arena;
   size_t item; /* of the plan */
   bool check_only;
-  bool again;            /* compute though `result` is there, only to compare with it */
-  bool no_rows_hash;     /* leave out the content's hash */
+  bool again;        /* compute though `result` is there, only to compare with it */
+  bool no_rows_hash; /* leave out the content's hash */
   shoal_hash signature;
   shoal_str dataset;
   uint32_t generations;

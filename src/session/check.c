@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Static checks: each model is bound against the schemas of what it reads, parents first, without reading a row. A parent
- * that would run stands for what binding it told, an empty table of that schema.
+ * Static checks: each model is bound against the schemas of what it reads, parents first, without reading a row. A
+ * parent that would run stands for what binding it told, an empty table of that schema.
  */
 #include "base/mem.h"
 #include "base/str.h"
@@ -59,7 +59,8 @@ static shoal_status parent_schema(binder *b, uint32_t node, shoal_schema *out, b
   return SHOAL_OK;
 }
 
-static shoal_status stub(binder *b, const shoal_edge *e, shoal_task *t, shoal_input *in, bool *known, shoal_error *err) {
+static shoal_status stub(binder *b, const shoal_edge *e, shoal_task *t, shoal_input *in, bool *known,
+                         shoal_error *err) {
   const shoal_node *p = &b->s->graph->nodes[e->parent];
   shoal_scan *scan = SHOAL_NEW(&t->arena, shoal_scan);
   shoal_schema *schema = SHOAL_NEW(&t->arena, shoal_schema);
@@ -86,7 +87,13 @@ static shoal_status bind_prepared(binder *b, const shoal_node *n, shoal_task *t,
   }
   if (out->blocked)
     return SHOAL_OK;
-  shoal_job job = {.sql = t->model.sql, .inputs = inputs, .n_inputs = n->n_inputs, .macros = t->macros, .n_macros = t->n_macros, .variables = t->variables, .n_variables = t->n_variables};
+  shoal_job job = {.sql = t->model.sql,
+                   .inputs = inputs,
+                   .n_inputs = n->n_inputs,
+                   .macros = t->macros,
+                   .n_macros = t->n_macros,
+                   .variables = t->variables,
+                   .n_variables = t->n_variables};
   SHOAL_TRY(shoal_session_engine(b->s, &engine, err));
   shoal_status status = shoal_engine_bind(engine, &job, b->arena, &out->schema, err);
   if (status < 0)
@@ -119,7 +126,8 @@ static shoal_status bind_one(binder *b, uint32_t node, shoal_error *err) {
   return SHOAL_OK;
 }
 
-shoal_status shoal_session_bind(shoal_session *s, const shoal_plan *plan, bool all, shoal_arena *arena, shoal_bound **bound, shoal_error *err) {
+shoal_status shoal_session_bind(shoal_session *s, const shoal_plan *plan, bool all, shoal_arena *arena,
+                                shoal_bound **bound, shoal_error *err) {
   binder b = {.s = s, .plan = plan, .arena = arena};
   b.bound = *bound = SHOAL_NEW_ARRAY(arena, shoal_bound, s->graph->n_nodes);
   b.item_of = SHOAL_NEW_ARRAY(arena, const shoal_item *, s->graph->n_nodes);

@@ -13,7 +13,8 @@ typedef struct run_arg { /* what the scheduler hands back to us */
   unsigned workers;
 } run_arg;
 
-static shoal_status prepare_task(void *arg, const shoal_item *item, const shoal_result *const *results, shoal_task *task, shoal_error *err) {
+static shoal_status prepare_task(void *arg, const shoal_item *item, const shoal_result *const *results,
+                                 shoal_task *task, shoal_error *err) {
   return shoal_session_prepare(((run_arg *)arg)->session, item, results, task, err);
 }
 static shoal_status open_engine(void *arg, shoal_engine **out, shoal_error *err) {
@@ -41,14 +42,15 @@ static shoal_status claim_names(shoal_session *s, const shoal_plan *plan, shoal_
   if (!names)
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < plan->n_items; i++)
-    if (!plan->items[i].entry && (plan->items[i].action == SHOAL_ACTION_RUN || plan->items[i].action == SHOAL_ACTION_ADOPT))
+    if (!plan->items[i].entry &&
+        (plan->items[i].action == SHOAL_ACTION_RUN || plan->items[i].action == SHOAL_ACTION_ADOPT))
       names[n++] = plan->items[i].name;
   return n ? shoal_datasets_claim(s->lake, s->config.name, names, n, err) : SHOAL_OK;
 }
 
 /* The changes that the plan's items make, given what came of them. */
-static shoal_status collect_changes(shoal_session *s, const shoal_plan *plan, const shoal_run_report *report, bool prune,
-                                    shoal_change **out, size_t *n, shoal_error *err) {
+static shoal_status collect_changes(shoal_session *s, const shoal_plan *plan, const shoal_run_report *report,
+                                    bool prune, shoal_change **out, size_t *n, shoal_error *err) {
   *out = SHOAL_NEW_ARRAY(&s->arena, shoal_change, plan->n_items);
   *n = 0;
   if (!*out)
@@ -74,8 +76,8 @@ static void add_read(const shoal_state *state, shoal_str name, shoal_read *out, 
 }
 
 /* Every dataset the changes rest on: those they set, as they were, and those that the changed models read. */
-static shoal_status collect_reads(shoal_session *s, const shoal_plan *plan, const shoal_change *changes, size_t n_changes,
-                                  shoal_read **out, size_t *n, shoal_error *err) {
+static shoal_status collect_reads(shoal_session *s, const shoal_plan *plan, const shoal_change *changes,
+                                  size_t n_changes, shoal_read **out, size_t *n, shoal_error *err) {
   const shoal_graph *g = plan->graph;
   bool *seen = SHOAL_NEW_ARRAY(&s->arena, bool, g->n_nodes);
   *out = SHOAL_NEW_ARRAY(&s->arena, shoal_read, g->n_nodes + n_changes);
@@ -105,7 +107,10 @@ static shoal_status collect_sources(shoal_session *s, shoal_source_pin **out, si
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < *n; i++) {
     const shoal_external *x = &s->externals[i];
-    (*out)[i] = (shoal_source_pin){.name = s->config.sources[i].name, .table_id = x->table_id, .version = x->table_id.ptr ? x->version : -1, .hash = x->key};
+    (*out)[i] = (shoal_source_pin){.name = s->config.sources[i].name,
+                                   .table_id = x->table_id,
+                                   .version = x->table_id.ptr ? x->version : -1,
+                                   .hash = x->key};
   }
   return SHOAL_OK;
 }
@@ -117,8 +122,10 @@ static shoal_status check_protected(shoal_session *s, const shoal_publication_dr
   if (!is)
     return SHOAL_OK;
   if (!draft->git_commit.ptr || draft->git_dirty) {
-    (void)shoal_fail(err, SHOAL_EINVAL, "%.*s is protected: it takes publications only from a committed, clean tree", SHOAL_FMT(s->branch));
-    shoal_hint(err, draft->git_commit.ptr ? "commit your changes, or work on a branch" : "publish from a git work tree");
+    (void)shoal_fail(err, SHOAL_EINVAL, "%.*s is protected: it takes publications only from a committed, clean tree",
+                     SHOAL_FMT(s->branch));
+    shoal_hint(err,
+               draft->git_commit.ptr ? "commit your changes, or work on a branch" : "publish from a git work tree");
     return SHOAL_EINVAL;
   }
   shoal_publication last = {0};
@@ -129,7 +136,8 @@ static shoal_status check_protected(shoal_session *s, const shoal_publication_dr
     SHOAL_TRY(shoal_git_contains(s->root, last.git_commit, &contains, err));
   if (contains)
     return SHOAL_OK;
-  (void)shoal_fail(err, SHOAL_ECONFLICT, "%.*s was published from commit %.12s, which your HEAD does not contain", SHOAL_FMT(s->branch), last.git_commit.ptr);
+  (void)shoal_fail(err, SHOAL_ECONFLICT, "%.*s was published from commit %.12s, which your HEAD does not contain",
+                   SHOAL_FMT(s->branch), last.git_commit.ptr);
   shoal_hint(err, "git pull, then run again");
   return SHOAL_ECONFLICT;
 }
@@ -230,9 +238,7 @@ static shoal_status verdict(const shoal_run_report *r, const shoal_plan *plan, s
   return SHOAL_OK;
 }
 
-static bool all_current(const shoal_plan *plan) {
-  return plan->n_stale + plan->n_removed == 0;
-}
+static bool all_current(const shoal_plan *plan) { return plan->n_stale + plan->n_removed == 0; }
 
 static bool any_volatile(const shoal_plan *plan) {
   for (uint32_t i = 0; i < plan->graph->n_models; i++)
@@ -243,7 +249,9 @@ static bool any_volatile(const shoal_plan *plan) {
 
 static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, const shoal_run_options *options,
                                     shoal_run_record *record, shoal_run_outcome *out, shoal_error *err) {
-  unsigned workers = options->workers ? options->workers : s->config.engine_threads ? s->config.engine_threads : shoal_os_cpus();
+  unsigned workers = options->workers           ? options->workers
+                     : s->config.engine_threads ? s->config.engine_threads
+                                                : shoal_os_cpus();
   if (workers > plan->n_run + plan->n_check)
     workers = (unsigned)(plan->n_run + plan->n_check);
   run_arg arg = {s, workers};
@@ -276,7 +284,8 @@ shoal_status shoal_session_run(shoal_session *s, const shoal_plan *plan, const s
   if (work)
     status = announce(s, plan, &record, err);
   if (status >= 0)
-    status = work ? run_and_publish(s, plan, options, record, out, err) : shoal_session_project(s, &out->projection, err);
+    status =
+        work ? run_and_publish(s, plan, options, record, out, err) : shoal_session_project(s, &out->projection, err);
   if (record)
     shoal_run_end(record);
   if (status >= 0 && all_current(plan) && !any_volatile(plan) && !options->again) {

@@ -13,7 +13,8 @@
 #include "session/session.h"
 
 /* The files a pattern names, with their hashes. None is an error. */
-static shoal_status watch_files(shoal_session *s, shoal_str pattern, const char *what, shoal_external *x, shoal_error *err) {
+static shoal_status watch_files(shoal_session *s, shoal_str pattern, const char *what, shoal_external *x,
+                                shoal_error *err) {
   shoal_str *paths;
   size_t n;
   SHOAL_TRY(shoal_watch_add_glob(&s->watch, pattern, &paths, &n, err));
@@ -62,10 +63,13 @@ static shoal_status files_key(shoal_session *s, const shoal_source *src, shoal_e
   return SHOAL_OK;
 }
 
-static shoal_status session_engine(void *arg, shoal_engine **out, shoal_error *err) { return shoal_session_engine(arg, out, err); }
+static shoal_status session_engine(void *arg, shoal_engine **out, shoal_error *err) {
+  return shoal_session_engine(arg, out, err);
+}
 
 /* Store and table of a Delta source; the store is the caller's to free. */
-static shoal_status open_table(shoal_session *s, const char *path, shoal_store **store, shoal_delta_table *table, shoal_error *err) {
+static shoal_status open_table(shoal_session *s, const char *path, shoal_store **store, shoal_delta_table *table,
+                               shoal_error *err) {
   SHOAL_TRY(shoal_store_open_file(path, false, store, err));
   *table = (shoal_delta_table){.store = *store, .prefix = SHOAL_STR(""), .get_engine = session_engine, .engine_arg = s};
   return SHOAL_OK;
@@ -98,7 +102,8 @@ static shoal_status delta_state(shoal_session *s, const char *path, shoal_extern
 }
 
 static shoal_status delta_key(shoal_session *s, const shoal_source *src, shoal_external *x, shoal_error *err) {
-  char *path = src->where.ptr[0] == '/' ? shoal_arena_cstr(&s->arena, src->where) : shoal_arena_printf(&s->arena, "%s/%.*s", s->root, SHOAL_FMT(src->where));
+  char *path = src->where.ptr[0] == '/' ? shoal_arena_cstr(&s->arena, src->where)
+                                        : shoal_arena_printf(&s->arena, "%s/%.*s", s->root, SHOAL_FMT(src->where));
   char *real = NULL;
   if (!path)
     return shoal_fail_nomem(err);
@@ -140,7 +145,8 @@ shoal_status shoal_session_externals(shoal_session *s, shoal_error *err) {
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < s->config.n_sources; i++) {
     const shoal_source *src = &s->config.sources[i];
-    SHOAL_TRY(src->kind == SHOAL_SOURCE_FILES ? files_key(s, src, &s->externals[i], err) : delta_key(s, src, &s->externals[i], err));
+    SHOAL_TRY(src->kind == SHOAL_SOURCE_FILES ? files_key(s, src, &s->externals[i], err)
+                                              : delta_key(s, src, &s->externals[i], err));
   }
   for (size_t i = 0; i < s->n_units; i++)
     if (s->units[i].n_files)
@@ -155,15 +161,19 @@ static shoal_status files_scan(shoal_session *s, const shoal_source *src, const 
   if (!files || !options)
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < x->n_paths; i++) {
-    char *full = x->paths[i].ptr[0] == '/' ? shoal_arena_cstr(arena, x->paths[i]) : shoal_arena_printf(arena, "%s/%.*s", s->root, SHOAL_FMT(x->paths[i]));
+    char *full = x->paths[i].ptr[0] == '/' ? shoal_arena_cstr(arena, x->paths[i])
+                                           : shoal_arena_printf(arena, "%s/%.*s", s->root, SHOAL_FMT(x->paths[i]));
     if (!full)
       return shoal_fail_nomem(err);
     files[i].path = shoal_str_z(full);
   }
   for (size_t i = 0; i < src->n_options; i++)
     options[i] = (shoal_scan_option){src->options[i].name, src->options[i].value};
-  shoal_scan_format format = shoal_str_is(src->format, "csv") ? SHOAL_SCAN_CSV : shoal_str_is(src->format, "json") ? SHOAL_SCAN_JSON : SHOAL_SCAN_PARQUET;
-  *out = (shoal_scan){.format = format, .files = files, .n_files = x->n_paths, .options = options, .n_options = src->n_options};
+  shoal_scan_format format = shoal_str_is(src->format, "csv")    ? SHOAL_SCAN_CSV
+                             : shoal_str_is(src->format, "json") ? SHOAL_SCAN_JSON
+                                                                 : SHOAL_SCAN_PARQUET;
+  *out = (shoal_scan){
+      .format = format, .files = files, .n_files = x->n_paths, .options = options, .n_options = src->n_options};
   return SHOAL_OK;
 }
 

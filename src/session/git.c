@@ -42,7 +42,8 @@ static shoal_status git_folder(const char *dir, shoal_arena *arena, shoal_str *o
   if (!shoal_str_starts(text, SHOAL_STR("gitdir:")))
     return SHOAL_OK;
   shoal_str at = shoal_str_trim(shoal_str_sub(text, 7, text.len));
-  char *full = at.len && at.ptr[0] == '/' ? shoal_arena_cstr(arena, at) : shoal_arena_printf(arena, "%s/%.*s", dir, SHOAL_FMT(at));
+  char *full = at.len && at.ptr[0] == '/' ? shoal_arena_cstr(arena, at)
+                                          : shoal_arena_printf(arena, "%s/%.*s", dir, SHOAL_FMT(at));
   *out = shoal_str_z(full);
   return full ? SHOAL_OK : shoal_fail_nomem(err);
 }

@@ -98,7 +98,8 @@ shoal_status shoal_session_read(shoal_session *s, shoal_str path, const shoal_ha
   if (status >= 0 && expect) {
     shoal_hash now = shoal_hash_bytes(shoal_buf_str(&b));
     if (!shoal_hash_eq(&now, expect)) {
-      status = shoal_fail(err, SHOAL_ECONFLICT, "%.*s was changed while Shoal was reading the project", SHOAL_FMT(path));
+      status =
+          shoal_fail(err, SHOAL_ECONFLICT, "%.*s was changed while Shoal was reading the project", SHOAL_FMT(path));
       shoal_hint(err, "run the command again");
     }
   }
@@ -177,7 +178,8 @@ shoal_status shoal_session_open_lake(shoal_session *s, bool create, shoal_error 
   SHOAL_TRY(shoal_session_configure(s, err));
   shoal_status status = shoal_store_open_file(s->lake_path.ptr, create, &s->store, err);
   if (status >= 0)
-    status = create ? shoal_lake_create(s->store, &(shoal_lake_options){0}, &s->lake, err) : shoal_lake_open(s->store, &s->lake, err);
+    status = create ? shoal_lake_create(s->store, &(shoal_lake_options){0}, &s->lake, err)
+                    : shoal_lake_open(s->store, &s->lake, err);
   if (status == SHOAL_ENOTFOUND) {
     (void)shoal_fail(err, SHOAL_ENOTFOUND, "there is no lake at %.*s yet", SHOAL_FMT(s->lake_path));
     shoal_hint(err, "shoal run makes it");

@@ -78,7 +78,8 @@ static shoal_status find_removed(shoal_session *s, shoal_error *err) {
   return SHOAL_OK;
 }
 
-shoal_status shoal_session_plan(shoal_session *s, const shoal_plan_options *options, shoal_plan **out, shoal_error *err) {
+shoal_status shoal_session_plan(shoal_session *s, const shoal_plan_options *options, shoal_plan **out,
+                                shoal_error *err) {
   *out = NULL;
   SHOAL_TRY(shoal_session_scan(s, err));
   s->selected = SHOAL_NEW_ARRAY(&s->arena, bool, s->graph->n_nodes);

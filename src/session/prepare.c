@@ -165,7 +165,8 @@ static shoal_status prepare_macros(shoal_session *s, const shoal_node *n, shoal_
   return SHOAL_EINVAL;
 }
 
-static shoal_status prepare_inputs(shoal_session *s, const shoal_node *n, const shoal_result *const *results, shoal_task *t, shoal_error *err) {
+static shoal_status prepare_inputs(shoal_session *s, const shoal_node *n, const shoal_result *const *results,
+                                   shoal_task *t, shoal_error *err) {
   t->inputs = SHOAL_NEW_ARRAY(&t->arena, shoal_task_input, n->n_inputs);
   if (!t->inputs)
     return shoal_fail_nomem(err);

@@ -30,7 +30,8 @@ static shoal_status no_dataset(const shoal_state *at, shoal_str name, shoal_erro
   return SHOAL_ENOTFOUND;
 }
 
-static shoal_status add_result(shoal_session *s, const shoal_result *r, shoal_query *q, shoal_scan *scan, shoal_error *err) {
+static shoal_status add_result(shoal_session *s, const shoal_result *r, shoal_query *q, shoal_scan *scan,
+                               shoal_error *err) {
   shoal_delta_snapshot **snapshot = shoal_vec_add(&q->opened.snapshots);
   if (!snapshot)
     return shoal_fail_nomem(err);
@@ -38,7 +39,8 @@ static shoal_status add_result(shoal_session *s, const shoal_result *r, shoal_qu
   return shoal_result_scan(s->lake, r, *snapshot, &q->arena, scan, err);
 }
 
-static shoal_status add_input(shoal_session *s, const shoal_state *at, shoal_str name, shoal_query *q, shoal_input *in, shoal_error *err) {
+static shoal_status add_input(shoal_session *s, const shoal_state *at, shoal_str name, shoal_query *q, shoal_input *in,
+                              shoal_error *err) {
   shoal_scan *scan = SHOAL_NEW(&q->arena, shoal_scan);
   const shoal_entry *e = find_entry(at, name, &q->arena);
   if (!scan)
@@ -81,7 +83,8 @@ static shoal_status fill(shoal_session *s, const shoal_state *at, shoal_query *q
   return SHOAL_OK;
 }
 
-shoal_status shoal_session_query(shoal_session *s, const shoal_state *at, shoal_str sql, shoal_query *out, shoal_error *err) {
+shoal_status shoal_session_query(shoal_session *s, const shoal_state *at, shoal_str sql, shoal_query *out,
+                                 shoal_error *err) {
   *out = (shoal_query){0};
   out->job.sql = shoal_arena_str(&out->arena, sql);
   shoal_status status = out->job.sql.ptr ? fill(s, at, out, err) : shoal_fail_nomem(err);
@@ -90,7 +93,8 @@ shoal_status shoal_session_query(shoal_session *s, const shoal_state *at, shoal_
   return status;
 }
 
-static shoal_status fill_results(shoal_session *s, const shoal_str *names, const shoal_result *const *results, size_t n, shoal_query *q, shoal_error *err) {
+static shoal_status fill_results(shoal_session *s, const shoal_str *names, const shoal_result *const *results, size_t n,
+                                 shoal_query *q, shoal_error *err) {
   shoal_input *inputs = SHOAL_NEW_ARRAY(&q->arena, shoal_input, n);
   shoal_scan *scans = SHOAL_NEW_ARRAY(&q->arena, shoal_scan, n);
   if (!inputs || !scans)
@@ -104,8 +108,8 @@ static shoal_status fill_results(shoal_session *s, const shoal_str *names, const
   return SHOAL_OK;
 }
 
-shoal_status shoal_session_query_results(shoal_session *s, const shoal_str *names, const shoal_result *const *results, size_t n,
-                                         shoal_str sql, shoal_query *out, shoal_error *err) {
+shoal_status shoal_session_query_results(shoal_session *s, const shoal_str *names, const shoal_result *const *results,
+                                         size_t n, shoal_str sql, shoal_query *out, shoal_error *err) {
   *out = (shoal_query){0};
   out->job.sql = shoal_arena_str(&out->arena, sql);
   shoal_status status = out->job.sql.ptr ? fill_results(s, names, results, n, out, err) : shoal_fail_nomem(err);

@@ -73,7 +73,8 @@ static shoal_status suffix(shoal_str rev, shoal_str *branch, int64_t *n, int64_t
     if (!shoal_time_parse(text, us)) {
       shoal_str word = shoal_str_ends(text, SHOAL_STR(" ago")) ? shoal_str_sub(text, 0, text.len - 4) : text;
       if (!shoal_duration_parse(word, &ago))
-        return shoal_fail(err, SHOAL_EINVAL, "'%.*s' is no time: write 2026-01-31, 2026-01-31 14:00 (UTC) or 2h", SHOAL_FMT(text));
+        return shoal_fail(err, SHOAL_EINVAL, "'%.*s' is no time: write 2026-01-31, 2026-01-31 14:00 (UTC) or 2h",
+                          SHOAL_FMT(text));
       *us = shoal_time_now() - ago;
     }
     *branch = shoal_str_sub(rev, 0, (size_t)at);

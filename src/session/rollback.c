@@ -19,7 +19,8 @@ static shoal_status check_names(const shoal_str *names, size_t n, const shoal_st
     for (size_t k = 0; k < st->n_entries && !any; k++)
       any = shoal_str_glob(names[i], st->entries[k].name);
     if (!any) {
-      (void)shoal_fail(err, SHOAL_ENOTFOUND, "there is no dataset %.*s on %.*s", SHOAL_FMT(names[i]), SHOAL_FMT(st->branch));
+      (void)shoal_fail(err, SHOAL_ENOTFOUND, "there is no dataset %.*s on %.*s", SHOAL_FMT(names[i]),
+                       SHOAL_FMT(st->branch));
       shoal_hint(err, "shoal ls shows what there is");
       return SHOAL_ENOTFOUND;
     }
@@ -27,7 +28,8 @@ static shoal_status check_names(const shoal_str *names, size_t n, const shoal_st
   return SHOAL_OK;
 }
 
-static shoal_status publish(shoal_session *s, const char *kind, const char *message, shoal_change *changes, size_t n, int64_t *out, shoal_error *err) {
+static shoal_status publish(shoal_session *s, const char *kind, const char *message, shoal_change *changes, size_t n,
+                            int64_t *out, shoal_error *err) {
   shoal_read *reads = SHOAL_NEW_ARRAY(&s->arena, shoal_read, n);
   if (!reads)
     return shoal_fail_nomem(err);
@@ -39,7 +41,8 @@ static shoal_status publish(shoal_session *s, const char *kind, const char *mess
       reads[i].generation = e->result.generation;
     }
   }
-  shoal_publication_draft draft = {.kind = kind, .message = shoal_str_z(message), .changes = changes, .n_changes = n, .reads = reads, .n_reads = n};
+  shoal_publication_draft draft = {
+      .kind = kind, .message = shoal_str_z(message), .changes = changes, .n_changes = n, .reads = reads, .n_reads = n};
   SHOAL_TRY(shoal_session_publish(s, &draft, out, err));
   return shoal_session_project(s, NULL, err);
 }
@@ -52,8 +55,9 @@ static shoal_hash code_now(const shoal_session *s, shoal_str name) {
   return s->graph->nodes[node].code;
 }
 
-shoal_status shoal_session_rollback(shoal_session *s, const shoal_str *names, size_t n, shoal_str to, const char *message,
-                                    shoal_str **changed, size_t *n_changed, int64_t *out, shoal_error *err) {
+shoal_status shoal_session_rollback(shoal_session *s, const shoal_str *names, size_t n, shoal_str to,
+                                    const char *message, shoal_str **changed, size_t *n_changed, int64_t *out,
+                                    shoal_error *err) {
   shoal_state *target = NULL;
   *n_changed = 0;
   *out = 0;
@@ -67,10 +71,12 @@ shoal_status shoal_session_rollback(shoal_session *s, const shoal_str *names, si
     const shoal_entry *e = &s->state->entries[i], *was = shoal_state_find(target, e->name);
     if (!wanted(names, n, e->name) || !was)
       continue;
-    if (n == 0 && shoal_hash_eq(&was->result.signature, &e->result.signature) && was->result.generation == e->result.generation)
+    if (n == 0 && shoal_hash_eq(&was->result.signature, &e->result.signature) &&
+        was->result.generation == e->result.generation)
       continue;
     (*changed)[*n_changed] = e->name;
-    changes[(*n_changed)++] = (shoal_change){.kind = SHOAL_CHANGE_PIN, .name = e->name, .result = was->result, .pinned_code = code_now(s, e->name)};
+    changes[(*n_changed)++] = (shoal_change){
+        .kind = SHOAL_CHANGE_PIN, .name = e->name, .result = was->result, .pinned_code = code_now(s, e->name)};
   }
   if (status >= 0 && *n_changed)
     status = publish(s, "rollback", message, changes, *n_changed, out, err);
@@ -78,8 +84,8 @@ shoal_status shoal_session_rollback(shoal_session *s, const shoal_str *names, si
   return status;
 }
 
-shoal_status shoal_session_release(shoal_session *s, const shoal_str *names, size_t n, shoal_str **changed, size_t *n_changed,
-                                   int64_t *out, shoal_error *err) {
+shoal_status shoal_session_release(shoal_session *s, const shoal_str *names, size_t n, shoal_str **changed,
+                                   size_t *n_changed, int64_t *out, shoal_error *err) {
   *n_changed = 0;
   *out = 0;
   SHOAL_TRY(shoal_session_load_state(s, err));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A session opens a project and its lake and wires the layers: scan, sign, look up, plan, execute, publish. It is what the
- * command line, Python and the web page call. One thread at a time per session.
+ * A session opens a project and its lake and wires the layers: scan, sign, look up, plan, execute, publish. It is what
+ * the command line, Python and the web page call. One thread at a time per session.
  */
 #ifndef SHOAL_SESSION_SESSION_H
 #define SHOAL_SESSION_SESSION_H
@@ -16,9 +16,9 @@
 #include "session/watch.h"
 
 typedef struct shoal_session_options {
-  const char *dir;      /* where to look for shoal.yaml, upward; NULL: the current folder */
-  const char *lake;     /* overrides shoal.yaml's; without a project it is all there is */
-  const char *branch;   /* overrides SHOAL_BRANCH and git's */
+  const char *dir;       /* where to look for shoal.yaml, upward; NULL: the current folder */
+  const char *lake;      /* overrides shoal.yaml's; without a project it is all there is */
+  const char *branch;    /* overrides SHOAL_BRANCH and git's */
   const shoal_str *vars; /* "name=value", override shoal.yaml's */
   size_t n_vars;
   shoal_listener listener;
@@ -27,7 +27,7 @@ typedef struct shoal_session_options {
 
 /* What planning knows of one source. */
 typedef struct shoal_external {
-  shoal_hash key; /* X */
+  shoal_hash key;         /* X */
   const shoal_str *paths; /* of files, sorted, relative to the project or absolute */
   const shoal_hash *hashes;
   size_t n_paths;
@@ -48,11 +48,11 @@ typedef struct shoal_session {
   shoal_index *index;
   shoal_store *store;
   shoal_lake *lake;
-  shoal_state *state;     /* of the branch */
-  bool branch_is_new;     /* state is its fork point's: the branch is created by the first publication */
-  shoal_str fork_branch;  /* of a new branch */
+  shoal_state *state;    /* of the branch */
+  bool branch_is_new;    /* state is its fork point's: the branch is created by the first publication */
+  shoal_str fork_branch; /* of a new branch */
   int64_t fork_publication;
-  shoal_engine *engine;   /* for parsing and queries; opened on demand */
+  shoal_engine *engine; /* for parsing and queries; opened on demand */
   char who[520];
   /* the scan */
   bool scanned;
@@ -61,7 +61,7 @@ typedef struct shoal_session {
   size_t n_units;
   shoal_macro *macros;
   size_t n_macros;
-  shoal_external *externals; /* one per config source */
+  shoal_external *externals;  /* one per config source */
   shoal_external *unit_files; /* one per unit: the files its SQL names */
   shoal_graph *graph;
   bool *pinned;
@@ -78,8 +78,10 @@ typedef struct shoal_session {
   size_t n_removed;
 } shoal_session;
 
-/* Finds the project (not needed with options.lake), reads its settings, resolves the branch. Loads neither engine nor lake. */
-SHOAL_MUST_USE shoal_status shoal_session_open(const shoal_session_options *options, shoal_session **out, shoal_error *err);
+/* Finds the project (not needed with options.lake), reads its settings, resolves the branch. Loads neither engine nor
+ * lake. */
+SHOAL_MUST_USE shoal_status shoal_session_open(const shoal_session_options *options, shoal_session **out,
+                                               shoal_error *err);
 void shoal_session_close(shoal_session *s);
 
 /* Reads shoal.yaml and opens store and lake. With `create`, a project's lake is made when it is missing. */
@@ -90,7 +92,8 @@ SHOAL_MUST_USE shoal_status shoal_session_load_state(shoal_session *s, shoal_err
 /* The engine for parsing and queries. */
 SHOAL_MUST_USE shoal_status shoal_session_engine(shoal_session *s, shoal_engine **out, shoal_error *err);
 /* Another engine with the project's settings, for a worker. `allowed` are further files it may read. Any thread. */
-SHOAL_MUST_USE shoal_status shoal_session_open_engine(shoal_session *s, unsigned workers, shoal_engine **out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_session_open_engine(shoal_session *s, unsigned workers, shoal_engine **out,
+                                                      shoal_error *err);
 
 /* scan + sign: units, sources, graph. */
 SHOAL_MUST_USE shoal_status shoal_session_scan(shoal_session *s, shoal_error *err);
@@ -104,8 +107,8 @@ typedef struct shoal_plan_options {
 SHOAL_MUST_USE shoal_status shoal_session_plan(shoal_session *s, const shoal_plan_options *options, shoal_plan **out,
                                                shoal_error *err);
 
-/* True if nothing has changed since the last run that found or left everything up to date: stats the files and reads the
-   branch's next entry, its watermark, and each external source's head, nothing else (invariant 10). */
+/* True if nothing has changed since the last run that found or left everything up to date: stats the files and reads
+   the branch's next entry, its watermark, and each external source's head, nothing else (invariant 10). */
 bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets);
 
 typedef struct shoal_run_options {
@@ -119,95 +122,113 @@ typedef struct shoal_run_outcome {
   size_t n_published;
   shoal_projection_report projection;
 } shoal_run_outcome;
-/* Executes, publishes, projects. SHOAL_EHELD: an expectation; SHOAL_ECONFLICT: the branch moved; SHOAL_EENGINE …: a model
-   failed (its error); SHOAL_ECANCELLED. The outcome is filled in either way. */
-SHOAL_MUST_USE shoal_status shoal_session_run(shoal_session *s, const shoal_plan *plan, const shoal_run_options *options,
-                                              shoal_run_outcome *out, shoal_error *err);
+/* Executes, publishes, projects. SHOAL_EHELD: an expectation; SHOAL_ECONFLICT: the branch moved; SHOAL_EENGINE …: a
+   model failed (its error); SHOAL_ECANCELLED. The outcome is filled in either way. */
+SHOAL_MUST_USE shoal_status shoal_session_run(shoal_session *s, const shoal_plan *plan,
+                                              const shoal_run_options *options, shoal_run_outcome *out,
+                                              shoal_error *err);
 void shoal_run_outcome_dispose(shoal_run_outcome *o);
 
 /* Publishes changes that no model's run makes (rollback, release, prune), and projects. */
-SHOAL_MUST_USE shoal_status shoal_session_publish(shoal_session *s, shoal_publication_draft *draft, int64_t *out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_session_publish(shoal_session *s, shoal_publication_draft *draft, int64_t *out,
+                                                  shoal_error *err);
 
 /* Brings the branch's tables up to its head, whoever published it; `report` may be NULL. */
 SHOAL_MUST_USE shoal_status shoal_session_project(shoal_session *s, shoal_projection_report *report, shoal_error *err);
-/* Publishes the results that datasets (patterns; none: all that differ) had at a revision, pinned. *changed are their names,
-   in the session's memory; *out the publication, 0 if nothing had to change. */
+/* Publishes the results that datasets (patterns; none: all that differ) had at a revision, pinned. *changed are their
+   names, in the session's memory; *out the publication, 0 if nothing had to change. */
 SHOAL_MUST_USE shoal_status shoal_session_rollback(shoal_session *s, const shoal_str *names, size_t n, shoal_str to,
-                                                   const char *message, shoal_str **changed, size_t *n_changed, int64_t *out,
-                                                   shoal_error *err);
+                                                   const char *message, shoal_str **changed, size_t *n_changed,
+                                                   int64_t *out, shoal_error *err);
 /* Releases pins. */
-SHOAL_MUST_USE shoal_status shoal_session_release(shoal_session *s, const shoal_str *names, size_t n, shoal_str **changed,
-                                                  size_t *n_changed, int64_t *out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_session_release(shoal_session *s, const shoal_str *names, size_t n,
+                                                  shoal_str **changed, size_t *n_changed, int64_t *out,
+                                                  shoal_error *err);
 
 /* --- revisions (DESIGN 6): BRANCH, BRANCH~n, BRANCH@{time}, #n, "" or HEAD for the current branch --- */
-SHOAL_MUST_USE shoal_status shoal_session_revision(shoal_session *s, shoal_str rev, shoal_state **out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_session_revision(shoal_session *s, shoal_str rev, shoal_state **out,
+                                                   shoal_error *err);
 
 /* --- provenance and explanation --- */
 /* The preimage of a model's signature as JSON: code, macros, variables, inputs. What a run writes into its result. */
 SHOAL_MUST_USE shoal_status shoal_session_preimage(shoal_session *s, uint32_t node, shoal_buf *out, shoal_error *err);
 
 typedef enum shoal_why_kind {
-  SHOAL_WHY_SAME, SHOAL_WHY_NEW, SHOAL_WHY_CODE, SHOAL_WHY_MACRO, SHOAL_WHY_VARIABLE, SHOAL_WHY_SOURCE, SHOAL_WHY_INPUT,
-  SHOAL_WHY_ENVIRONMENT, SHOAL_WHY_VOLATILE, SHOAL_WHY_LAYOUT
+  SHOAL_WHY_SAME,
+  SHOAL_WHY_NEW,
+  SHOAL_WHY_CODE,
+  SHOAL_WHY_MACRO,
+  SHOAL_WHY_VARIABLE,
+  SHOAL_WHY_SOURCE,
+  SHOAL_WHY_INPUT,
+  SHOAL_WHY_ENVIRONMENT,
+  SHOAL_WHY_VOLATILE,
+  SHOAL_WHY_LAYOUT
 } shoal_why_kind;
 /* The first difference between two preimages. Texts are in the arena given. */
 typedef struct shoal_why {
   shoal_why_kind kind;
-  shoal_str what;      /* macro, variable, source, dataset */
-  shoal_str path;      /* file the change is in */
+  shoal_str what; /* macro, variable, source, dataset */
+  shoal_str path; /* file the change is in */
   int line;
   shoal_str before, after; /* texts of the line, values */
 } shoal_why;
-SHOAL_MUST_USE shoal_status shoal_why_compare(shoal_str before_json, shoal_str after_json, shoal_arena *arena, shoal_why *out,
-                                              shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_why_compare(shoal_str before_json, shoal_str after_json, shoal_arena *arena,
+                                              shoal_why *out, shoal_error *err);
 /* Why a model differs from what the branch holds; follows inputs to the first leaf. chain[i] is read by chain[i-1]. */
 typedef struct shoal_why_chain {
   shoal_str datasets[64];
   size_t n;
   shoal_why leaf;
 } shoal_why_chain;
-SHOAL_MUST_USE shoal_status shoal_session_why(shoal_session *s, shoal_str dataset, shoal_arena *arena, shoal_why_chain *out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_session_why(shoal_session *s, shoal_str dataset, shoal_arena *arena,
+                                              shoal_why_chain *out, shoal_error *err);
 
 /* --- static checks --- */
 /* What binding a model without running it told. Schemas follow from the code: parents that would run are bound too. */
 typedef struct shoal_bound {
-  bool bound;            /* schema is known */
-  shoal_schema schema;   /* what the code gives */
-  shoal_schema before;   /* what the branch holds; n_fields 0: nothing */
-  shoal_error *error;    /* it does not bind; NULL if it does or was blocked */
-  bool blocked;          /* something it reads does not bind */
+  bool bound;          /* schema is known */
+  shoal_schema schema; /* what the code gives */
+  shoal_schema before; /* what the branch holds; n_fields 0: nothing */
+  shoal_error *error;  /* it does not bind; NULL if it does or was blocked */
+  bool blocked;        /* something it reads does not bind */
 } shoal_bound;
-/* Binds the models a plan would run (with `all`, every model). bound[node] for each graph node; memory is the arena's. */
+/* Binds the models a plan would run (with `all`, every model). bound[node] for each graph node; memory is the arena's.
+ */
 SHOAL_MUST_USE shoal_status shoal_session_bind(shoal_session *s, const shoal_plan *plan, bool all, shoal_arena *arena,
                                                shoal_bound **bound, shoal_error *err);
 /* "+a long, -b, ~c double": how a schema differs from what was there; "" if it does not. */
 void shoal_schema_changes(const shoal_schema *before, const shoal_schema *after, shoal_buf *out);
 
 /* --- reading --- */
-/* Makes a job whose inputs are the datasets and sources the SQL names, at a state. Snapshots live until the arena's owner
-   calls shoal_query_dispose. */
+/* Makes a job whose inputs are the datasets and sources the SQL names, at a state. Snapshots live until the arena's
+   owner calls shoal_query_dispose. */
 typedef struct shoal_query {
   shoal_arena arena;
   shoal_job job;
   shoal_opened opened;
 } shoal_query;
-SHOAL_MUST_USE shoal_status shoal_session_query(shoal_session *s, const shoal_state *at, shoal_str sql, shoal_query *out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_session_query(shoal_session *s, const shoal_state *at, shoal_str sql,
+                                                shoal_query *out, shoal_error *err);
 /* A job over given results under given names, for comparisons. */
-SHOAL_MUST_USE shoal_status shoal_session_query_results(shoal_session *s, const shoal_str *names, const shoal_result *const *results,
-                                                        size_t n, shoal_str sql, shoal_query *out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_session_query_results(shoal_session *s, const shoal_str *names,
+                                                        const shoal_result *const *results, size_t n, shoal_str sql,
+                                                        shoal_query *out, shoal_error *err);
 void shoal_query_dispose(shoal_query *q);
 
 /* --- helpers shared by the session's files --- */
-/* Reads a project file (relative to the root) into the arena; SHOAL_ECONFLICT when its content is no longer `expect`. */
-SHOAL_MUST_USE shoal_status shoal_session_read(shoal_session *s, shoal_str path, const shoal_hash *expect, shoal_arena *arena,
-                                               shoal_str *out, shoal_error *err);
+/* Reads a project file (relative to the root) into the arena; SHOAL_ECONFLICT when its content is no longer `expect`.
+ */
+SHOAL_MUST_USE shoal_status shoal_session_read(shoal_session *s, shoal_str path, const shoal_hash *expect,
+                                               shoal_arena *arena, shoal_str *out, shoal_error *err);
 /* Parses all units; part of scan. */
 SHOAL_MUST_USE shoal_status shoal_session_units(shoal_session *s, shoal_error *err);
 /* Computes the keys of sources and of files named in SQL; part of scan. */
 SHOAL_MUST_USE shoal_status shoal_session_externals(shoal_session *s, shoal_error *err);
 /* Fills in a task for a plan item; the run's `prepare`. */
-SHOAL_MUST_USE shoal_status shoal_session_prepare(shoal_session *s, const shoal_item *item, const shoal_result *const *results,
-                                                  shoal_task *task, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_session_prepare(shoal_session *s, const shoal_item *item,
+                                                  const shoal_result *const *results, shoal_task *task,
+                                                  shoal_error *err);
 /* A scan over a source. What is opened for it is added to `opened` and must outlive the scan. */
 SHOAL_MUST_USE shoal_status shoal_session_source_scan(shoal_session *s, size_t source, shoal_opened *opened,
                                                       shoal_arena *arena, shoal_scan *out, shoal_error *err);

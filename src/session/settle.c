@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Invariant 10. After a run that leaves everything as the code says, the index remembers: the digest of the watched files,
- * the branch's next entry (which must not be there), its watermark's bytes, and the next commit of every Delta source
- * (which must not be there either). While all that stands, a run has nothing to do, and finding out costs a stat per file
- * and one batch of small reads.
+ * Invariant 10. After a run that leaves everything as the code says, the index remembers: the digest of the watched
+ * files, the branch's next entry (which must not be there), its watermark's bytes, and the next commit of every Delta
+ * source (which must not be there either). While all that stands, a run has nothing to do, and finding out costs a stat
+ * per file and one batch of small reads.
  */
 #include "base/codec.h"
 #include "base/os.h"
@@ -43,7 +43,8 @@ static shoal_status watermark_bytes(shoal_session *s, shoal_str entry_key, shoal
   return status == SHOAL_ENOTFOUND ? SHOAL_OK : status;
 }
 
-static shoal_status write_record(shoal_session *s, int64_t publication, uint64_t n_datasets, shoal_buf *b, shoal_error *err) {
+static shoal_status write_record(shoal_session *s, int64_t publication, uint64_t n_datasets, shoal_buf *b,
+                                 shoal_error *err) {
   shoal_buf entry = {0}, mark = {0};
   shoal_hash digest = shoal_watch_encoded_digest(shoal_index_view(s->index, WATCH_KEY));
   shoal_index_release(s->index);
@@ -90,7 +91,8 @@ shoal_status shoal_session_settle(shoal_session *s, uint64_t n_datasets, shoal_e
 
 /* True if no commit follows the version that was read. */
 static bool delta_head_stands(shoal_session *s, shoal_str path, uint64_t version) {
-  char *next = shoal_arena_printf(&s->arena, "%.*s/_delta_log/%020llu.json", SHOAL_FMT(path), (unsigned long long)version + 1);
+  char *next =
+      shoal_arena_printf(&s->arena, "%.*s/_delta_log/%020llu.json", SHOAL_FMT(path), (unsigned long long)version + 1);
   char *last = shoal_arena_printf(&s->arena, "%.*s/_delta_log", SHOAL_FMT(path));
   shoal_stat st;
   return next && last && shoal_os_stat_at(-100, next, &st) == -2 && shoal_os_stat_at(-100, last, &st) == 0;

@@ -83,7 +83,8 @@ static shoal_hash layout_of(const shoal_model *m) {
   return shoal_hasher_end(&h);
 }
 
-static shoal_status copy_form(const shoal_model *m, const shoal_sql_form *form, shoal_arena *arena, shoal_unit *u, shoal_error *err) {
+static shoal_status copy_form(const shoal_model *m, const shoal_sql_form *form, shoal_arena *arena, shoal_unit *u,
+                              shoal_error *err) {
   u->canon = form->canon;
   u->functions = form->functions;
   u->n_functions = form->n_functions;
@@ -105,7 +106,8 @@ static shoal_status copy_form(const shoal_model *m, const shoal_sql_form *form, 
   return SHOAL_OK;
 }
 
-static shoal_status analyse(shoal_session *s, const shoal_watch_entry *file, const shoal_str *macro_names, shoal_unit *u, shoal_error *err) {
+static shoal_status analyse(shoal_session *s, const shoal_watch_entry *file, const shoal_str *macro_names,
+                            shoal_unit *u, shoal_error *err) {
   shoal_str text;
   shoal_model m;
   shoal_engine *engine;
@@ -121,7 +123,14 @@ static shoal_status analyse(shoal_session *s, const shoal_watch_entry *file, con
   if (status < 0)
     shoal_model_place_error(&m, err);
   else {
-    *u = (shoal_unit){.name = m.name, .path = m.path, .content = file->hash, .layout = layout_of(&m), .expects = shoal_expects_hash(&m), .tags = m.tags, .n_tags = m.n_tags, .was = m.was};
+    *u = (shoal_unit){.name = m.name,
+                      .path = m.path,
+                      .content = file->hash,
+                      .layout = layout_of(&m),
+                      .expects = shoal_expects_hash(&m),
+                      .tags = m.tags,
+                      .n_tags = m.n_tags,
+                      .was = m.was};
     status = copy_form(&m, &form, &s->arena, u, err);
   }
   shoal_buf_dispose(&json);

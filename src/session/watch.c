@@ -155,7 +155,8 @@ static shoal_status add_tree(shoal_watch *w, shoal_str folder, const char *suffi
   size_t at, n;
   shoal_dirent *items;
   if (depth > MAX_DEPTH)
-    return shoal_fail(err, SHOAL_ELIMIT, "%.*s is nested deeper than %d folders (a link that leads back?)", SHOAL_FMT(folder), MAX_DEPTH);
+    return shoal_fail(err, SHOAL_ELIMIT, "%.*s is nested deeper than %d folders (a link that leads back?)",
+                      SHOAL_FMT(folder), MAX_DEPTH);
   SHOAL_TRY(add_path(w, folder, &at, err));
   if (w->entries.ptr[at].kind != SHOAL_WATCH_FOLDER)
     return SHOAL_OK;
@@ -178,7 +179,8 @@ static shoal_status add_tree(shoal_watch *w, shoal_str folder, const char *suffi
   return SHOAL_OK;
 }
 
-shoal_status shoal_watch_add_tree(shoal_watch *w, shoal_str folder, const char *suffix, size_t *first, size_t *n, shoal_error *err) {
+shoal_status shoal_watch_add_tree(shoal_watch *w, shoal_str folder, const char *suffix, size_t *first, size_t *n,
+                                  shoal_error *err) {
   *first = w->entries.len;
   shoal_status status = add_tree(w, folder, suffix, 0, err);
   *n = w->entries.len - *first;
@@ -214,7 +216,8 @@ static shoal_status glob(shoal_watch *w, shoal_str base, shoal_str rest, int dep
     char *path = shoal_arena_printf(&w->arena, "%.*s%s%.*s", SHOAL_FMT(base), between, SHOAL_FMT(segment));
     if (!path)
       return shoal_fail_nomem(err);
-    return left.ptr ? glob(w, shoal_str_z(path), left, depth + 1, found, err) : add_found(w, shoal_str_z(path), found, err);
+    return left.ptr ? glob(w, shoal_str_z(path), left, depth + 1, found, err)
+                    : add_found(w, shoal_str_z(path), found, err);
   }
   shoal_str folder = base.len ? base : SHOAL_STR(".");
   SHOAL_TRY(add_path(w, folder, &at, err));

@@ -2,8 +2,8 @@
 /*
  * The files a project rests on: their states as the file system tells them, and the hashes of their contents. What was
  * hashed once is not read again as long as device, inode, size, mtime and ctime stand and the times were not racing
- * (shoal_stat_racy). Folders are watched too, so that a new file is noticed. The encoded watch is kept in the local index;
- * verifying it is the whole cost of an unchanged project.
+ * (shoal_stat_racy). Folders are watched too, so that a new file is noticed. The encoded watch is kept in the local
+ * index; verifying it is the whole cost of an unchanged project.
  */
 #ifndef SHOAL_SESSION_WATCH_H
 #define SHOAL_SESSION_WATCH_H
@@ -41,8 +41,10 @@ shoal_hash shoal_watch_encoded_digest(shoal_str encoded);
 
 /* Starts; `encoded` ({NULL,0}: nothing) is copied from. */
 SHOAL_MUST_USE shoal_status shoal_watch_open(const char *root, shoal_str encoded, shoal_watch *out, shoal_error *err);
-/* Watches one path. A missing file is watched as absent: *out has that kind. Entries are borrowed until the next add. */
-SHOAL_MUST_USE shoal_status shoal_watch_add(shoal_watch *w, shoal_str path, const shoal_watch_entry **out, shoal_error *err);
+/* Watches one path. A missing file is watched as absent: *out has that kind. Entries are borrowed until the next add.
+ */
+SHOAL_MUST_USE shoal_status shoal_watch_add(shoal_watch *w, shoal_str path, const shoal_watch_entry **out,
+                                            shoal_error *err);
 /* Watches all files below a folder whose names end so; *first, *n are their places in entries (sorted by path, folders
    between them). Links to folders are followed; what begins with '.' is left out. */
 SHOAL_MUST_USE shoal_status shoal_watch_add_tree(shoal_watch *w, shoal_str folder, const char *suffix, size_t *first,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Explanations: two preimages are walked to the first leaf that differs. A difference in code is shown as the first line
- * of the text that differs in more than comments; where an input differs, the walk goes on with that input.
+ * Explanations: two preimages are walked to the first leaf that differs. A difference in code is shown as the first
+ * line of the text that differs in more than comments; where an input differs, the walk goes on with that input.
  */
 #include "base/json.h"
 #include "base/mem.h"
@@ -25,7 +25,8 @@ static shoal_str line_of(shoal_str text, size_t at, int first, int *number) {
 }
 
 static bool same_token(const shoal_token *a, const shoal_token *b) {
-  return a->kind == b->kind && (a->kind == SHOAL_TOKEN_WORD ? shoal_str_ieq(a->text, b->text) : shoal_str_eq(a->text, b->text));
+  return a->kind == b->kind &&
+         (a->kind == SHOAL_TOKEN_WORD ? shoal_str_ieq(a->text, b->text) : shoal_str_eq(a->text, b->text));
 }
 
 /* Where two texts first differ in a token; both ends when they don't. */
@@ -157,7 +158,8 @@ static void compare(yyjson_val *before, yyjson_val *after, shoal_arena *arena, s
     code_differs(before, after, arena, out);
     return;
   }
-  if (macro_differs(before, after, arena, out) || variable_differs(before, after, arena, out) || input_differs(before, after, arena, out))
+  if (macro_differs(before, after, arena, out) || variable_differs(before, after, arena, out) ||
+      input_differs(before, after, arena, out))
     return;
   if (!shoal_str_eq(shoal_json_str(before, "files_key"), shoal_json_str(after, "files_key"))) {
     out->kind = SHOAL_WHY_SOURCE;
@@ -173,7 +175,8 @@ static void compare(yyjson_val *before, yyjson_val *after, shoal_arena *arena, s
   }
 }
 
-shoal_status shoal_why_compare(shoal_str before_json, shoal_str after_json, shoal_arena *arena, shoal_why *out, shoal_error *err) {
+shoal_status shoal_why_compare(shoal_str before_json, shoal_str after_json, shoal_arena *arena, shoal_why *out,
+                               shoal_error *err) {
   yyjson_doc *before = NULL, *after = NULL;
   shoal_status status = shoal_json_parse(before_json, "the provenance before", &before, err);
   if (status >= 0)
@@ -186,7 +189,8 @@ shoal_status shoal_why_compare(shoal_str before_json, shoal_str after_json, shoa
 }
 
 /* One model against what the branch holds of it. */
-static shoal_status why_one(shoal_session *s, uint32_t node, const shoal_entry *e, shoal_arena *arena, shoal_why *out, shoal_error *err) {
+static shoal_status why_one(shoal_session *s, uint32_t node, const shoal_entry *e, shoal_arena *arena, shoal_why *out,
+                            shoal_error *err) {
   shoal_buf before = {0}, after = {0};
   shoal_status status = shoal_result_provenance(s->lake, &e->result, &before, err);
   if (status >= 0)
@@ -214,7 +218,8 @@ static shoal_status unknown_dataset(shoal_session *s, shoal_str dataset, shoal_e
   return SHOAL_ENOTFOUND;
 }
 
-shoal_status shoal_session_why(shoal_session *s, shoal_str dataset, shoal_arena *arena, shoal_why_chain *out, shoal_error *err) {
+shoal_status shoal_session_why(shoal_session *s, shoal_str dataset, shoal_arena *arena, shoal_why_chain *out,
+                               shoal_error *err) {
   *out = (shoal_why_chain){0};
   SHOAL_TRY(shoal_session_scan(s, err));
   uint32_t node = shoal_graph_find(s->graph, dataset);

@@ -10,7 +10,8 @@
 #include "base/os.h"
 #include "base/str.h"
 
-void check_status(shoal_status got, shoal_status want, const shoal_error *err, const char *expr, const char *file, int line) {
+void check_status(shoal_status got, shoal_status want, const shoal_error *err, const char *expr, const char *file,
+                  int line) {
   if (got == want)
     return;
   fprintf(stderr, "%s:%d: %s is %s, not %s", file, line, expr, shoal_status_name(got), shoal_status_name(want));

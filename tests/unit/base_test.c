@@ -101,7 +101,9 @@ static void yaml_knows_its_lines(void **state) {
   shoal_error err = {0};
   shoal_arena arena = {0};
   shoal_yaml *y;
-  CHECK_OK(shoal_yaml_parse(SHOAL_STR("name: x\nsources:\n  a.b: {files: 'd/*.csv', on: true}\n"), "shoal.yaml", 1, &arena, &y, &err), &err);
+  CHECK_OK(shoal_yaml_parse(SHOAL_STR("name: x\nsources:\n  a.b: {files: 'd/*.csv', on: true}\n"), "shoal.yaml", 1,
+                            &arena, &y, &err),
+           &err);
   const shoal_yaml *s = shoal_yaml_get(shoal_yaml_get(y, "sources"), "a.b");
   assert_non_null(s);
   assert_int_equal(s->line, 3);

@@ -15,10 +15,13 @@ static void a_project_file(void **state) {
   shoal_error err = {0};
   shoal_arena arena = {0};
   shoal_config c;
-  CHECK_OK(shoal_config_parse(SHOAL_STR("name: f\nlake: l\nsources:\n  b.x: {files: 'd/*.csv', options: {header: true}}\n  a.t: {delta: ../t}\n"
-                                        "vars: {start: 2013-01-01, n: 5}\nengine: {memory: 4GB, threads: 2}\n"),
-                              SHOAL_STR("lake: other\nvars: {n: 7}\n"), &arena, &c, &err),
-           &err);
+  CHECK_OK(
+      shoal_config_parse(
+          SHOAL_STR(
+              "name: f\nlake: l\nsources:\n  b.x: {files: 'd/*.csv', options: {header: true}}\n  a.t: {delta: ../t}\n"
+              "vars: {start: 2013-01-01, n: 5}\nengine: {memory: 4GB, threads: 2}\n"),
+          SHOAL_STR("lake: other\nvars: {n: 7}\n"), &arena, &c, &err),
+      &err);
   CHECK_STR(c.lake, "other");
   assert_int_equal(c.n_sources, 2);
   CHECK_STR(c.sources[0].name, "a.t");
@@ -62,7 +65,8 @@ static void a_models_header(void **state) {
   shoal_error err = {0};
   shoal_arena arena = {0};
   shoal_model m;
-  const char *text = "/* shoal\ndescription: d\ntags: [a, b]\npartition_by: month\nexpect:\n  - \"x > 0\"\n  - unique: [a, b]\n  - {not_null: c, severity: warn}\n  - rows: '> 0'\n*/\n\nselect 1\n";
+  const char *text = "/* shoal\ndescription: d\ntags: [a, b]\npartition_by: month\nexpect:\n  - \"x > 0\"\n  - unique: "
+                     "[a, b]\n  - {not_null: c, severity: warn}\n  - rows: '> 0'\n*/\n\nselect 1\n";
   CHECK_OK(shoal_model_parse(SHOAL_STR("models/gold/x.sql"), shoal_str_z(text), &arena, &m, &err), &err);
   CHECK_STR(m.name, "gold.x");
   assert_int_equal(m.n_tags, 2);
@@ -97,7 +101,8 @@ static void a_models_mistakes(void **state) {
     shoal_error err = {0};
     shoal_arena arena = {0};
     shoal_model m;
-    CHECK_STATUS(shoal_model_parse(shoal_str_z(cases[i].path), shoal_str_z(cases[i].text), &arena, &m, &err), SHOAL_EINVAL, &err);
+    CHECK_STATUS(shoal_model_parse(shoal_str_z(cases[i].path), shoal_str_z(cases[i].text), &arena, &m, &err),
+                 SHOAL_EINVAL, &err);
     assert_int_equal(err.line, cases[i].line);
     if (!strstr(err.message, cases[i].says) && !strstr(err.hint, cases[i].says))
       fail_msg("%s / %s does not say %s", err.message, err.hint, cases[i].says);
@@ -111,7 +116,13 @@ static void a_broken_index_is_noticed(void **state) {
   shoal_arena arena = {0};
   shoal_str tags[] = {SHOAL_STR("a"), SHOAL_STR("bb")};
   shoal_unit_ref refs[] = {{SHOAL_STR("x.y"), 3, 4}};
-  shoal_unit u = {.name = SHOAL_STR("a.b"), .path = SHOAL_STR("models/a/b.sql"), .tags = tags, .n_tags = 2, .refs = refs, .n_refs = 1}, back;
+  shoal_unit u = {.name = SHOAL_STR("a.b"),
+                  .path = SHOAL_STR("models/a/b.sql"),
+                  .tags = tags,
+                  .n_tags = 2,
+                  .refs = refs,
+                  .n_refs = 1},
+             back;
   shoal_buf b = {0};
   shoal_unit_encode(&u, &b);
   for (size_t cut = 0; cut <= b.len; cut++) {

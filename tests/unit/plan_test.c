@@ -32,13 +32,16 @@ static void add(project *p, const char *name, ...) {
 
 static shoal_status build(const project *p, shoal_graph **g, shoal_error *err) {
   static const shoal_source sources[] = {{.name = {"raw.x", 5}, .line = 4}};
-  return shoal_graph_build(&(shoal_graph_input){.units = p->units, .n_units = p->n, .sources = sources, .n_sources = 1}, g, err);
+  return shoal_graph_build(&(shoal_graph_input){.units = p->units, .n_units = p->n, .sources = sources, .n_sources = 1},
+                           g, err);
 }
 
 static shoal_hash source_key = {{7}};
 static shoal_status sign(shoal_graph *g, bool *pinned, const shoal_pin_key *pins, size_t n_pins, shoal_error *err) {
   static const shoal_hash none[MAX];
-  return shoal_graph_sign(g, &(shoal_sign_input){.source_keys = &source_key, .unit_file_keys = none, .pins = pins, .n_pins = n_pins}, pinned, err);
+  return shoal_graph_sign(
+      g, &(shoal_sign_input){.source_keys = &source_key, .unit_file_keys = none, .pins = pins, .n_pins = n_pins},
+      pinned, err);
 }
 
 static void parents_come_first(void **state) {
@@ -152,7 +155,8 @@ static void selectors(void **state) {
   static const struct {
     const char *sel;
     const char *want;
-  } cases[] = {{"b.b", "0100"}, {"+b.b", "1100"}, {"b.b+", "0110"}, {"+b.b+", "1110"}, {"c.*", "0011"}, {"path:models/a*", "1000"}};
+  } cases[] = {{"b.b", "0100"},   {"+b.b", "1100"}, {"b.b+", "0110"},
+               {"+b.b+", "1110"}, {"c.*", "0011"},  {"path:models/a*", "1000"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     shoal_str sel = shoal_str_z(cases[i].sel);
     CHECK_OK(shoal_graph_select(g, &sel, 1, NULL, on, &err), &err);
@@ -165,14 +169,17 @@ static void selectors(void **state) {
   shoal_graph_free(g);
 }
 
-static shoal_plan *decide(shoal_graph *g, shoal_state *st, const char *selector, const shoal_pin_key *pins, size_t n_pins) {
+static shoal_plan *decide(shoal_graph *g, shoal_state *st, const char *selector, const shoal_pin_key *pins,
+                          size_t n_pins) {
   shoal_error err = {0};
   static bool pinned[MAX * 2], on[MAX * 2];
   shoal_plan *plan;
   CHECK_OK(sign(g, pinned, pins, n_pins, &err), &err);
   shoal_str sel = shoal_str_z(selector);
   CHECK_OK(shoal_graph_select(g, &sel, selector ? 1 : 0, NULL, on, &err), &err);
-  CHECK_OK(shoal_plan_decide(&(shoal_plan_input){.graph = g, .pinned = pinned, .selected = on, .state = st}, &plan, &err), &err);
+  CHECK_OK(
+      shoal_plan_decide(&(shoal_plan_input){.graph = g, .pinned = pinned, .selected = on, .state = st}, &plan, &err),
+      &err);
   return plan;
 }
 
