@@ -25,7 +25,7 @@ void shoal_buf_add(shoal_buf *buf, shoal_str s);
 void shoal_buf_addz(shoal_buf *buf, const char *z);
 void shoal_buf_addc(shoal_buf *buf, char c);
 void shoal_buf_addf(shoal_buf *buf, const char *fmt, ...) SHOAL_PRINTF(2, 3);
-void shoal_buf_vaddf(shoal_buf *buf, const char *fmt, va_list ap);
+void shoal_buf_vaddf(shoal_buf *buf, const char *fmt, va_list ap) SHOAL_PRINTF(2, 0);
 /* Makes room for `extra` bytes behind the end and returns where they go (then set len); NULL on failure. */
 char *shoal_buf_reserve(shoal_buf *buf, size_t extra);
 static inline shoal_str shoal_buf_str(const shoal_buf *buf) { return (shoal_str){buf->ptr ? buf->ptr : "", buf->len}; }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set_message(shoal_error *err, shoal_status status, const char *fmt, va_list ap) {
+static void SHOAL_PRINTF(3, 0) set_message(shoal_error *err, shoal_status status, const char *fmt, va_list ap) {
   /* Arguments may point into err itself, so the text is made aside. */
   char text[sizeof err->message];
   vsnprintf(text, sizeof text, fmt, ap);
