@@ -28,6 +28,7 @@ void shoal_unit_encode(const shoal_unit *u, shoal_buf *out) {
   put_list(out, u->variables, u->n_variables);
   put_list(out, u->tags, u->n_tags);
   shoal_put_str(out, u->volatile_why);
+  shoal_put_u8(out, u->date_only);
   shoal_put_str(out, u->was);
 }
 
@@ -58,6 +59,7 @@ shoal_status shoal_unit_decode(shoal_decoder *d, shoal_arena *arena, shoal_unit 
             take_list(d, arena, &out->functions, &out->n_functions) &&
             take_list(d, arena, &out->variables, &out->n_variables) && take_list(d, arena, &out->tags, &out->n_tags);
   out->volatile_why = shoal_take_str(d);
+  out->date_only = shoal_take_u8(d) != 0;
   out->was = shoal_take_str(d);
   return ok ? SHOAL_OK : shoal_fail_nomem(err);
 }

@@ -32,6 +32,7 @@ typedef struct shoal_unit {
   shoal_str *tags;
   size_t n_tags;
   shoal_str volatile_why; /* the function that makes it volatile; {NULL,0}: it is a function of its inputs */
+  bool date_only;         /* volatile only by today's date, which then counts in its key */
   shoal_str was;
 } shoal_unit;
 
@@ -46,6 +47,7 @@ typedef struct shoal_macro {
   shoal_unit_ref *refs;
   size_t n_refs;
   shoal_str volatile_why;
+  bool date_only;
 } shoal_macro;
 
 void shoal_unit_encode(const shoal_unit *u, shoal_buf *out);

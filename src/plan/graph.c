@@ -40,6 +40,7 @@ static shoal_status add_models(builder *b, shoal_error *err) {
                       .name = u->name,
                       .unit = u,
                       .volatile_why = u->volatile_why,
+                        .date_only = u->date_only,
                       .file_key = u->n_files ? (uint32_t)i : UINT32_MAX};
     SHOAL_TRY(shoal_map_put(&b->g->by_name, u->name, (uint32_t)i, err));
   }
@@ -161,8 +162,11 @@ static shoal_status find_macros(builder *b, shoal_node *n, bool *seen, shoal_err
   for (size_t i = 0; i < b->in->n_macros; i++)
     if (seen[i]) {
       n->macros[n->n_macros++] = (uint32_t)i;
-      if (!n->volatile_why.ptr)
-        n->volatile_why = b->in->macros[i].volatile_why;
+      const shoal_macro *m = &b->in->macros[i];
+      if (m->volatile_why.ptr && (!n->volatile_why.ptr || n->date_only)) {
+        n->volatile_why = m->volatile_why;
+        n->date_only = m->date_only;
+      }
     }
   return SHOAL_OK;
 }

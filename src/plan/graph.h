@@ -31,6 +31,7 @@ typedef struct shoal_node {
   uint32_t *macros; /* indices of the macros it reaches, sorted by name */
   uint32_t n_macros;
   shoal_str volatile_why; /* its own or a reached macro's; {NULL,0}: none */
+  bool date_only;         /* volatile only by today's date */
   uint32_t
       file_key; /* of a model that reads files by constant paths: index into keys given to signing; UINT32_MAX none */
   /* set by shoal_graph_sign */
@@ -84,6 +85,7 @@ typedef struct shoal_sign_input {
   const shoal_pin_key *pins;        /* sorted by name */
   size_t n_pins;
   shoal_hash nonce; /* for volatile models: unique to this run */
+  int64_t today;    /* days since 1970-01-01, UTC: for models that read only the date */
 } shoal_sign_input;
 /* Computes C, P and S of every node in topological order. A pinned model whose code is as it was when pinned gets the
    pinned key; `pinned` (n_nodes flags) tells which. SHOAL_EINVAL: a variable that is read and not set. */

@@ -96,7 +96,9 @@ static shoal_hash signature_of(const shoal_graph *g, const shoal_sign_input *in,
   }
   if (n->file_key != UINT32_MAX)
     shoal_hasher_hash(&h, &in->unit_file_keys[n->file_key]);
-  if (n->volatile_why.ptr)
+  if (n->volatile_why.ptr && n->date_only)
+    shoal_hasher_u64(&h, (uint64_t)in->today);
+  else if (n->volatile_why.ptr)
     shoal_hasher_hash(&h, &in->nonce);
   return shoal_hasher_end(&h);
 }

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "session/session.h"
 
 #define WATCH_KEY SHOAL_STR("watch")
@@ -108,6 +109,7 @@ static shoal_status sign(shoal_session *s, shoal_error *err) {
                          .unit_file_keys = files,
                          .lake_keys = s->lake_keys};
   shoal_os_random(in.nonce.b, sizeof in.nonce.b);
+  in.today = shoal_time_now() / (86400 * 1000000LL);
   shoal_pin_key *pins;
   SHOAL_TRY(pin_keys(s, &pins, &in.n_pins, err));
   in.pins = pins;

@@ -91,6 +91,7 @@ static shoal_status copy_form(const shoal_model *m, const shoal_sql_form *form, 
   u->variables = form->variables;
   u->n_variables = form->n_variables;
   u->volatile_why = form->volatile_why;
+  u->date_only = form->date_only;
   u->refs = SHOAL_NEW_ARRAY(arena, shoal_unit_ref, form->n_refs);
   u->files = SHOAL_NEW_ARRAY(arena, shoal_str, form->n_files);
   if (!u->refs || !u->files)
