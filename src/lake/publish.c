@@ -232,32 +232,58 @@ static void put_checkpoint(shoal_lake *lake, const shoal_state *state) {
   shoal_buf_dispose(&key);
 }
 
-/* Puts our entry on top of the state, or takes up the one that is there. *ours tells which; the state has moved by one.
- */
+static shoal_status apply_entry(shoal_state *state, shoal_str text, const char *key, shoal_error *err) {
+  shoal_apply apply = {0};
+  shoal_status st = shoal_apply_begin(&apply, state, err);
+  if (st == SHOAL_OK)
+    st = shoal_apply_next(&apply, text, key, err);
+  return shoal_apply_end(&apply, st, err);
+}
+
+/* Who has the number is either we, in a put whose answer was lost, or others: then the state goes on to the head. */
+static shoal_status take_theirs(shoal_lake *lake, shoal_state *state, const char *key, const char *id, bool *ours,
+                                shoal_error *err) {
+  shoal_buf text = {0};
+  bool moved;
+  shoal_status st = shoal_store_get(lake->store, shoal_str_z(key), &text, err);
+  *ours = st == SHOAL_OK && shoal_str_find(shoal_buf_str(&text), shoal_str_z(id)) >= 0;
+  if (*ours)
+    st = apply_entry(state, shoal_buf_str(&text), key, err);
+  else if (st == SHOAL_OK)
+    st = shoal_branch_refresh(lake, state, &moved, err);
+  shoal_buf_dispose(&text);
+  return st;
+}
+
+/* Puts our entry on top of the state, or brings the state up to the head. *ours: our entry is in the log. */
 static shoal_status put_or_take(shoal_lake *lake, shoal_state *state, const shoal_publication_draft *draft,
                                 const char *id, bool *ours, shoal_error *err) {
   shoal_buf key = {0}, text = {0};
-  shoal_apply apply = {0};
-  int64_t now = shoal_time_now();
+  int64_t now = shoal_time_now(), time = now > state->published_us ? now : state->published_us; /* P4 */
   shoal_status st = shoal_branch_entry_key(state->branch, state->publication + 1, &key, err);
   if (st == SHOAL_OK)
-    st = shoal_publication_encode(draft, state, state->publication + 1,
-                                  now > state->published_us ? now : state->published_us, id, &text, err);
+    st = shoal_publication_encode(draft, state, state->publication + 1, time, id, &text, err);
   if (st == SHOAL_OK)
     st = shoal_object_put(lake, shoal_buf_z(&key), shoal_buf_str(&text), err);
-  if (st == SHOAL_EEXIST) {
-    shoal_buf_clear(&text);
-    st = shoal_store_get(lake->store, shoal_buf_str(&key), &text, err);
-  }
-  if (st == SHOAL_OK) {
-    *ours = shoal_str_find(shoal_buf_str(&text), shoal_str_z(id)) >= 0;
-    st = shoal_apply_begin(&apply, state, err);
-    if (st == SHOAL_OK)
-      st = shoal_apply_next(&apply, shoal_buf_str(&text), shoal_buf_z(&key), err);
-    st = shoal_apply_end(&apply, st, err);
-  }
+  *ours = st == SHOAL_OK;
+  if (st == SHOAL_OK)
+    st = apply_entry(state, shoal_buf_str(&text), shoal_buf_z(&key), err);
+  else if (st == SHOAL_EEXIST)
+    st = take_theirs(lake, state, shoal_buf_z(&key), id, ours, err);
   shoal_buf_dispose(&text);
   shoal_buf_dispose(&key);
+  return st;
+}
+
+/* A conflict counts only at the head: what seems to have moved may have moved back (P2). */
+static shoal_status validate_at_head(shoal_lake *lake, shoal_state *state, const shoal_publication_draft *draft,
+                                     shoal_error *err) {
+  bool moved = true;
+  shoal_status st = validate(state, draft, err);
+  while (st == SHOAL_ECONFLICT && moved) {
+    SHOAL_TRY(shoal_branch_refresh(lake, state, &moved, err));
+    st = validate(state, draft, err);
+  }
   return st;
 }
 
@@ -267,7 +293,7 @@ shoal_status shoal_publish(shoal_lake *lake, shoal_state *state, const shoal_pub
   bool ours = false;
   shoal_os_uuid(id);
   for (int i = 0; i < MAX_RACES && !ours; i++) {
-    SHOAL_TRY(validate(state, draft, err));
+    SHOAL_TRY(validate_at_head(lake, state, draft, err));
     SHOAL_TRY(put_or_take(lake, state, draft, id, &ours, err));
   }
   if (!ours)

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Invariant 7; L1 … L4 are those of lake/lease.c. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "support/lake_support.h"
+#include "support/support.h"
+
+static shoal_status take(lake_fixture *f, uint64_t key, uint32_t epoch, uint64_t beat, shoal_lease **out,
+                         shoal_lease_holder *holder) {
+  shoal_hash h = test_hash(key);
+  return shoal_lease_take(f->lake, &h, SHOAL_STR("run-1"), SHOAL_STR("anna@host"), SHOAL_STR("silver.a"), epoch, beat,
+                          out, holder, &f->arena, &f->err);
+}
+
+static void one_holder_at_a_time(void **state) {
+  (void)state;
+  lake_fixture f = lake_fixture_memory();
+  shoal_lease *mine, *other;
+  shoal_lease_holder holder;
+  CHECK_OK(take(&f, 1, 0, 0, &mine, &holder), &f.err);
+  CHECK_STATUS(take(&f, 1, 0, 0, &other, &holder), SHOAL_EBUSY, &f.err);
+  assert_null(other);
+  CHECK_STR(holder.who, "anna@host");
+  CHECK_STR(holder.dataset, "silver.a");
+  assert_int_equal(holder.epoch, 1);
+  uint64_t beat = holder.beat;
+  CHECK_OK(shoal_lease_renew(mine, &f.err), &f.err);
+  CHECK_STATUS(take(&f, 1, 1, beat, &other, &holder), SHOAL_EBUSY, &f.err);
+  assert_int_not_equal(holder.beat, beat);
+  CHECK_OK(take(&f, 2, 0, 0, &other, &holder), &f.err);
+  shoal_lease_holder *all;
+  size_t n;
+  CHECK_OK(shoal_lease_list(f.lake, &f.arena, &all, &n, &f.err), &f.err);
+  assert_int_equal(n, 2);
+  shoal_lease_release(other);
+  shoal_lease_release(mine);
+  CHECK_OK(shoal_lease_list(f.lake, &f.arena, &all, &n, &f.err), &f.err);
+  assert_int_equal(n, 0);
+  CHECK_OK(take(&f, 1, 0, 0, &mine, &holder), &f.err);
+  shoal_lease_release(mine);
+  lake_fixture_close(&f);
+}
+
+/* L2, L4: watched without a beat for a lease's life, it is taken over; the old holder notices. */
+static void stale_is_taken_over(void **state) {
+  (void)state;
+  lake_fixture f = lake_fixture_memory();
+  shoal_lease *old, *new, *none;
+  shoal_lease_holder holder;
+  CHECK_OK(take(&f, 1, 0, 0, &old, &holder), &f.err);
+  CHECK_STATUS(take(&f, 1, 0, 0, &none, &holder), SHOAL_EBUSY, &f.err);
+  CHECK_OK(take(&f, 1, holder.epoch, holder.beat, &new, &holder), &f.err);
+  CHECK_STATUS(shoal_lease_renew(old, &f.err), SHOAL_ECONFLICT, &f.err);
+  CHECK_OK(shoal_lease_renew(new, &f.err), &f.err);
+  shoal_lease_release(old);
+  CHECK_STATUS(take(&f, 1, 0, 0, &none, &holder), SHOAL_EBUSY, &f.err);
+  assert_int_equal(holder.epoch, 2);
+  shoal_lease_release(new);
+  CHECK_OK(take(&f, 1, 0, 0, &new, &holder), &f.err);
+  shoal_lease_release(new);
+  lake_fixture_close(&f);
+}
+
+/* L2: a process of this machine that is gone is not waited for. */
+static void dead_holder_is_replaced_at_once(void **state) {
+  (void)state;
+  lake_fixture f = lake_fixture_file();
+  shoal_lease *mine;
+  shoal_lease_holder holder;
+  pid_t pid = fork();
+  assert_true(pid >= 0);
+  if (pid == 0)
+    _exit(take(&f, 1, 0, 0, &mine, &holder) == SHOAL_OK ? 0 : 1);
+  int status;
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+  CHECK_OK(take(&f, 1, 0, 0, &mine, &holder), &f.err);
+  CHECK_OK(shoal_lease_renew(mine, &f.err), &f.err);
+  shoal_lease_release(mine);
+  shoal_lease_holder *all;
+  size_t n;
+  CHECK_OK(shoal_lease_list(f.lake, &f.arena, &all, &n, &f.err), &f.err);
+  assert_int_equal(n, 0);
+  lake_fixture_close(&f);
+}
+
+/* L1: processes that race for one lease; each holder writes a mark, and no two marks overlap. */
+static void race_of_processes(void **state) {
+  (void)state;
+  lake_fixture f = lake_fixture_file();
+  enum { N = 6, ROUNDS = 15 };
+  pid_t pids[N];
+  for (int i = 0; i < N; i++) {
+    pids[i] = fork();
+    assert_true(pids[i] >= 0);
+    if (pids[i] > 0)
+      continue;
+    int held = 0;
+    for (int r = 0; r < ROUNDS * 50 && held < ROUNDS; r++) {
+      shoal_lease *lease;
+      shoal_lease_holder holder;
+      shoal_status st = take(&f, 7, 0, 0, &lease, &holder);
+      if (st == SHOAL_EBUSY) {
+        usleep(500);
+        continue;
+      }
+      if (st != SHOAL_OK || shoal_store_put_new(f.inner, SHOAL_STR("mark"), SHOAL_STR("x"), NULL) != SHOAL_OK ||
+          shoal_store_del(f.inner, SHOAL_STR("mark"), NULL) != SHOAL_OK)
+        _exit(1);
+      shoal_lease_release(lease);
+      held++;
+    }
+    _exit(held > 0 ? 0 : 2);
+  }
+  for (int i = 0; i < N; i++) {
+    int status;
+    assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+    assert_int_equal(status, 0);
+  }
+  lake_fixture_close(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(one_holder_at_a_time), cmocka_unit_test(stale_is_taken_over),
+                                     cmocka_unit_test(dead_holder_is_replaced_at_once),
+                                     cmocka_unit_test(race_of_processes)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
