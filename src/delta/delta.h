@@ -51,7 +51,7 @@ typedef struct shoal_delta_file {
   bool data_change;
   const shoal_delta_kv *partition_values; /* by physical name; every partition column has one */
   size_t n_partition_values;
-  shoal_str stats;           /* JSON text or {NULL,0} */
+  shoal_str stats; /* JSON text or {NULL,0} */
   const shoal_delta_kv *tags;
   size_t n_tags;
   shoal_str deletion_vector; /* JSON text of the descriptor or {NULL,0} */
@@ -66,8 +66,9 @@ typedef struct shoal_delta_snapshot shoal_delta_snapshot;
 SHOAL_MUST_USE shoal_status shoal_delta_snapshot_open(const shoal_delta_table *table, int64_t version,
                                                       shoal_delta_snapshot **out, shoal_error *err);
 /* A newer state made from an older one by reading only the commits between. Frees nothing; `base` stays valid. */
-SHOAL_MUST_USE shoal_status shoal_delta_snapshot_update(const shoal_delta_table *table, const shoal_delta_snapshot *base,
-                                                        shoal_delta_snapshot **out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_delta_snapshot_update(const shoal_delta_table *table,
+                                                        const shoal_delta_snapshot *base, shoal_delta_snapshot **out,
+                                                        shoal_error *err);
 void shoal_delta_snapshot_free(shoal_delta_snapshot *s);
 int64_t shoal_delta_snapshot_version(const shoal_delta_snapshot *s);
 const shoal_delta_metadata *shoal_delta_snapshot_metadata(const shoal_delta_snapshot *s);
@@ -78,7 +79,8 @@ const shoal_delta_file *shoal_delta_snapshot_files(const shoal_delta_snapshot *s
 int64_t shoal_delta_snapshot_txn(const shoal_delta_snapshot *s, shoal_str app_id);
 /* Value of a configuration key or {NULL,0}. */
 shoal_str shoal_delta_config(const shoal_delta_metadata *m, const char *key);
-/* BLAKE3 of the snapshot's last commit file: with table id and version it identifies the state (DESIGN 5, X). Reads one object. */
+/* BLAKE3 of the snapshot's last commit file: with table id and version it identifies the state (DESIGN 5, X). Reads one
+ * object. */
 SHOAL_MUST_USE shoal_status shoal_delta_commit_hash(const shoal_delta_table *table, int64_t version, shoal_hash *out,
                                                     shoal_error *err);
 
@@ -103,7 +105,8 @@ typedef struct shoal_delta_commit {
   shoal_buf text;
 } shoal_delta_commit;
 void shoal_delta_commit_dispose(shoal_delta_commit *c);
-/* operation "WRITE", parameters and extra are JSON object texts or {NULL,0} (extra's members are put beside Delta's own). */
+/* operation "WRITE", parameters and extra are JSON object texts or {NULL,0} (extra's members are put beside Delta's
+ * own). */
 void shoal_delta_commit_info(shoal_delta_commit *c, int64_t time_us, const char *operation, shoal_str parameters,
                              bool blind_append, shoal_str extra);
 void shoal_delta_commit_protocol(shoal_delta_commit *c, const shoal_delta_protocol *p);

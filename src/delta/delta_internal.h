@@ -95,7 +95,8 @@ typedef struct shoal_replay {
   SHOAL_VEC(shoal_replay_file) files;
   shoal_replay_names txns, domains;
   shoal_map files_map, txns_map, domains_map;
-  shoal_str metadata, protocol; /* the last ones' text */
+  shoal_str metadata, protocol;  /* the last ones' text */
+  SHOAL_VEC(shoal_str) sidecars; /* paths that a checkpoint names */
 } shoal_replay;
 void shoal_replay_dispose(shoal_replay *r);
 /* One action; the caller keeps to the order of versions, and within a commit removes before adds. */
@@ -105,9 +106,13 @@ SHOAL_MUST_USE shoal_status shoal_replay_commit(shoal_replay *r, shoal_str text,
                                                 shoal_error *err);
 
 /* --- checkpoint_read.c --- */
+/* A checkpoint's state into an empty replay. */
 SHOAL_MUST_USE shoal_status shoal_delta_checkpoint_read(const shoal_delta_table *table, const shoal_log_file *files,
                                                         size_t n, shoal_arena *arena, shoal_replay *r,
                                                         shoal_error *err);
+/* Every action of these local Parquet files. */
+SHOAL_MUST_USE shoal_status shoal_delta_checkpoint_parquet(shoal_engine *engine, const shoal_scan_file *files, size_t n,
+                                                           shoal_arena *arena, shoal_replay *r, shoal_error *err);
 
 /* --- snapshot.c --- */
 /* Memory that snapshots share: what one load read. Counted, so that a base may be freed before what was made from it.

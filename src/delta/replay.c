@@ -15,6 +15,7 @@ void shoal_replay_dispose(shoal_replay *r) {
   shoal_vec_dispose(&r->files);
   shoal_vec_dispose(&r->txns);
   shoal_vec_dispose(&r->domains);
+  shoal_vec_dispose(&r->sidecars);
   shoal_map_dispose(&r->files_map);
   shoal_map_dispose(&r->txns_map);
   shoal_map_dispose(&r->domains_map);
@@ -50,6 +51,14 @@ static shoal_status apply_named(shoal_replay_names *names, shoal_map *map, const
   return shoal_map_put(map, a->id, (uint32_t)(names->len - 1), err);
 }
 
+static shoal_status add_sidecar(shoal_replay *r, const shoal_action *a, shoal_error *err) {
+  shoal_str *slot = shoal_vec_add(&r->sidecars);
+  if (!slot)
+    return shoal_fail_nomem(err);
+  *slot = a->id;
+  return SHOAL_OK;
+}
+
 shoal_status shoal_replay_apply(shoal_replay *r, const shoal_action *a, shoal_error *err) {
   switch (a->kind) {
   case SHOAL_ACTION_ADD:
@@ -66,6 +75,7 @@ shoal_status shoal_replay_apply(shoal_replay *r, const shoal_action *a, shoal_er
     r->protocol = a->raw;
     break;
   case SHOAL_ACTION_SIDECAR:
+    return add_sidecar(r, a, err);
   case SHOAL_ACTION_INFO:
   case SHOAL_ACTION_OTHER:
     break;
