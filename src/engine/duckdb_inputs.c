@@ -42,9 +42,14 @@ static duckdb_value path_value(shoal_duckdb *d, shoal_str path, shoal_buf *scrat
   return scratch->status == SHOAL_OK ? text_value(d, shoal_buf_str(scratch)) : NULL;
 }
 
-/* Delta can't tell an empty string from NULL. */
-static duckdb_value partition_value(shoal_duckdb *d, shoal_str value) {
-  return text_value(d, value.len ? value : SHOAL_STR_NONE);
+/* Delta can't tell an empty string from NULL. A binary's text is its bytes, which the engine's cast wants escaped. */
+static duckdb_value partition_value(shoal_duckdb *d, const shoal_type *type, shoal_str value, shoal_buf *scratch) {
+  if (value.len == 0 || type->kind != SHOAL_TYPE_BINARY)
+    return text_value(d, value.len ? value : SHOAL_STR_NONE);
+  shoal_buf_clear(scratch);
+  for (size_t i = 0; i < value.len; i++)
+    shoal_buf_addf(scratch, "\\x%02X", (unsigned char)value.ptr[i]);
+  return scratch->status < 0 ? NULL : text_value(d, shoal_buf_str(scratch));
 }
 
 /* Sets a variable to a list of texts: paths (k < 0) or the values of partition column k, cast to its type. */
@@ -54,14 +59,14 @@ static shoal_status set_list(shoal_duckdb *d, size_t input, const shoal_scan *sc
   duckdb_logical_type text = d->api->create_logical_type(DUCKDB_TYPE_VARCHAR);
   duckdb_value list = NULL, *values = shoal_calloc(scan->n_files, sizeof *values);
   shoal_status status = values && text ? SHOAL_OK : shoal_fail_nomem(err);
+  const shoal_type *t = k < 0 ? NULL : &scan->schema->fields[scan->partition_columns[k]].type;
   for (size_t i = 0; status == SHOAL_OK && i < scan->n_files; i++) {
-    values[i] =
-        k < 0 ? path_value(d, scan->files[i].path, &scratch) : partition_value(d, scan->files[i].partition_values[k]);
+    values[i] = t ? partition_value(d, t, scan->files[i].partition_values[k], &scratch)
+                  : path_value(d, scan->files[i].path, &scratch);
     if (!values[i])
       status = shoal_fail_nomem(err);
   }
-  if (status == SHOAL_OK && k >= 0) {
-    const shoal_type *t = &scan->schema->fields[scan->partition_columns[k]].type;
+  if (status == SHOAL_OK && t) {
     shoal_type_sql(&type, t);
     shoal_buf_addz(&type, "[]");
     status = shoal_buf_check(&type, err);
