@@ -113,3 +113,16 @@ shoal_status shoal_datasets_claim(shoal_lake *lake, shoal_str project, const sho
   shoal_arena_dispose(&arena);
   return st;
 }
+
+shoal_status shoal_dataset_owner(shoal_lake *lake, shoal_str name, shoal_arena *arena, shoal_str *out,
+                                 shoal_error *err) {
+  yyjson_doc *doc = NULL;
+  *out = SHOAL_STR_NONE;
+  char *key = shoal_arena_printf(arena, "_shoal/datasets/%.*s.json", SHOAL_FMT(name));
+  if (!key)
+    return shoal_fail_nomem(err);
+  SHOAL_TRY(shoal_object_get(lake, key, &doc, err));
+  shoal_status st = shoal_json_need_str(yyjson_doc_get_root(doc), "project", key, arena, out, err);
+  yyjson_doc_free(doc);
+  return st;
+}
