@@ -14,6 +14,7 @@
 #include "session/session.h"
 
 #define UNITS_KEY SHOAL_STR("units")
+#define MACROS_KEY SHOAL_STR("macros")
 #define MACROS "macros"
 #define MODELS "models"
 
@@ -164,13 +165,59 @@ static shoal_status read_macros(shoal_session *s, shoal_macro_vec *found, shoal_
   return SHOAL_OK;
 }
 
-/* Macros are few: all are analysed whenever one of the project's texts must be. */
+/* What the macros' analyses rest on: all their texts. */
+static shoal_hash macros_basis(const shoal_session *s) {
+  shoal_hasher h;
+  shoal_hash basis = analysis_basis(s);
+  shoal_hasher_init(&h, "shoal/1/macros");
+  shoal_hasher_hash(&h, &basis);
+  for (size_t i = 0; i < s->n_macros; i++)
+    shoal_hasher_str(&h, s->macros[i].text);
+  return shoal_hasher_end(&h);
+}
+
+/* True if the index knew all of them. */
+static shoal_status recall_macros(shoal_session *s, bool *known, shoal_error *err) {
+  shoal_str text = s->index ? shoal_arena_str(&s->arena, shoal_index_view(s->index, MACROS_KEY)) : SHOAL_STR_NONE;
+  if (s->index)
+    shoal_index_release(s->index);
+  shoal_decoder d = {.rest = text};
+  shoal_hash basis = macros_basis(s), was = shoal_take_hash(&d);
+  *known = text.ptr && !d.failed && shoal_hash_eq(&basis, &was);
+  for (size_t i = 0; *known && i < s->n_macros; i++)
+    SHOAL_TRY(shoal_macro_decode(&d, &s->arena, &s->macros[i], err));
+  *known = *known && !d.failed;
+  return SHOAL_OK;
+}
+
+static void remember_macros(shoal_session *s) {
+  shoal_buf b = {0};
+  shoal_error ignored;
+  shoal_hash basis = macros_basis(s);
+  shoal_put_hash(&b, &basis);
+  for (size_t i = 0; i < s->n_macros; i++)
+    shoal_macro_encode(&s->macros[i], &b);
+  if (s->index && b.status >= 0)
+    shoal_ignore(shoal_index_put(s->index, &(shoal_index_item){MACROS_KEY, shoal_buf_str(&b)}, 1, &ignored));
+  shoal_buf_dispose(&b);
+}
+
+/* Macros are few: one new text and all are analysed. */
 static shoal_status analyse_macros(shoal_session *s, const shoal_str *names, shoal_error *err) {
   shoal_engine *engine;
-  for (size_t i = 0; i < s->n_macros; i++) {
+  bool known;
+  if (s->n_macros == 0)
+    return SHOAL_OK;
+  SHOAL_TRY(recall_macros(s, &known, err));
+  for (size_t i = 0; !known && i < s->n_macros; i++) {
+    shoal_macro fresh = {
+        .name = s->macros[i].name, .path = s->macros[i].path, .text = s->macros[i].text, .line = s->macros[i].line};
+    s->macros[i] = fresh; /* a broken cache may have filled in half */
     SHOAL_TRY(shoal_session_engine(s, &engine, err));
     SHOAL_TRY(shoal_macro_analyse(&s->macros[i], engine, names, s->n_macros, &s->arena, err));
   }
+  if (!known)
+    remember_macros(s);
   return SHOAL_OK;
 }
 
