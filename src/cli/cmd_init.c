@@ -70,9 +70,11 @@ static void start_git(cli *c, const char *dir) {
   shoal_error err;
   int code;
   char *real;
-  if (shoal_os_realpath(dir, &c->arena, &real, &err) < 0 || shoal_git_find(real, &c->arena, &git, &err) < 0 ||
-      git.present)
+  const char *ignored[] = {"git", "check-ignore", "-q", ".", NULL};
+  if (shoal_os_realpath(dir, &c->arena, &real, &err) < 0 || shoal_git_find(real, &c->arena, &git, &err) < 0)
     return;
+  if (git.present && (shoal_os_run(ignored, dir, true, NULL, &code, &err) < 0 || code != 0))
+    return; /* part of a repository that does not ignore it */
   const char *argv[] = {"git", "init", "-q", "-b", "main", NULL};
   const char *add[] = {"git", "add", "-A", NULL};
   const char *commit[] = {"git", "-c", "user.name=shoal", "-c", "user.email=shoal@localhost", "commit",
