@@ -135,10 +135,11 @@ static void report_progress(shoal_duckdb *d) {
 
 #define PROGRESS_US 20000
 
-/* Works in small tasks until the result is there, so that an interrupt is seen even if it came before the query. */
+/* Where progress is asked for, works in small tasks until the result is there. Otherwise the engine blocks until then: an
+   interrupt that falls between the check before and the query's start is lost, so whoever interrupts repeats it. */
 static void work(shoal_duckdb *d, duckdb_pending_result pending) {
   int64_t reported = shoal_time_monotonic();
-  for (;;) {
+  while (d->job && d->job->progress) {
     if (atomic_load(&d->cancelled))
       d->api->interrupt(d->con);
     duckdb_pending_state state = d->api->pending_execute_task(pending);
