@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A library for LD_PRELOAD that sees every change a program makes to files below a folder, DuckDB's and LMDB's like
- * Shoal's own. It records them, kills the program at the n-th of them, or makes the n-th call of a kind fail. It acts in
- * programs named `shoal` only, so that git and shells are left alone. Environment:
+ * Shoal's own. It records them, kills the program at the n-th of them, or makes the n-th call of a kind fail. It acts
+ * in programs named `shoal` only, so that git and shells are left alone. Environment:
  *
  *   SHOAL_RECORD_ROOT   the folder, absolute and without links; without it the library does nothing
  *   SHOAL_RECORD_LOG    file to append the log to; several processes may share one, and their order is kept
  *   SHOAL_RECORD_COUNT  file that gets "class count" lines at a clean exit
  *   SHOAL_KILL          n:before | n:after | n:half   SIGKILL around the n-th change; half of a write is done first
- *   SHOAL_FAULT         class:n:what[:on]   what: an errno's number, or "short" for a write of half its bytes; "on": and
- *                       each later call of the class, too. Classes: open mkdir write fsync link rename unlink
+ *   SHOAL_FAULT         class:n:what[:on]   what: an errno's number, or "short" for a write of half its bytes; "on":
+ * and each later call of the class, too. Classes: open mkdir write fsync link rename unlink
  *
  * The log: lines of fields parted by tabs, written after the call succeeded, "op pid …":
- *   create ino path · trunc ino len · write ino off len sync (then len bytes and a newline) · fsync ino · fsyncdir path ·
- *   link from to ino · rename from to · unlink path · mkdir path · rmdir path · fsyncfail ino path · exit
- * Calls are made one at a time under a lock that all recorded processes share; so the log's order is the real one.
- * What it cannot see: stdio's own writes (no FILE is used for the lake) and mmap (LMDB's lock file only).
+ *   create ino path · trunc ino len · write ino off len sync (then len bytes and a newline) · fsync ino · fsyncdir path
+ * · link from to ino · rename from to · unlink path · mkdir path · rmdir path · fsyncfail ino path · exit Calls are
+ * made one at a time under a lock that all recorded processes share; so the log's order is the real one. What it cannot
+ * see: stdio's own writes (no FILE is used for the lake) and mmap (LMDB's lock file only).
  */
 /* Both names of each call, open and open64, are defined here. */
 #undef _FILE_OFFSET_BITS
