@@ -109,7 +109,36 @@ void cli_table(const char *const *cells, size_t rows, size_t columns, const bool
   }
 }
 
-/* The line of the user's file the error points into, with a caret. */
+/* Bytes to underline: what the error says, else the word that begins there. */
+static size_t marked(shoal_str line, const shoal_error *err) {
+  size_t from = (size_t)err->column - 1, to = from;
+  if (err->length > 0)
+    return (size_t)err->length;
+  while (to < line.len && (line.ptr[to] == '_' || line.ptr[to] == '.' || (line.ptr[to] >= '0' && line.ptr[to] <= '9') ||
+                           ((line.ptr[to] | 32) >= 'a' && (line.ptr[to] | 32) <= 'z')))
+    to++;
+  return to > from ? to - from : 1;
+}
+
+/* The line of the user's file the error points into, with carets below and the hint behind them. */
+static bool show_line(const cli *c, const shoal_error *err, shoal_str text) {
+  shoal_str line = SHOAL_STR_NONE;
+  bool there = true;
+  for (int i = 0; i < err->line && there; i++)
+    there = shoal_str_split(&text, '\n', &line);
+  if (!there || (size_t)err->column > line.len)
+    return false;
+  size_t from = (size_t)err->column - 1;
+  int digits = snprintf(NULL, 0, "%d", err->line);
+  fprintf(stderr, "  %d │ %.*s\n", err->line, SHOAL_FMT(line));
+  fprintf(stderr, "%*s%s", 2 + digits + 3 + cli_text_width(shoal_str_sub(line, 0, from)), "", cli_on(c, STYLE_RED));
+  int marks = cli_text_width(shoal_str_sub(line, from, from + marked(line, err)));
+  for (int i = 0; i < (marks > 0 ? marks : 1); i++)
+    fputc('^', stderr);
+  fprintf(stderr, "%s%s%s\n", cli_off(c), err->hint[0] ? " " : "", err->hint);
+  return true;
+}
+
 static void show_place(const cli *c, const shoal_error *err) {
   shoal_buf text = {0};
   shoal_error ignored;
@@ -117,24 +146,10 @@ static void show_place(const cli *c, const shoal_error *err) {
   const char *root = c->s && c->s->root ? c->s->root : NULL;
   char *path = err->path[0] == '/' || !root ? shoal_arena_cstr(&arena, shoal_str_z(err->path))
                                             : shoal_arena_printf(&arena, "%s/%s", root, err->path);
-  if (path && err->line > 0 && err->column > 0 && err->length > 0 &&
-      shoal_os_read_file(path, 1 << 20, &text, &ignored) >= 0) {
-    shoal_str rest = shoal_buf_str(&text), line = SHOAL_STR_NONE;
-    for (int i = 0; i < err->line && shoal_str_split(&rest, '\n', &line); i++)
-      ;
-    int margin = fprintf(stderr, "  %d │ %.*s\n", err->line, SHOAL_FMT(line)) - (int)line.len - 1 - 2;
-    int before = cli_text_width(shoal_str_sub(line, 0, (size_t)err->column - 1));
-    int marks = cli_text_width(shoal_str_sub(line, (size_t)err->column - 1, (size_t)(err->column - 1 + err->length)));
-    fprintf(stderr, "%*s%s", margin + before, "", cli_on(c, STYLE_RED));
-    for (int i = 0; i < (marks > 0 ? marks : 1); i++)
-      fputc('^', stderr);
-    fputs(cli_off(c), stderr);
-    if (err->hint[0])
-      fprintf(stderr, " %s", err->hint);
-    fputc('\n', stderr);
-  } else if (err->hint[0]) {
+  bool shown = path && err->line > 0 && err->column > 0 && shoal_os_read_file(path, 1 << 20, &text, &ignored) >= 0 &&
+               show_line(c, err, shoal_buf_str(&text));
+  if (!shown && err->hint[0])
     fprintf(stderr, "  %s\n", err->hint);
-  }
   shoal_buf_dispose(&text);
   shoal_arena_dispose(&arena);
 }
@@ -168,10 +183,12 @@ int cli_fail(const cli *c, const shoal_error *err) {
     return code;
   }
   const char *word = err->status == SHOAL_EHELD ? "held back" : err->status == SHOAL_ECANCELLED ? "cancelled" : "error";
-  const char *message = err->message;
+  const char *message = err->message, *root = c->s && c->s->root ? c->s->root : "", *path = err->path;
+  if (*root && !strncmp(path, root, strlen(root)) && path[strlen(root)] == '/')
+    path += strlen(root) + 1;
   fprintf(stderr, "%s%s:%s ", cli_on(c, STYLE_RED), word, cli_off(c));
-  if (err->path[0] && strncmp(message, err->path, strlen(err->path)))
-    fprintf(stderr, err->line > 0 ? "%s:%d: " : "%s: ", err->path, err->line);
+  if (path[0] && strncmp(message, path, strlen(path)))
+    fprintf(stderr, err->line > 0 ? "%s:%d: " : "%s: ", path, err->line);
   if (err->context[0])
     fprintf(stderr, "%s: ", err->context);
   fprintf(stderr, "%s\n", message);

@@ -76,7 +76,7 @@ shoal_status shoal_macro_decode(shoal_decoder *d, shoal_arena *arena, shoal_macr
 shoal_status shoal_unit_decode(shoal_decoder *d, shoal_arena *arena, shoal_unit *out, shoal_error *err) {
   *out = (shoal_unit){0};
   out->name = shoal_take_str(d);
-  out->path = shoal_take_str(d);
+  out->path = shoal_arena_str(arena, shoal_take_str(d)); /* with its NUL */
   out->content = shoal_take_hash(d);
   out->canon = shoal_take_hash(d);
   out->layout = shoal_take_hash(d);

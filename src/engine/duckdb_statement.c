@@ -60,6 +60,38 @@ static void hint_candidates(shoal_error *err, shoal_str message, shoal_str candi
   }
 }
 
+/* The value behind a label at the start of a line, up to the line's end; {NULL,0} if no line has it. */
+static shoal_str labelled(shoal_str message, shoal_str label) {
+  shoal_str line;
+  while (shoal_str_split(&message, '\n', &line)) {
+    line = shoal_str_trim(line);
+    if (shoal_str_starts(line, label))
+      return shoal_str_trim(shoal_str_sub(line, label.len, line.len));
+  }
+  return SHOAL_STR_NONE;
+}
+
+/* A CSV reader's message is a page: what went wrong, file and line of the data are all that is said of it. */
+static bool explain_csv(shoal_str message, shoal_error *err) {
+  shoal_str at = labelled(message, SHOAL_STR("CSV Error on Line:")), file = labelled(message, SHOAL_STR("file ="));
+  shoal_str original = labelled(message, SHOAL_STR("Original Line:")), what = SHOAL_STR_NONE, line;
+  int64_t number;
+  char path[256];
+  if (!file.len || file.len >= sizeof path || !shoal_str_i64(at, &number) || number <= 0 || number > INT32_MAX)
+    return false;
+  for (int i = 0; i < 3 && shoal_str_split(&message, '\n', &line); i++) /* the first that is no label */
+    if (!shoal_str_starts(line, SHOAL_STR("CSV Error")) && !shoal_str_starts(line, SHOAL_STR("Original Line")))
+      what = line;
+  memcpy(path, file.ptr, file.len);
+  path[file.len] = '\0';
+  shoal_fail(err, SHOAL_EENGINE, "%.*s (the line is: %.*s)",
+             SHOAL_FMT(what.len ? what : SHOAL_STR("the CSV does not parse")),
+             SHOAL_FMT(shoal_str_sub(original, 0, 120)));
+  shoal_hint(err, "mend the file, or say how to read it under options: of its source in shoal.yaml");
+  shoal_error_at(err, path, (int)number, 0, 0);
+  return true;
+}
+
 static shoal_status fail_json(shoal_duckdb *d, yyjson_val *root, shoal_duckdb_place place, shoal_error *err) {
   shoal_str type = shoal_json_str(root, "exception_type");
   shoal_str message = shoal_json_str(root, "exception_message");
@@ -68,6 +100,8 @@ static shoal_status fail_json(shoal_duckdb *d, yyjson_val *root, shoal_duckdb_pl
     d->fatal = true;
   if (status == SHOAL_ECANCELLED)
     return shoal_fail(err, status, "cancelled");
+  if (err && explain_csv(message, err))
+    return SHOAL_EENGINE;
   shoal_fail(err, status, "%.*s", SHOAL_FMT(first_line(message)));
   if (status == SHOAL_ELIMIT)
     shoal_hint(err, "give the engine more memory, fewer threads or a temp folder (shoal.yaml: engine)");
@@ -135,8 +169,8 @@ static void report_progress(shoal_duckdb *d) {
 
 #define PROGRESS_US 20000
 
-/* Where progress is asked for, works in small tasks until the result is there. Otherwise the engine blocks until then: an
-   interrupt that falls between the check before and the query's start is lost, so whoever interrupts repeats it. */
+/* Where progress is asked for, works in small tasks until the result is there. Otherwise the engine blocks until then:
+   an interrupt that falls between the check before and the query's start is lost, so whoever interrupts repeats it. */
 static void work(shoal_duckdb *d, duckdb_pending_result pending) {
   int64_t reported = shoal_time_monotonic();
   while (d->job && d->job->progress) {

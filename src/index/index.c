@@ -40,6 +40,19 @@ static char *index_folder(const char *project, shoal_arena *arena) {
              : shoal_arena_printf(arena, "%s/.cache/shoal/%.32s/index-" INDEX_FORMAT, home ? home : "/tmp", hex);
 }
 
+/* True if the file holds every page its header speaks of: beyond its end a read would end the process. */
+static bool whole(MDB_env *env, const char *folder) {
+  MDB_envinfo info;
+  MDB_stat stat;
+  shoal_stat file = {0};
+  shoal_arena arena = {0};
+  char *path = shoal_arena_printf(&arena, "%s/data.mdb", folder);
+  bool ok = path && mdb_env_info(env, &info) == 0 && mdb_env_stat(env, &stat) == 0 &&
+            shoal_os_stat(path, &file, NULL) >= 0 && file.size >= (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize;
+  shoal_arena_dispose(&arena);
+  return ok;
+}
+
 static int open_env(shoal_index *index, const char *folder) {
   MDB_txn *txn = NULL;
   int rc = mdb_env_create(&index->env);
@@ -49,6 +62,8 @@ static int open_env(shoal_index *index, const char *folder) {
   mdb_env_set_maxreaders(index->env, 510);
   rc = mdb_env_open(index->env, folder, MDB_NOTLS | MDB_NOMETASYNC, 0666);
   int dead;
+  if (rc == 0 && !whole(index->env, folder))
+    rc = MDB_CORRUPTED;
   if (rc == 0)
     mdb_reader_check(index->env, &dead);
   if (rc == 0)

@@ -54,7 +54,7 @@ static void close_look(look *l) {
 static shoal_status conflict(const look *l, int64_t version, const char *what, shoal_error *err) {
   (void)shoal_fail(err, SHOAL_ECONFLICT, "the table %.*s: version %lld %s", SHOAL_FMT(l->table.prefix),
                    (long long)version, what);
-  shoal_hint(err, "shoal table adopt takes its data as they are, shoal table overwrite restores ours");
+  shoal_hint(err, "the dataset is published and shoal sql reads it; its table stays as the other writer left it");
   return SHOAL_ECONFLICT;
 }
 

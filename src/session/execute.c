@@ -42,8 +42,7 @@ static shoal_status claim_names(shoal_session *s, const shoal_plan *plan, shoal_
   if (!names)
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < plan->n_items; i++)
-    if (!plan->items[i].entry &&
-        (plan->items[i].action == SHOAL_ACTION_RUN || plan->items[i].action == SHOAL_ACTION_ADOPT))
+    if ((plan->items[i].action == SHOAL_ACTION_RUN || plan->items[i].action == SHOAL_ACTION_ADOPT))
       names[n++] = plan->items[i].name;
   return n ? shoal_datasets_claim(s->lake, s->config.name, names, n, err) : SHOAL_OK;
 }

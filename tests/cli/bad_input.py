@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad input: a clear error that names file and line and what to do, exit 1, nothing published, nothing lost."""
+import sys
+
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
+from harness import *  # noqa: E402,F403
+
+GOOD = {"models/a/x.sql": "select range as id from range(5)\n"}
+
+
+def refused(files, *says, yaml="name: t\n", args=("run",), hint=()):
+    """The project with these files is refused with these words; what was good before still stands."""
+    p = Project(GOOD)
+    p.shoal("run")
+    p.write({"shoal.yaml": yaml, **files})
+    r = p.shoal(*args, code=1)
+    has(r.stderr, *says, *hint)
+    p.write({"shoal.yaml": "name: t\n"})
+    lacks(r.stderr.lower(), "assert", "segmentation", "internal error")
+    same(p.json("ls")["publication"], 1)
+    same(p.rows("select count(*) from a.x"), [["5"]])
+    p.remove()
+
+
+@case
+def sql_that_does_not_parse():
+    refused({"models/a/y.sql": "select id\nfrom a.x whre id > 3\n"}, "models/a/y.sql:2", "syntax error")
+
+
+@case
+def a_column_that_is_not_there():
+    refused({"models/a/y.sql": "/* shoal\ndescription: d\n*/\nselect id\nfrom a.x\nwhere idd > 3\n"}, "models/a/y.sql:6", "idd", "^^^")
+
+
+@case
+def a_name_that_resolves_to_nothing():
+    refused({"models/a/y.sql": "select *\nfrom a.xx\n"}, "models/a/y.sql:2", "there is no dataset a.xx", "did you mean a.x?")
+
+
+@case
+def two_models_of_one_name():
+    refused({"models/b/y.sql": "/* shoal\nname: a.x\n*/\nselect 1 as i\n"}, "two models are named a.x", "models/a/x.sql", "models/b/y.sql")
+
+
+@case
+def names_that_differ_in_case():
+    refused({"models/a/X.sql": "select 1 as i\n"}, "models/a/X.sql", "lower case")
+
+
+@case
+def a_model_named_like_a_source():
+    refused({"d.csv": "a\n1\n"}, "models/a/x.sql", "shoal.yaml:3", yaml="name: t\nsources:\n  a.x: {files: d.csv}\n")
+
+
+@case
+def a_missing_file():
+    refused({"models/a/y.sql": "from raw.d\n"}, "raw.d", "shoal.yaml:3", "data/*.csv", yaml="name: t\nsources:\n  raw.d: {files: 'data/*.csv'}\n")
+
+
+@case
+def csv_that_does_not_parse():
+    rows = "".join(f"{i},{i}\n" for i in range(30000))
+    refused({"d.csv": "a,b\n" + rows + "x,1\n", "models/a/y.sql": "select sum(a) as s from raw.d\n"}, "d.csv", "30002", "x",
+            yaml="name: t\nsources:\n  raw.d: {files: d.csv}\n")
+
+
+@case
+def a_type_error():
+    refused({"models/a/y.sql": "select id + date '2020-01-01' + 'x' as z,\n  strlen(id) as n from a.x\n"}, "models/a/y.sql")
+
+
+@case
+def a_cycle():
+    refused({"models/a/y.sql": "from a.z\n", "models/a/z.sql": "from a.y\n"}, "a cycle: a.", "a.y reads a.z")
+
+
+@case
+def a_path_that_is_not_utf8():
+    p = Project(GOOD)
+    with open(os.path.join(p.dir.encode(), b"models/a/\xff.sql"), "w") as f:
+        f.write("select 1 as i\n")
+    has(p.shoal("run", code=1).stderr, "models/a/")
+    p.remove()
+
+
+@case
+def an_unknown_key():
+    refused({}, "shoal.yaml:2", "unknown key 'modles'", yaml="name: t\nmodles: x\n")
+    refused({"models/a/y.sql": "/* shoal\ntag: x\n*/ select 1 as i\n"}, "models/a/y.sql:2", "did you mean 'tags'?")
+
+
+@case
+def a_dynamic_pivot():
+    refused({"models/a/y.sql": "pivot a.x on id using count(*)\n"}, "models/a/y.sql", "PIVOT")
+
+
+@case
+def two_statements():
+    refused({"models/a/y.sql": "select 1 as i; select 2 as i\n"}, "models/a/y.sql")
+
+
+@case
+def not_a_select():
+    refused({"models/a/y.sql": "create table t (i int)\n"}, "models/a/y.sql")
+
+
+@case
+def a_type_delta_does_not_have():
+    refused({"models/a/y.sql": "select time '12:00' as t\n"}, "models/a/y.sql", "t", "TIME")
+
+
+@case
+def two_columns_of_one_name():
+    refused({"models/a/y.sql": "select 1 as i, 2 as I\n"}, "models/a/y.sql", "I")
+
+
+@case
+def files_outside_are_not_read():
+    refused({"models/a/y.sql": "select * from read_csv('/etc/passwd')\n"}, "models/a/y.sql")
+    refused({"models/a/y.sql": "select * from read_text('/etc/passwd')\n"}, "models/a/y.sql")
+    refused({"models/a/y.sql": "select * from duckdb_settings()\n"}, "models/a/y.sql")
+
+
+@case
+def a_broken_yaml():
+    refused({}, "shoal.yaml:3", "YAML", yaml="name: t\nsources: [\n")
+    refused({}, "shoal.yaml:1", "no name", yaml="lake: lake\n")
+
+
+@case
+def a_variable_that_is_not_set():
+    refused({"models/a/y.sql": "select getvariable('strat') as s\n"}, "strat", "did you mean 'start'?", yaml="name: t\nvars: {start: 1}\n")
+
+
+@case
+def selectors_that_match_nothing():
+    refused({}, "no model matches", "did you mean a.x?", args=("run", "a.y"))
+
+
+@case
+def a_detached_head_needs_a_branch():
+    p = Project(GOOD)
+    p.git("checkout", "-q", "--detach")
+    has(p.shoal("run", code=1).stderr, "detached", "--branch")
+    has(p.shoal("run", env={"SHOAL_BRANCH": "x"}).stdout, "published #1 on x")
+    p.remove()
+
+
+@case
+def no_project_here():
+    p = Project(GOOD)
+    has(p.shoal("plan", cwd="/", code=1).stderr, "shoal.yaml", "shoal init")
+    has(p.shoal("init", ".", code=1).stderr, "already")
+    p.remove()
+
+
+@case
+def another_projects_dataset_is_not_overwritten():
+    p, q = Project(GOOD), Project({"models/a/x.sql": "select 2 as id\n"}, yaml="name: other\n")
+    p.shoal("run")
+    q.write({"shoal.yaml": f"name: other\nlake: {p.dir}/lake\n"})
+    r = q.shoal("run", code=4)
+    has(r.stderr, "a.x", "belongs to the project t")
+    same(p.rows("select count(*) from a.x"), [["5"]])
+    p.remove()
+    q.remove()
+
+
+@case
+def a_foreign_commit_freezes_its_table_only():
+    from deltalake import write_deltalake
+    import pyarrow as pa
+    p = Project({**GOOD, "models/a/y.sql": "select 1 as i\n"})
+    p.shoal("run")
+    write_deltalake(p.dir + "/lake/a/x", pa.table({"id": [99]}), mode="append")
+    p.write({"models/a/x.sql": "select range as id from range(6)\n", "models/a/y.sql": "select 2 as i\n"})
+    r = p.shoal("run", code=4)
+    has(r.stderr, "a/x", "from outside")
+    import deltalake
+    same(deltalake.DeltaTable(p.dir + "/lake/a/y").to_pyarrow_table().to_pydict(), {"i": [2]})
+    same(deltalake.DeltaTable(p.dir + "/lake/a/x").to_pyarrow_table().num_rows, 6)
+    p.remove()
+
+
+if __name__ == "__main__":
+    main()
