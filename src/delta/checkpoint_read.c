@@ -118,6 +118,8 @@ static shoal_status read_keys(const shoal_delta_table *table, const shoal_str *k
   for (size_t i = 0; i < n && status == SHOAL_OK; i++) {
     shoal_object object;
     status = shoal_store_head(table->store, keys[i], &object, err);
+    if (status == SHOAL_ENOTFOUND) /* which must not be taken for a table that is not there */
+      status = shoal_fail(err, SHOAL_ECORRUPT, "%.*s is missing", SHOAL_FMT(keys[i]));
     files[i].path = shoal_str_z(shoal_store_local_path(table->store, keys[i], &scratch));
     if (status == SHOAL_OK && !files[i].path.ptr)
       status = shoal_fail(err, SHOAL_EUNSUPPORTED, "the store has no local file of it");

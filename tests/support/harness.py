@@ -23,7 +23,7 @@ class Project:
     """A project in a folder of its own, with a git repository."""
 
     def __init__(self, files=None, git=True, yaml="name: t\n"):
-        self.dir = tempfile.mkdtemp(prefix="shoal-cli-")
+        self.dir = tempfile.mkdtemp(prefix="shoal-cli-", dir="/tmp")
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("SHOAL_BRANCH", "GIT_"))}
         self.env.update(GIT_CONFIG_NOSYSTEM="1", HOME=self.dir, NO_COLOR="1", XDG_CACHE_HOME=self.dir + "/.cache")
         self.write({"shoal.yaml": yaml, ".gitignore": "/.shoal/\n/lake/\n/.cache/\n", **(files or {})})

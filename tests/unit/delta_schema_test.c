@@ -14,20 +14,15 @@
 #define FIELD(name, type) "{\"name\":\"" name "\",\"type\":" type ",\"nullable\":true,\"metadata\":{}}"
 #define STRUCT(fields) "{\"type\":\"struct\",\"fields\":[" fields "]}"
 
-static const char everything[] =
-    STRUCT(FIELD("a", "\"boolean\"") "," FIELD("b", "\"byte\"") "," FIELD("c", "\"short\"") "," FIELD("d", "\"integer"
-                                                                                                           "\"") "," FIELD("e", "\"long\"") "," FIELD("f", "\"float\"") "," FIELD("g", "\"double\"") "," FIELD("h", "\"decimal(38,18)\"") "," FIELD(
-        "i",
-        "\"string\"") "," FIELD("j",
-                                "\"binary\"") "," FIELD("k",
-                                                        "\"date\"") "," FIELD("l",
-                                                                              "\"timestamp\"") "," FIELD("m",
-                                                                                                         "\"timestamp_"
-                                                                                                         "ntz\"") "," FIELD("n",
-                                                                                                                            STRUCT(FIELD(
-                                                                                                                                "ä \\\"x\\\"",
-                                                                                                                                "\"long\""))) "," FIELD("o",
-                                                                                                                                                        "{\"type\":\"array\",\"elementType\":{\"type\":\"map\",\"keyType\":\"string\",\"valueType\":\"decimal(10,2)\",\"valueContainsNull\":false},\"containsNull\":true}"));
+static const char everything[] = STRUCT(FIELD("a", "\"boolean\"") "," FIELD("b", "\"byte\"") "," FIELD("c",
+                                                                                                       "\"short\"") "," FIELD("d", "\"integer"
+                                                                                                                                   "\"") "," FIELD("e", "\"long\"") "," FIELD("f", "\"float\"") "," FIELD("g", "\"double\"") "," FIELD("h", "\"decimal(38,18)\"") "," FIELD("i", "\"string\"") "," FIELD("j", "\"binary\"") "," FIELD("k",
+                                                                                                                                                                                                                                                                                                                                      "\"date\"") "," FIELD("l", "\"timestamp\"") "," FIELD("m", "\"timestamp_"
+                                                                                                                                                                                                                                                                                                                                                                                                 "ntz\"") "," FIELD("n",
+                                                                                                                                                                                                                                                                                                                                                                                                                    STRUCT(
+                                                                                                                                                                                                                                                                                                                                                                                                                        FIELD(
+                                                                                                                                                                                                                                                                                                                                                                                                                            "ä \\\"x\\\"", "\"long\""))) "," FIELD("o",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                   "{\"type\":\"array\",\"elementType\":{\"type\":\"map\",\"keyType\":\"string\",\"valueType\":\"decimal(10,2)\",\"valueContainsNull\":false},\"containsNull\":true}"));
 
 static void test_round_trip(void **state) {
   (void)state;

@@ -67,8 +67,7 @@ static void test_strings(void **state) {
   expect(SHOAL_TYPE_STRING, A31 "bc", A31 "bc", false, BOUNDS("\"" A31 "b\"", "\"" A31 "b\x7f\""));
   expect(SHOAL_TYPE_STRING, A31 "\xc3\xa4\x7f", A31 "\xc3\xa4\x7f", false,
          BOUNDS("\"" A31 "\xc3\xa4\"", "\"" A31 "\xc3\xa4" TOP "\""));
-  expect(SHOAL_TYPE_STRING, A31 "b" TOP "c", A31 "b" TOP "c", false,
-         BOUNDS("\"" A31 "b\"", "\"" A31 "b" TOP "\x7f\""));
+  expect(SHOAL_TYPE_STRING, A31 "b" TOP "c", A31 "b" TOP "c", false, BOUNDS("\"" A31 "b\"", "\"" A31 "b" TOP "\x7f\""));
   expect(SHOAL_TYPE_STRING, "\xff", "\xff", false, NOTHING);
   expect(SHOAL_TYPE_STRING, "a", TOP8 TOP8 TOP8 TOP8 TOP8 TOP8 TOP8 TOP8 "z", false,
          "\"minValues\":{\"c\":\"a\"},\"maxValues\":{\"c\":\"" TOP8 TOP8 TOP8 TOP8 TOP8 TOP8 TOP8 TOP8 "\x7f\"}");
