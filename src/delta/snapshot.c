@@ -133,6 +133,8 @@ static shoal_status load_commit(const shoal_delta_table *table, const shoal_log_
                                 shoal_arena *arena, shoal_error *err) {
   shoal_buf text = {0};
   shoal_status status = shoal_store_get(table->store, file->object.key, &text, err);
+  if (status == SHOAL_ENOTFOUND) /* cleaned away since the listing; the table is there */
+    status = shoal_fail(err, SHOAL_ECORRUPT, "%.*s is missing", SHOAL_FMT(file->object.key));
   if (status == SHOAL_OK)
     status = shoal_replay_commit(r, shoal_buf_str(&text), base_name(file->object.key), arena, err);
   shoal_buf_dispose(&text);
