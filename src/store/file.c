@@ -358,13 +358,15 @@ static int compare_objects(const void *a, const void *b) {
   return shoal_str_cmp(((const shoal_object *)a)->key, ((const shoal_object *)b)->key);
 }
 
+/* An entry's whole key and '/'; NULL when out of memory, which must not look like an entry that is not there. */
+static char *entry_key(shoal_str prefix, const shoal_dirent *e, shoal_arena *scratch) {
+  return shoal_arena_printf(scratch, "%.*s%.*s/", SHOAL_FMT(prefix), SHOAL_FMT(e->name));
+}
+
 /* True if the entry can be shown; its kind through links, size and time are filled in. */
-static bool look_at(const walk *w, shoal_str prefix, const shoal_dirent *e, shoal_arena *scratch, shoal_object *out) {
+static bool look_at(const walk *w, shoal_str prefix, const shoal_dirent *e, char *key, shoal_object *out) {
   file_path path;
   shoal_stat st;
-  char *key = shoal_arena_printf(scratch, "%.*s%.*s/", SHOAL_FMT(prefix), SHOAL_FMT(e->name));
-  if (!key)
-    return false;
   shoal_str plain = shoal_str_n(key, prefix.len + e->name.len);
   if (shoal_store_check_key(plain, NULL) < 0)
     return false;
@@ -397,9 +399,13 @@ static shoal_status read_folder(const walk *w, shoal_str prefix, shoal_arena *sc
   SHOAL_TRY(st);
   if (!(*out = SHOAL_NEW_ARRAY(scratch, shoal_object, count)))
     return shoal_fail_nomem(err);
-  for (size_t i = 0; i < count; i++)
-    if (look_at(w, prefix, &entries[i], scratch, &(*out)[*n]))
+  for (size_t i = 0; i < count; i++) {
+    char *key = entry_key(prefix, &entries[i], scratch);
+    if (!key)
+      return shoal_fail_nomem(err);
+    if (look_at(w, prefix, &entries[i], key, &(*out)[*n]))
       ++*n;
+  }
   if (*n)
     qsort(*out, *n, sizeof **out, compare_objects);
   return SHOAL_OK;
