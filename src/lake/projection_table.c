@@ -404,7 +404,9 @@ static shoal_status add_info(look *l, int64_t now, shoal_error *err) {
   shoal_buf extra = {0};
   if (job->entry)
     tag.result = job->entry->result;
-  shoal_status st = shoal_commit_tag_write(&tag, &extra, err);
+  shoal_status st = shoal_buf_check(&l->commit.text, err);
+  if (st == SHOAL_OK)
+    st = shoal_commit_tag_write(&tag, &extra, err);
   if (st == SHOAL_OK) {
     bool append = l->n_removes == 0;
     shoal_delta_commit_info(&whole, now, "WRITE",

@@ -73,8 +73,10 @@ static shoal_status name_attempt(attempt *a, shoal_error *err) {
   if (st == SHOAL_OK) {
     shoal_buf_clear(&text);
     shoal_result_folder(&text, &a->result);
-    st = copy_text(a, shoal_buf_str(&text), &a->folder, err);
+    st = shoal_buf_check(&text, err);
   }
+  if (st == SHOAL_OK)
+    st = copy_text(a, shoal_buf_str(&text), &a->folder, err);
   shoal_buf_dispose(&text);
   return st == SHOAL_OK ? hash_schema(&d->outcome->schema, &a->result.schema_hash, err) : st;
 }
