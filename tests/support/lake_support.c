@@ -67,39 +67,48 @@ shoal_result test_result(shoal_arena *arena, const char *dataset, uint64_t n) {
                         .run = SHOAL_STR("run-1")};
 }
 
-static shoal_status fill_schema(lake_fixture *f, const char *columns, shoal_schema *out) {
+static shoal_status fill_schema(lake_fixture *f, const char *columns, shoal_schema *out, shoal_error *err) {
   shoal_str rest = shoal_str_z(columns), name;
   *out = (shoal_schema){.fields = SHOAL_NEW_ARRAY(&f->arena, shoal_field, strlen(columns) + 1)};
+  if (!out->fields)
+    return shoal_fail_nomem(err);
   while (shoal_str_split(&rest, ' ', &name))
     out->fields[out->n_fields++] =
         (shoal_field){.name = name, .type = {.kind = SHOAL_TYPE_INTEGER}, .nullable = true, .physical = name};
   return SHOAL_OK;
 }
 
+static shoal_status stage_file(lake_fixture *f, const char *staging, const char *dataset, uint64_t n, size_t i,
+                               shoal_output_file *out, shoal_error *err) {
+  char *name = shoal_arena_printf(&f->arena, "part-%zu.parquet", i);
+  char *bytes = shoal_arena_printf(&f->arena, "%s %llu %zu", dataset, (unsigned long long)n, i);
+  char *path = name ? shoal_arena_printf(&f->arena, "%s/%s", staging, name) : NULL;
+  if (!bytes || !path)
+    return shoal_fail_nomem(err);
+  *out = (shoal_output_file){.name = shoal_str_z(name), .bytes = strlen(bytes), .rows = 1};
+  return shoal_os_create_file(path, shoal_str_z(bytes), err);
+}
+
 shoal_status test_stage(lake_fixture *f, const char *dataset, uint64_t n, size_t files, const char *columns,
                         test_draft *out, shoal_error *err) {
   char *staging;
   *out = (test_draft){0};
-  SHOAL_TRY(fill_schema(f, columns, &out->outcome.schema));
+  SHOAL_TRY(fill_schema(f, columns, &out->outcome.schema, err));
   SHOAL_TRY(shoal_store_staging(f->store, &f->arena, &staging, err));
-  shoal_output_file *o = SHOAL_NEW_ARRAY(&f->arena, shoal_output_file, files);
-  for (size_t i = 0; i < files; i++) {
-    char *name = shoal_arena_printf(&f->arena, "part-%zu.parquet", i);
-    char *bytes = shoal_arena_printf(&f->arena, "%s %llu %zu", dataset, (unsigned long long)n, i);
-    SHOAL_TRY(shoal_os_create_file(shoal_arena_printf(&f->arena, "%s/%s", staging, name), shoal_str_z(bytes), err));
-    o[i] = (shoal_output_file){.name = shoal_str_z(name), .bytes = strlen(bytes), .rows = 1};
-    out->outcome.bytes += strlen(bytes);
-  }
-  out->outcome.files = o;
-  out->outcome.n_files = out->outcome.rows = files;
   out->draft = (shoal_result_draft){.signature = test_hash(n),
                                     .dataset = shoal_str_z(dataset),
                                     .staging = staging,
-                                    .outcome = &out->outcome,
                                     .description = SHOAL_STR("a test"),
                                     .provenance = SHOAL_STR("{\"model\":\"select 1\"}"),
                                     .run = SHOAL_STR("run-1"),
                                     .writer = SHOAL_STR("anna@host")};
+  if (!(out->outcome.files = SHOAL_NEW_ARRAY(&f->arena, shoal_output_file, files)))
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < files; i++) {
+    SHOAL_TRY(stage_file(f, staging, dataset, n, i, &out->outcome.files[i], err));
+    out->outcome.bytes += out->outcome.files[i].bytes;
+  }
+  out->outcome.n_files = out->outcome.rows = files;
   return SHOAL_OK;
 }
 
@@ -107,10 +116,12 @@ shoal_status test_put_result(lake_fixture *f, const char *dataset, uint64_t n, s
                              shoal_error *err) {
   test_draft d;
   bool won;
-  SHOAL_TRY(test_stage(f, dataset, n, files, "n", &d, err));
+  shoal_status st = test_stage(f, dataset, n, files, "n", &d, err);
   d.draft.outcome = &d.outcome;
-  shoal_status st = shoal_result_put(f->lake, &d.draft, &f->arena, out, &won, err);
-  shoal_ignore(shoal_os_remove_tree(d.draft.staging, NULL));
+  if (st == SHOAL_OK)
+    st = shoal_result_put(f->lake, &d.draft, &f->arena, out, &won, err);
+  if (d.draft.staging)
+    shoal_ignore(shoal_os_remove_tree(d.draft.staging, NULL));
   return st;
 }
 
