@@ -38,7 +38,10 @@ static void project(projected *p, shoal_status want) {
 }
 
 static shoal_delta_snapshot *open_table(projected *p, const char *prefix) {
-  shoal_delta_table table = {.store = p->f.inner, .prefix = shoal_str_z(prefix)};
+  shoal_delta_table table = {.store = p->f.inner,
+                             .prefix = shoal_str_z(prefix),
+                             .get_engine = p->f.lake->get_engine,
+                             .engine_arg = p->f.lake->engine_arg};
   shoal_delta_snapshot *s;
   CHECK_OK(shoal_delta_snapshot_open(&table, SHOAL_DELTA_LATEST, &s, &p->f.err), &p->f.err);
   return s;
@@ -296,6 +299,57 @@ static void many_versions(void **state) {
   close_lake(&p);
 }
 
+/* ---- with an engine: checkpoints ---- */
+
+static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) {
+  (void)err;
+  *out = arg;
+  return SHOAL_OK;
+}
+
+static void delete_commits(projected *p, const char *prefix, int64_t from, int64_t to) {
+  for (int64_t v = from; v <= to; v++) {
+    char *key = shoal_arena_printf(&p->f.arena, "%s/_delta_log/%020lld.json", prefix, (long long)v);
+    CHECK_OK(shoal_store_del(p->f.inner, shoal_str_z(key), &p->f.err), &p->f.err);
+  }
+}
+
+/* T2 where the log no longer reaches back to our last commit: the branch's own log says what it was. */
+static void cleaned_log_is_no_foreign_table(void **state) {
+  (void)state;
+  projected p = open_lake(true);
+  char *root;
+  shoal_engine *engine;
+  CHECK_OK(shoal_os_realpath(p.f.folder, &p.f.arena, &root, &p.f.err), &p.f.err);
+  shoal_str allowed[] = {shoal_str_z(shoal_arena_printf(&p.f.arena, "%s/", root))};
+  shoal_engine_config config = {.threads = 1, .memory = 256u << 20, .allowed = allowed, .n_allowed = 1, .locked = true};
+  CHECK_OK(shoal_engine_open_duckdb(&config, &engine, &p.f.err), &p.f.err);
+  p.f.lake->get_engine = get_engine;
+  p.f.lake->engine_arg = engine;
+  for (uint64_t n = 0; n <= 10; n++) {
+    set(&p, "silver.a", n, 2);
+    project(&p, SHOAL_OK);
+    assert_int_equal(p.report.warnings.len, 0);
+  }
+  assert_non_null(test_object(&p.f, "silver/a/_delta_log/_last_checkpoint").ptr);
+  delete_commits(&p, "silver/a", 0, 10);
+  expect_table(&p, "silver/a", 10, 2, "silver.a 10 ");
+  set(&p, "silver.a", 11, 1);
+  project(&p, SHOAL_OK);
+  expect_table(&p, "silver/a", 11, 1, "silver.a 11 ");
+  for (uint64_t n = 12; n <= 20; n++) {
+    set(&p, "silver.a", n, 1);
+    project(&p, SHOAL_OK);
+  }
+  foreign_commit(&p, "silver/a", 21, "");
+  delete_commits(&p, "silver/a", 11, 20);
+  set(&p, "silver.a", 22, 1);
+  project(&p, SHOAL_OK);
+  expect_table(&p, "silver/a", 22, 1, "silver.a 22 ");
+  close_lake(&p);
+  shoal_engine_free(engine);
+}
+
 #define ON_BOTH(fn)                                                                                                    \
   {#fn " on files", fn, NULL, NULL, (void *)""}, { #fn " in memory", fn, NULL, NULL, NULL }
 int main(void) {
@@ -308,6 +362,7 @@ int main(void) {
       ON_BOTH(foreign_commits_are_judged),
       ON_BOTH(foreign_tables_are_left_alone),
       ON_BOTH(many_versions),
+      cmocka_unit_test(cleaned_log_is_no_foreign_table),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
