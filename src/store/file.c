@@ -371,6 +371,8 @@ static bool look_at(const walk *w, shoal_str prefix, const shoal_dirent *e, char
   if (shoal_store_check_key(plain, NULL) < 0)
     return false;
   bool folder = e->kind == SHOAL_FILE_FOLDER;
+  if (e->kind == SHOAL_FILE_REGULAR && w->after.ptr && shoal_str_cmp(plain, w->after) <= 0)
+    return false; /* the end of a long log is asked for: the rest is not worth a stat each */
   make_path(w->f, plain, &path);
   if (!folder) {
     if (shoal_os_stat(path.z, &st, NULL) < 0)

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/os.h"
 #include "base/str.h"
@@ -299,6 +301,71 @@ static void many_versions(void **state) {
   close_lake(&p);
 }
 
+/* Publishes a result of its own dataset and of one that all share, and projects; 0 if all went well. */
+static int publish_and_project(lake_fixture *f, int who) {
+  enum { ROUNDS = 8 };
+  shoal_state *s = NULL;
+  shoal_error err = {0};
+  char *own = shoal_arena_printf(&f->arena, "s.own%d", who);
+  shoal_status st = shoal_branch_load(f->lake, SHOAL_STR("main"), -1, &s, &err);
+  for (int i = 0; i < ROUNDS && st == SHOAL_OK; i++) {
+    shoal_result r[2];
+    shoal_change c[2];
+    int64_t n;
+    shoal_projection_report report = {0};
+    for (int k = 0; k < 2 && st == SHOAL_OK; k++) {
+      const char *name = k ? "s.shared" : own;
+      st = test_put_result(f, name, (uint64_t)(who * 1000 + i * 2 + k), 1, &r[k], &err);
+      c[k] = (shoal_change){.kind = SHOAL_CHANGE_SET, .name = shoal_str_z(name), .result = r[k]};
+    }
+    do { /* what others set meanwhile is overwritten knowingly */
+      shoal_publication_draft d = {.base = s->publication, .changes = c, .n_changes = 2, .kind = "run"};
+      st = st == SHOAL_OK || st == SHOAL_ECONFLICT ? shoal_publish(f->lake, s, &d, &n, &err) : st;
+    } while (st == SHOAL_ECONFLICT);
+    if (st == SHOAL_OK)
+      st = shoal_project(f->lake, s, &report, &err);
+    shoal_projection_report_dispose(&report);
+  }
+  if (st != SHOAL_OK)
+    fprintf(stderr, "%s: %s\n", err.context, err.message);
+  return st == SHOAL_OK ? 0 : 1;
+}
+
+/* Invariants 5 and 7: whoever projects, every table comes to hold what the head says, and no two get in each other's
+ * way. */
+static void processes_project_at_once(void **state) {
+  (void)state;
+  enum { N = 4 };
+  projected p = open_lake(true);
+  pid_t pids[N];
+  bool moved;
+  int64_t mark;
+  for (int i = 0; i < N; i++) {
+    pids[i] = fork();
+    assert_true(pids[i] >= 0);
+    if (pids[i] == 0)
+      _exit(publish_and_project(&p.f, i));
+  }
+  for (int i = 0; i < N; i++) {
+    int status;
+    assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+    assert_int_equal(status, 0);
+  }
+  CHECK_OK(shoal_branch_refresh(p.f.lake, p.s, &moved, &p.f.err), &p.f.err);
+  assert_int_equal(p.s->publication, N * 8);
+  for (size_t i = 0; i < p.s->n_entries; i++) { /* each process projected its own publications: nothing is left to do */
+    shoal_delta_snapshot *s = open_table(&p, p.s->entries[i].result.home.ptr);
+    assert_int_equal(shoal_delta_snapshot_n_files(s), 1);
+    assert_true(shoal_str_find(shoal_delta_snapshot_files(s)[0].path, p.s->entries[i].result.attempt) >= 0);
+    shoal_delta_snapshot_free(s);
+  }
+  project(&p, SHOAL_OK);
+  assert_int_equal(p.report.tables, 0);
+  CHECK_OK(shoal_projected(p.f.lake, p.s->branch, &mark, &p.f.err), &p.f.err);
+  assert_int_equal(mark, p.s->publication);
+  close_lake(&p);
+}
+
 /* ---- with an engine: checkpoints ---- */
 
 static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) {
@@ -363,6 +430,7 @@ int main(void) {
       ON_BOTH(foreign_tables_are_left_alone),
       ON_BOTH(many_versions),
       cmocka_unit_test(cleaned_log_is_no_foreign_table),
+      cmocka_unit_test(processes_project_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
