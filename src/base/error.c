@@ -76,14 +76,17 @@ void shoal_hint(shoal_error *err, const char *fmt, ...) {
 void shoal_context(shoal_error *err, const char *fmt, ...) {
   if (!err)
     return;
-  char inner[sizeof err->context];
-  memcpy(inner, err->context, sizeof inner);
+  /* Arguments may point into err itself, so the text is made aside; what does not fit is cut. */
+  char joined[2 * sizeof err->context + 2];
   va_list ap;
   va_start(ap, fmt);
-  int n = vsnprintf(err->context, sizeof err->context, fmt, ap);
+  vsnprintf(joined, sizeof err->context, fmt, ap);
   va_end(ap);
-  if (inner[0] && n >= 0 && (size_t)n < sizeof err->context)
-    snprintf(err->context + n, sizeof err->context - (size_t)n, ": %s", inner);
+  size_t n = strlen(joined);
+  if (err->context[0])
+    snprintf(joined + n, sizeof joined - n, ": %s", err->context);
+  joined[sizeof err->context - 1] = '\0';
+  memcpy(err->context, joined, strlen(joined) + 1);
 }
 
 void shoal_error_at(shoal_error *err, const char *path, int line, int column, int length) {
