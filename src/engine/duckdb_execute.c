@@ -197,7 +197,7 @@ static void add_target(writing *w) {
   if (!w->one_file)
     shoal_buf_addz(sql, ", FILENAME_PATTERN 'part-{uuidv7}', OVERWRITE_OR_IGNORE true");
   if (job->n_partition_by) {
-    shoal_buf_addz(sql, ", HIVE_FILE_PATTERN false, PARTITION_BY (");
+    shoal_buf_addz(sql, ", HIVE_FILE_PATTERN false, WRITE_PARTITION_COLUMNS true, PARTITION_BY (");
     add_names(sql, job->partition_by, job->n_partition_by);
     shoal_buf_addc(sql, ')');
   } else if (!w->one_file) {

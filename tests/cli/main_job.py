@@ -247,6 +247,28 @@ def every_verb_has_help_with_examples():
 
 
 @case
+def other_readers_see_the_same_rows():
+    import deltalake
+    import polars as pl
+    sql = "/* shoal\npartition_by: [p, day]\n*/\nselect range as id, case range % 3 when 0 then 'a/b=%' when 1 then null else 'x y' end as p, "
+    sql += "date '2020-01-01' + (range // 5)::int as day, [range] as l, {'a': range} as s, range * 0.5 as d from range(10)\n"
+    p = Project({**BASE, "models/gold/p.sql": sql, "models/gold/none.sql": "select id from bronze.a where false\n"})
+    p.shoal("run")
+    want = sorted((int(a), b, c) for a, b, c in p.rows("select id, p, day from gold.p"))
+    def seen(frame):
+        return sorted((r["id"], r["p"] or "", str(r["day"])) for r in frame.to_dicts())
+    same(seen(pl.read_delta(p.dir + "/lake/gold/p")), want)
+    same(seen(pl.from_arrow(deltalake.DeltaTable(p.dir + "/lake/gold/p").to_pyarrow_table())), want)
+    same(pl.read_delta(p.dir + "/lake/gold/none").shape, (0, 1))
+    p.git("switch", "-q", "-c", "try")
+    p.write({"models/gold/p.sql": sql.replace("range(10)", "range(4)")})
+    p.shoal("run")
+    same(pl.read_delta(p.dir + "/lake/_branches/try/gold/p").height, 4)
+    same(pl.read_delta(p.dir + "/lake/gold/p").height, 10)
+    p.remove()
+
+
+@case
 def revisions():
     p = Project(BASE)
     p.shoal("run")
