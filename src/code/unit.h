@@ -52,7 +52,8 @@ typedef struct shoal_macro {
 
 /* What analysing a macro told, for the index: canon, functions, variables, refs, volatility. */
 void shoal_macro_encode(const shoal_macro *m, shoal_buf *out);
-SHOAL_MUST_USE shoal_status shoal_macro_decode(shoal_decoder *d, shoal_arena *arena, shoal_macro *out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_macro_decode(shoal_decoder *d, shoal_arena *arena, shoal_macro *out,
+                                               shoal_error *err);
 void shoal_unit_encode(const shoal_unit *u, shoal_buf *out);
 /* Views into what is decoded; arrays in the arena. d->failed tells of a broken text. */
 SHOAL_MUST_USE shoal_status shoal_unit_decode(shoal_decoder *d, shoal_arena *arena, shoal_unit *out, shoal_error *err);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An engine binds and executes models; committing is never its business. `duckdb` is the real one, `null` a double for
- * tests (instant, deterministic). Everything crosses in neutral terms: scans in, staged Parquet files with statistics out.
+ * tests (instant, deterministic). Everything crosses in neutral terms: scans in, staged Parquet files with statistics
+ * out.
  *
  * Contract. An engine MUST
- *  E1 read only its job's inputs and the paths allowed when it was opened; write only into job->staging and its temp folder;
- *  E2 give the same result for the same job, as a multiset of rows, unless the SQL itself is not deterministic;
+ *  E1 read only its job's inputs and the paths allowed when it was opened; write only into job->staging and its temp
+ * folder; E2 give the same result for the same job, as a multiset of rows, unless the SQL itself is not deterministic;
  *  E3 leave no trace of a job in the next one of the same engine;
  *  E4 stop soon after shoal_engine_interrupt with SHOAL_ECANCELLED;
  *  E5 report errors of the SQL as SHOAL_EENGINE with err->position where it is known, never by aborting.
@@ -20,14 +21,14 @@
 typedef struct shoal_engine shoal_engine;
 
 typedef struct shoal_engine_config {
-  const char *library;            /* path of libduckdb.so; NULL: SHOAL_DUCKDB, $ORIGIN/../lib/shoal, $ORIGIN/.., the system */
-  uint64_t memory;                /* bytes; 0: 60% of the machine's */
-  unsigned threads;               /* 0: as many as CPUs */
-  const char *temp;               /* folder for spilling, made on demand; NULL: none */
-  uint64_t temp_max;              /* bytes; 0: no limit */
-  const shoal_str *allowed;       /* absolute files, or folders ending with '/', it may read or write */
+  const char *library;      /* path of libduckdb.so; NULL: SHOAL_DUCKDB, $ORIGIN/../lib/shoal, $ORIGIN/.., the system */
+  uint64_t memory;          /* bytes; 0: 60% of the machine's */
+  unsigned threads;         /* 0: as many as CPUs */
+  const char *temp;         /* folder for spilling, made on demand; NULL: none */
+  uint64_t temp_max;        /* bytes; 0: no limit */
+  const shoal_str *allowed; /* absolute files, or folders ending with '/', it may read or write */
   size_t n_allowed;
-  bool locked;                    /* true: no file but `allowed`, settings locked (always for models) */
+  bool locked; /* true: no file but `allowed`, settings locked (always for models) */
 } shoal_engine_config;
 
 /* Files of a table, or of a csv/json/parquet source. */
@@ -35,22 +36,27 @@ typedef struct shoal_scan_file {
   shoal_str path;                    /* absolute, local */
   const shoal_str *partition_values; /* one for each partition column, as Delta serialises them; {NULL,0} is NULL */
 } shoal_scan_file;
-typedef enum shoal_scan_format { SHOAL_SCAN_TABLE, SHOAL_SCAN_CSV, SHOAL_SCAN_JSON, SHOAL_SCAN_PARQUET } shoal_scan_format;
+typedef enum shoal_scan_format {
+  SHOAL_SCAN_TABLE,
+  SHOAL_SCAN_CSV,
+  SHOAL_SCAN_JSON,
+  SHOAL_SCAN_PARQUET
+} shoal_scan_format;
 typedef struct shoal_scan_option {
-  shoal_str name; /* [a-z_]+, checked by the engine */
+  shoal_str name;  /* [a-z_]+, checked by the engine */
   shoal_str value; /* text; the engine writes booleans and numbers bare, lists "[a, b]" and all else quoted */
 } shoal_scan_option;
 typedef struct shoal_scan {
   shoal_scan_format format;
-  const shoal_schema *schema;        /* of a table: logical, in order; NULL for source files (the reader sniffs) */
-  const size_t *partition_columns;   /* indices into schema: their values come from the files' partition_values */
+  const shoal_schema *schema;      /* of a table: logical, in order; NULL for source files (the reader sniffs) */
+  const size_t *partition_columns; /* indices into schema: their values come from the files' partition_values */
   size_t n_partition_columns;
   const shoal_scan_file *files;
   size_t n_files;
-  const shoal_scan_option *options;  /* of source files */
+  const shoal_scan_option *options; /* of source files */
   size_t n_options;
-  /* Which rows of a file are alive, NULL: all. keep(arg, file_index, first_row, n, bits): sets bit i for row first_row+i.
-     Any thread. (Deletion vectors; comes with the Delta issue.) */
+  /* Which rows of a file are alive, NULL: all. keep(arg, file_index, first_row, n, bits): sets bit i for row
+     first_row+i. Any thread. (Deletion vectors; comes with the Delta issue.) */
   void (*keep)(void *arg, size_t file_index, uint64_t first_row, size_t n, uint8_t *bits);
   void *keep_arg;
 } shoal_scan;
@@ -75,13 +81,13 @@ typedef struct shoal_job {
   const shoal_variable *variables;
   size_t n_variables;
   /* the rest only for execute */
-  const char *staging; /* absolute, exists, empty */
+  const char *staging;           /* absolute, exists, empty */
   const shoal_str *partition_by; /* columns of the result */
   size_t n_partition_by;
   const shoal_str *cluster_by; /* files are sorted by these */
   size_t n_cluster_by;
-  bool rows_hash;      /* compute outcome.rows_hash */
-  uint64_t file_bytes; /* aim of a file's size; 0: 128 MB */
+  bool rows_hash;                              /* compute outcome.rows_hash */
+  uint64_t file_bytes;                         /* aim of a file's size; 0: 128 MB */
   void (*progress)(void *arg, double percent); /* may be NULL; called from the executing thread */
   void *progress_arg;
 } shoal_job;
@@ -103,7 +109,7 @@ typedef struct shoal_output_file {
   size_t n_stats;
 } shoal_output_file;
 typedef struct shoal_outcome {
-  shoal_schema schema; /* of the result, in Delta's types */
+  shoal_schema schema;      /* of the result, in Delta's types */
   shoal_output_file *files; /* none with 0 rows */
   size_t n_files;
   uint64_t rows, bytes;
@@ -120,7 +126,8 @@ typedef struct shoal_engine_ops {
   const char *(*version)(shoal_engine *e);
   shoal_status (*parse)(shoal_engine *e, shoal_str sql, shoal_buf *json, shoal_error *err);
   shoal_status (*bind)(shoal_engine *e, const shoal_job *job, shoal_arena *arena, shoal_schema *out, shoal_error *err);
-  shoal_status (*execute)(shoal_engine *e, const shoal_job *job, shoal_arena *arena, shoal_outcome *out, shoal_error *err);
+  shoal_status (*execute)(shoal_engine *e, const shoal_job *job, shoal_arena *arena, shoal_outcome *out,
+                          shoal_error *err);
   shoal_status (*query)(shoal_engine *e, const shoal_job *job, shoal_rows **out, shoal_error *err);
   shoal_status (*copy)(shoal_engine *e, const shoal_job *job, const char *path, shoal_str format, shoal_error *err);
   void (*interrupt)(shoal_engine *e);
@@ -130,8 +137,10 @@ struct shoal_engine {
   const shoal_engine_ops *ops;
 };
 
-/* Loads libduckdb at first call in the process (28 ms). SHOAL_EUNSUPPORTED when its version is not SHOAL_DUCKDB_VERSION. */
-SHOAL_MUST_USE shoal_status shoal_engine_open_duckdb(const shoal_engine_config *config, shoal_engine **out, shoal_error *err);
+/* Loads libduckdb at first call in the process (28 ms). SHOAL_EUNSUPPORTED when its version is not
+ * SHOAL_DUCKDB_VERSION. */
+SHOAL_MUST_USE shoal_status shoal_engine_open_duckdb(const shoal_engine_config *config, shoal_engine **out,
+                                                     shoal_error *err);
 /* Parses by splitting words (FROM/JOIN x → BASE_TABLE); each result has one INTEGER column "n" whose rows follow from
    the SQL's bytes alone. For thread-sanitised tests of everything above. */
 SHOAL_MUST_USE shoal_status shoal_engine_open_null(shoal_engine **out, shoal_error *err);
@@ -140,8 +149,8 @@ const char *shoal_engine_version(shoal_engine *e); /* "duckdb 1.5.5" */
 /* Feeds every engine setting that affects results, name and value, to a key. Loads nothing. */
 void shoal_engine_settings_hash(shoal_hasher *h);
 
-/* The parse tree of one or more statements as DuckDB's json_serialize_sql gives it. A syntax error is SHOAL_EENGINE with
-   err->position; what is not a SELECT likewise. */
+/* The parse tree of one or more statements as DuckDB's json_serialize_sql gives it. A syntax error is SHOAL_EENGINE
+   with err->position; what is not a SELECT likewise. */
 SHOAL_MUST_USE shoal_status shoal_engine_parse(shoal_engine *e, shoal_str sql, shoal_buf *json, shoal_error *err);
 /* The schema of the job's result, in Delta's types, without running it. Types Delta does not have: TINYINT … fine,
    unsigned widen, HUGEINT is long (checked when run), UUID/ENUM/JSON string; TIME, INTERVAL, BIT, UNION are refused
@@ -152,8 +161,10 @@ SHOAL_MUST_USE shoal_status shoal_engine_bind(shoal_engine *e, const shoal_job *
 SHOAL_MUST_USE shoal_status shoal_engine_execute(shoal_engine *e, const shoal_job *job, shoal_arena *arena,
                                                  shoal_outcome *out, shoal_error *err);
 /* Runs the job for its rows. The engine is busy until shoal_rows_free. */
-SHOAL_MUST_USE shoal_status shoal_engine_query(shoal_engine *e, const shoal_job *job, shoal_rows **out, shoal_error *err);
-/* Runs the job into one file; format is parquet, csv, json (NDJSON) or arrow (an IPC stream). `path` is replaced whole. */
+SHOAL_MUST_USE shoal_status shoal_engine_query(shoal_engine *e, const shoal_job *job, shoal_rows **out,
+                                               shoal_error *err);
+/* Runs the job into one file; format is parquet, csv, json (NDJSON) or arrow (an IPC stream). `path` is replaced whole.
+ */
 SHOAL_MUST_USE shoal_status shoal_engine_copy(shoal_engine *e, const shoal_job *job, const char *path, shoal_str format,
                                               shoal_error *err);
 /* Cancels the running job or, when none is running, the next one. Any thread, any time until shoal_engine_free. */
@@ -166,7 +177,7 @@ shoal_str shoal_rows_name(const shoal_rows *rows, size_t column);
 /* DuckDB's spelling of the column's type. */
 shoal_str shoal_rows_type(const shoal_rows *rows, size_t column);
 SHOAL_MUST_USE shoal_status shoal_rows_next(shoal_rows *rows, shoal_error *err); /* SHOAL_OK, SHOAL_DONE, or failure */
-shoal_str shoal_rows_text(const shoal_rows *rows, size_t column); /* {NULL,0} is NULL */
+shoal_str shoal_rows_text(const shoal_rows *rows, size_t column);                /* {NULL,0} is NULL */
 void shoal_rows_free(shoal_rows *rows);
 
 #endif

@@ -16,11 +16,24 @@
 
 /* Delta protocol, "Primitive Types", "Struct/Array/Map Type", "Variant Type". */
 typedef enum shoal_type_kind {
-  SHOAL_TYPE_BOOLEAN, SHOAL_TYPE_BYTE, SHOAL_TYPE_SHORT, SHOAL_TYPE_INTEGER, SHOAL_TYPE_LONG, SHOAL_TYPE_FLOAT,
-  SHOAL_TYPE_DOUBLE, SHOAL_TYPE_DECIMAL, SHOAL_TYPE_STRING, SHOAL_TYPE_BINARY, SHOAL_TYPE_DATE,
+  SHOAL_TYPE_BOOLEAN,
+  SHOAL_TYPE_BYTE,
+  SHOAL_TYPE_SHORT,
+  SHOAL_TYPE_INTEGER,
+  SHOAL_TYPE_LONG,
+  SHOAL_TYPE_FLOAT,
+  SHOAL_TYPE_DOUBLE,
+  SHOAL_TYPE_DECIMAL,
+  SHOAL_TYPE_STRING,
+  SHOAL_TYPE_BINARY,
+  SHOAL_TYPE_DATE,
   SHOAL_TYPE_TIMESTAMP,     /* an instant, microseconds, UTC */
   SHOAL_TYPE_TIMESTAMP_NTZ, /* a wall-clock reading without zone, microseconds */
-  SHOAL_TYPE_STRUCT, SHOAL_TYPE_ARRAY, SHOAL_TYPE_MAP, SHOAL_TYPE_VARIANT, SHOAL_TYPE_VOID
+  SHOAL_TYPE_STRUCT,
+  SHOAL_TYPE_ARRAY,
+  SHOAL_TYPE_MAP,
+  SHOAL_TYPE_VARIANT,
+  SHOAL_TYPE_VOID
 } shoal_type_kind;
 
 typedef struct shoal_field shoal_field;
@@ -43,11 +56,12 @@ typedef struct shoal_schema {
   size_t n_fields;
 } shoal_schema;
 
-/* The engine-neutral spelling as DuckDB's SQL types: BIGINT, DECIMAL(10,2), STRUCT("a" INTEGER), DATE[], MAP(VARCHAR, BIGINT). */
+/* The engine-neutral spelling as DuckDB's SQL types: BIGINT, DECIMAL(10,2), STRUCT("a" INTEGER), DATE[], MAP(VARCHAR,
+ * BIGINT). */
 void shoal_type_sql(shoal_buf *out, const shoal_type *type);
 /* Delta's short spelling for people: long, decimal(10,2), struct<a:integer>, array<date>, map<string,long>. */
 void shoal_type_text(shoal_buf *out, const shoal_type *type);
-bool shoal_type_eq(const shoal_type *a, const shoal_type *b);     /* names, kinds, nullability; not metadata */
+bool shoal_type_eq(const shoal_type *a, const shoal_type *b); /* names, kinds, nullability; not metadata */
 bool shoal_schema_eq(const shoal_schema *a, const shoal_schema *b);
 /* Index of a column (exact, then ignoring ASCII case), or -1. */
 ptrdiff_t shoal_schema_find(const shoal_schema *s, shoal_str name);

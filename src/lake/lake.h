@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lake: results, claims, branches, publications, projections, leases, runs (DESIGN 4; docs/lake-format.md gives every
- * object's bytes). Everything that changes is a log of small JSON objects, each put if absent under the next number;
- * everything else is immutable. The invariants that this layer holds are 1, 3, 4, 5, 6, 7, 8 of DESIGN section 3.
+ * The lake: results, claims, branches, publications, projections, leases, runs (DESIGN 4; docs/lake-format.md gives
+ * every object's bytes). Everything that changes is a log of small JSON objects, each put if absent under the next
+ * number; everything else is immutable. The invariants that this layer holds are 1, 3, 4, 5, 6, 7, 8 of DESIGN
+ * section 3.
  *
  * Threads: a shoal_lake may be used from any thread at once; a shoal_state belongs to one thread at a time (const use
  * from many is fine).
@@ -30,9 +31,9 @@ typedef struct shoal_lake {
 } shoal_lake;
 
 typedef struct shoal_lake_options {
-  shoal_str trunk;           /* {NULL,0}: "main" */
+  shoal_str trunk; /* {NULL,0}: "main" */
   bool protect_trunk;
-  int64_t retention_us;      /* 0: 30 days */
+  int64_t retention_us; /* 0: 30 days */
 } shoal_lake_options;
 /* Puts format.json if absent; a lake that is there already is opened as it is. */
 SHOAL_MUST_USE shoal_status shoal_lake_create(shoal_store *store, const shoal_lake_options *options, shoal_lake **out,
@@ -51,17 +52,17 @@ typedef struct shoal_result_file {
 /* What a claim, and a publication, say of a result. */
 typedef struct shoal_result {
   shoal_hash signature;
-  uint32_t generation;   /* 1 … */
-  shoal_str attempt;     /* UUID: the folder's name */
-  shoal_str home;        /* "silver/orders": the dataset's home it lies in */
-  shoal_str dataset;     /* the name it was computed under */
+  uint32_t generation; /* 1 … */
+  shoal_str attempt;   /* UUID: the folder's name */
+  shoal_str home;      /* "silver/orders": the dataset's home it lies in */
+  shoal_str dataset;   /* the name it was computed under */
   uint64_t rows, bytes, n_files;
-  shoal_hash rows_hash;  /* zero: not computed */
+  shoal_hash rows_hash; /* zero: not computed */
   shoal_hash schema_hash;
-  int64_t made_us;       /* when the claim was put */
+  int64_t made_us;         /* when the claim was put */
   int64_t cpu_us, wall_us; /* what it cost to compute */
-  shoal_str writer;      /* "anna@host" */
-  shoal_str run;         /* id of the run that made it */
+  shoal_str writer;        /* "anna@host" */
+  shoal_str run;           /* id of the run that made it */
   bool failed_expectation; /* its `expect:` of severity hold did not hold when it was computed */
 } shoal_result;
 
@@ -69,7 +70,7 @@ typedef struct shoal_lookup {
   shoal_hash signature;
   /* result */
   bool found;
-  shoal_result result; /* of the newest generation, if that is "claimed" */
+  shoal_result result;  /* of the newest generation, if that is "claimed" */
   uint32_t generations; /* how many there are; a new claim is number generations + 1 */
 } shoal_lookup;
 /* One batch. Texts live in the arena. */
@@ -79,19 +80,19 @@ SHOAL_MUST_USE shoal_status shoal_claims_lookup(shoal_lake *lake, shoal_lookup *
 /* A draft is what a task computed and staged. */
 typedef struct shoal_result_draft {
   shoal_hash signature;
-  shoal_str dataset;         /* its home follows from its name: silver.orders → silver/orders */
+  shoal_str dataset; /* its home follows from its name: silver.orders → silver/orders */
   const char *staging;
   const shoal_outcome *outcome;
   const shoal_str *partition_by;
   size_t n_partition_by;
-  shoal_str description;     /* for the table's metadata */
-  shoal_str provenance;      /* JSON object text, becomes commitInfo's "shoal" member */
+  shoal_str description; /* for the table's metadata */
+  shoal_str provenance;  /* JSON object text, becomes commitInfo's "shoal" member */
   shoal_str run, writer;
   bool failed_expectation;
-  uint32_t generations;      /* as looked up */
+  uint32_t generations; /* as looked up */
 } shoal_result_draft;
-/* Puts the files (durable), the attempt's Delta table of one commit, then the claim. *out is the result that now *is* the
-   signature's: ours, or that of who was first (*won tells; ours is then garbage that gc frees). */
+/* Puts the files (durable), the attempt's Delta table of one commit, then the claim. *out is the result that now *is*
+   the signature's: ours, or that of who was first (*won tells; ours is then garbage that gc frees). */
 SHOAL_MUST_USE shoal_status shoal_result_put(shoal_lake *lake, const shoal_result_draft *draft, shoal_arena *arena,
                                              shoal_result *out, bool *won, shoal_error *err);
 /* The attempt's Delta snapshot (schema, files, statistics). SHOAL_ECORRUPT when incomplete: then condemn it. */
@@ -105,8 +106,8 @@ SHOAL_MUST_USE shoal_status shoal_result_scan(shoal_lake *lake, const shoal_resu
                                               shoal_arena *arena, shoal_scan *out, shoal_error *err);
 /* True if every file is there with its size (heads only). */
 SHOAL_MUST_USE shoal_status shoal_result_complete(shoal_lake *lake, const shoal_result *r, bool *out, shoal_error *err);
-/* Puts generation+1 "condemned": the result is never served again; the next claim is computed anew. SHOAL_EEXIST: somebody
-   else has moved it on; look up again. */
+/* Puts generation+1 "condemned": the result is never served again; the next claim is computed anew. SHOAL_EEXIST:
+   somebody else has moved it on; look up again. */
 SHOAL_MUST_USE shoal_status shoal_result_condemn(shoal_lake *lake, const shoal_result *r, const char *reason,
                                                  shoal_error *err);
 
@@ -114,12 +115,12 @@ SHOAL_MUST_USE shoal_status shoal_result_condemn(shoal_lake *lake, const shoal_r
 typedef enum shoal_entry_kind { SHOAL_ENTRY_DATASET } shoal_entry_kind;
 /* One dataset in a branch's state. */
 typedef struct shoal_entry {
-  shoal_str name;        /* silver.orders */
+  shoal_str name; /* silver.orders */
   shoal_result result;
-  int64_t publication;   /* the one, on this branch or (fork) below, that set it */
-  bool pinned;           /* rollback holds it at this result */
+  int64_t publication;    /* the one, on this branch or (fork) below, that set it */
+  bool pinned;            /* rollback holds it at this result */
   shoal_hash pinned_code; /* the code hash of its model when it was pinned: released when that changes */
-  bool local;            /* set on this branch, not inherited from the fork point */
+  bool local;             /* set on this branch, not inherited from the fork point */
 } shoal_entry;
 /* The version of a source a publication read. */
 typedef struct shoal_source_pin {
@@ -134,7 +135,7 @@ typedef struct shoal_state {
   shoal_str branch, branch_id; /* true name; UUID */
   shoal_str fork_branch;       /* {NULL,0} on the trunk */
   int64_t fork_publication;
-  int64_t publication;         /* 0: nothing published on this branch itself */
+  int64_t publication; /* 0: nothing published on this branch itself */
   int64_t published_us;
   shoal_entry *entries;
   size_t n_entries;
@@ -144,7 +145,8 @@ typedef struct shoal_state {
 
 /* Folder of a branch: '/' becomes '-'. SHOAL_EINVAL: not a legal name (git's rules for branch names). */
 SHOAL_MUST_USE shoal_status shoal_branch_folder(shoal_str branch, shoal_arena *arena, shoal_str *out, shoal_error *err);
-/* SHOAL_ENOTFOUND if it does not exist. Publication -1 is the head. Reads the newest checkpoint and the entries after it. */
+/* SHOAL_ENOTFOUND if it does not exist. Publication -1 is the head. Reads the newest checkpoint and the entries after
+ * it. */
 SHOAL_MUST_USE shoal_status shoal_branch_load(shoal_lake *lake, shoal_str branch, int64_t publication,
                                               shoal_state **out, shoal_error *err);
 /* Brings a state up to the head by reading only what is new: one get when nothing is. *moved tells. */
@@ -164,7 +166,12 @@ const shoal_entry *shoal_state_find(const shoal_state *s, shoal_str name);
 SHOAL_MUST_USE shoal_status shoal_state_encode(const shoal_state *s, shoal_buf *out, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_state_decode(shoal_str text, const char *name, shoal_state **out, shoal_error *err);
 
-typedef enum shoal_change_kind { SHOAL_CHANGE_SET, SHOAL_CHANGE_REMOVE, SHOAL_CHANGE_PIN, SHOAL_CHANGE_UNPIN } shoal_change_kind;
+typedef enum shoal_change_kind {
+  SHOAL_CHANGE_SET,
+  SHOAL_CHANGE_REMOVE,
+  SHOAL_CHANGE_PIN,
+  SHOAL_CHANGE_UNPIN
+} shoal_change_kind;
 typedef struct shoal_change {
   shoal_change_kind kind;
   shoal_str name;
@@ -181,7 +188,7 @@ typedef struct shoal_publication_draft {
   int64_t base; /* the publication the run was planned against */
   const shoal_change *changes;
   size_t n_changes;
-  const shoal_read *reads;  /* every dataset read that the changes do not set, and every one they set (as it was) */
+  const shoal_read *reads; /* every dataset read that the changes do not set, and every one they set (as it was) */
   size_t n_reads;
   const shoal_source_pin *sources;
   size_t n_sources;
@@ -214,9 +221,9 @@ typedef struct shoal_projection_report {
   size_t tables, unchanged;
   SHOAL_VEC(char *) warnings; /* malloced; freed by shoal_projection_report_dispose */
 } shoal_projection_report;
-/* Idempotent; any process may do or finish it. With `only` (sorted names) just those tables are looked at; NULL: all that
-   the publications since the watermark projected.json touched. SHOAL_ECONFLICT: a foreign commit changed a table's data:
-   that table is frozen, the others are done. */
+/* Idempotent; any process may do or finish it. With `only` (sorted names) just those tables are looked at; NULL: all
+   that the publications since the watermark projected.json touched. SHOAL_ECONFLICT: a foreign commit changed a table's
+   data: that table is frozen, the others are done. */
 SHOAL_MUST_USE shoal_status shoal_project(shoal_lake *lake, const shoal_state *state, shoal_projection_report *report,
                                           shoal_error *err);
 void shoal_projection_report_dispose(shoal_projection_report *report);
@@ -227,8 +234,9 @@ SHOAL_MUST_USE shoal_status shoal_table_prefix(const shoal_lake *lake, shoal_str
                                                shoal_buf *out, shoal_error *err);
 
 /* ---- leases (invariant 7) ---- */
-#define SHOAL_LEASE_LIFE_US (15 * 1000000LL)  /* a holder not seen renewing for so long is dead; measured by the watcher's own clock */
-#define SHOAL_LEASE_BEAT_US (3 * 1000000LL)   /* holders renew so often */
+#define SHOAL_LEASE_LIFE_US                                                                                            \
+  (15 * 1000000LL) /* a holder not seen renewing for so long is dead; measured by the watcher's own clock */
+#define SHOAL_LEASE_BEAT_US (3 * 1000000LL) /* holders renew so often */
 typedef struct shoal_lease shoal_lease;
 typedef struct shoal_lease_holder {
   shoal_str who, host, run, dataset; /* in the arena */
@@ -264,7 +272,8 @@ SHOAL_MUST_USE shoal_status shoal_run_update(shoal_run_record *run, const shoal_
 void shoal_run_end(shoal_run_record *run);
 
 /* ---- dataset names ---- */
-/* Claims names for a project. SHOAL_ECONFLICT: another project owns one (named). Idempotent. `project` is the project's id. */
+/* Claims names for a project. SHOAL_ECONFLICT: another project owns one (named). Idempotent. `project` is the project's
+ * id. */
 SHOAL_MUST_USE shoal_status shoal_datasets_claim(shoal_lake *lake, shoal_str project, const shoal_str *names, size_t n,
                                                  shoal_error *err);
 /* The project that owns a name. SHOAL_ENOTFOUND if nobody does. */

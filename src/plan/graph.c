@@ -40,7 +40,7 @@ static shoal_status add_models(builder *b, shoal_error *err) {
                       .name = u->name,
                       .unit = u,
                       .volatile_why = u->volatile_why,
-                        .date_only = u->date_only,
+                      .date_only = u->date_only,
                       .file_key = u->n_files ? (uint32_t)i : UINT32_MAX};
     SHOAL_TRY(shoal_map_put(&b->g->by_name, u->name, (uint32_t)i, err));
   }

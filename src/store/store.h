@@ -60,8 +60,8 @@ typedef struct shoal_store_ops {
   shoal_status (*rewrite)(shoal_store *s, shoal_str key, shoal_str bytes, shoal_error *err);
   shoal_status (*put_files)(shoal_store *s, const shoal_put_file *files, size_t n, shoal_error *err);
   shoal_status (*link)(shoal_store *s, shoal_str from, shoal_str to, shoal_error *err);
-  shoal_status (*list)(shoal_store *s, shoal_str prefix, shoal_str after, bool shallow, size_t limit, shoal_arena *arena,
-                       shoal_object **out, size_t *n, shoal_error *err);
+  shoal_status (*list)(shoal_store *s, shoal_str prefix, shoal_str after, bool shallow, size_t limit,
+                       shoal_arena *arena, shoal_object **out, size_t *n, shoal_error *err);
   shoal_status (*del)(shoal_store *s, shoal_str key, shoal_error *err);
   shoal_status (*staging)(shoal_store *s, shoal_arena *arena, char **out, shoal_error *err);
   char *(*local_path)(shoal_store *s, shoal_str key, shoal_arena *arena);

@@ -5,11 +5,11 @@
 #define SHOAL_TESTS_SUPPORT_H
 
 /* clang-format off: cmocka needs the others before it. */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 /* clang-format on */
 
 #include "base/arena.h"
