@@ -12,10 +12,11 @@
  * and each later call of the class, too. Classes: open mkdir write fsync link rename unlink
  *
  * The log: lines of fields parted by tabs, written after the call succeeded, "op pid …":
- *   create ino path · trunc ino len · write ino off len sync (then len bytes and a newline) · fsync ino · fsyncdir path
- * · link from to ino · rename from to · unlink path · mkdir path · rmdir path · fsyncfail ino path · exit Calls are
- * made one at a time under a lock that all recorded processes share; so the log's order is the real one. What it cannot
- * see: stdio's own writes (no FILE is used for the lake) and mmap (LMDB's lock file only).
+ *   create ino path · open ino path (for writing) · trunc ino len · write ino off len sync (then len bytes and a
+ * newline) · fsync ino · fsyncdir path · link from to ino · rename from to · unlink path · mkdir path · rmdir path ·
+ * fsyncfail ino path · exit Calls are made one at a time under a lock that all recorded processes share; so the log's
+ * order is the real one. What it cannot see: stdio's own writes (no FILE is used for the lake) and mmap (LMDB's lock
+ * file only).
  */
 /* Both names of each call, open and open64, are defined here. */
 #undef _FILE_OFFSET_BITS
@@ -250,7 +251,9 @@ static int do_open(int dirfd, const char *path, int flags, mode_t mode) {
   if (fd >= 0 && writes) {
     if (!was_there)
       logf_("create\t%d\t%llu\t%s\n", getpid(), inode(fd), full);
-    else if (flags & O_TRUNC)
+    else
+      logf_("open\t%d\t%llu\t%s\n", getpid(), inode(fd), full);
+    if (was_there && (flags & O_TRUNC))
       logf_("trunc\t%d\t%llu\t0\n", getpid(), inode(fd));
     if (fd < MAX_FD)
       R.tracked[fd] = flags & (O_SYNC | O_DSYNC) ? 2 : 1;
