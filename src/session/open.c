@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/codec.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/os.h"
@@ -196,16 +197,56 @@ shoal_status shoal_session_open_lake(shoal_session *s, bool create, shoal_error 
   return SHOAL_OK;
 }
 
-/* The state cached in the index, or NULL. */
+char *shoal_session_entry_mark(shoal_store *store, shoal_str entry, shoal_arena *arena) {
+  shoal_object o;
+  shoal_error ignored;
+  if (shoal_store_head(store, entry, &o, &ignored) < 0)
+    return NULL;
+  return shoal_arena_printf(arena, "%llu:%lld", (unsigned long long)o.size, (long long)o.modified_us);
+}
+
+/* The mark of a state's newest entry; {NULL,0} if it is not in the lake. */
+static shoal_str mark_of(shoal_session *s, const shoal_state *state) {
+  shoal_buf key = {0};
+  shoal_error ignored;
+  char *mark = NULL;
+  if (shoal_branch_entry_key(state->branch, state->publication, &key, &ignored) >= 0)
+    mark = shoal_session_entry_mark(s->store, shoal_buf_str(&key), &s->arena);
+  shoal_buf_dispose(&key);
+  return shoal_str_z(mark);
+}
+
+/* The state cached in the index, or NULL; also where the lake's log is not the one it was taken from (a power loss or a
+   backup may have set the lake back while the index stayed). */
 static shoal_state *cached_state(shoal_session *s, shoal_str key) {
   shoal_state *state = NULL;
-  shoal_str text = s->index ? shoal_index_view(s->index, key) : SHOAL_STR_NONE;
   shoal_error ignored;
-  if (text.ptr && shoal_state_decode(text, "the index", &state, &ignored) < 0)
+  shoal_decoder d = {.rest = s->index ? shoal_index_view(s->index, key) : SHOAL_STR_NONE};
+  shoal_str mark = shoal_take_str(&d), text = shoal_take_str(&d);
+  if (!d.failed && shoal_state_decode(text, "the index", &state, &ignored) < 0)
     state = NULL;
+  if (state && !shoal_str_eq(mark, mark_of(s, state))) {
+    shoal_state_free(state);
+    state = NULL;
+  }
   if (s->index)
     shoal_index_release(s->index);
   return state;
+}
+
+/* What can't be cached is only read again. */
+static void cache_state(shoal_session *s, shoal_str key) {
+  shoal_buf text = {0}, value = {0};
+  shoal_error ignored;
+  shoal_str mark = mark_of(s, s->state);
+  if (s->index && mark.ptr && shoal_state_encode(s->state, &text, &ignored) >= 0) {
+    shoal_put_str(&value, mark);
+    shoal_put_str(&value, shoal_buf_str(&text));
+    if (shoal_buf_check(&value, &ignored) >= 0)
+      shoal_ignore(shoal_index_put(s->index, &(shoal_index_item){key, shoal_buf_str(&value)}, 1, &ignored));
+  }
+  shoal_buf_dispose(&value);
+  shoal_buf_dispose(&text);
 }
 
 static shoal_status new_branch(shoal_session *s, shoal_error *err) {
@@ -237,7 +278,7 @@ shoal_status shoal_session_load_state(shoal_session *s, shoal_error *err) {
     return SHOAL_EINVAL;
   }
   SHOAL_TRY(shoal_session_open_lake(s, s->root != NULL && !s->options.lake, err));
-  char *key = shoal_arena_printf(&s->arena, "state:%.*s:%.*s", SHOAL_FMT(s->lake->id), SHOAL_FMT(s->branch));
+  char *key = shoal_arena_printf(&s->arena, "state2:%.*s:%.*s", SHOAL_FMT(s->lake->id), SHOAL_FMT(s->branch));
   if (!key)
     return shoal_fail_nomem(err);
   s->state = cached_state(s, shoal_str_z(key));
@@ -250,13 +291,8 @@ shoal_status shoal_session_load_state(shoal_session *s, shoal_error *err) {
   }
   if (status == SHOAL_ENOTFOUND)
     return new_branch(s, err);
-  if (status >= 0 && moved && s->index) {
-    shoal_buf text = {0};
-    shoal_error ignored;
-    if (shoal_state_encode(s->state, &text, &ignored) >= 0)
-      shoal_ignore(shoal_index_put(s->index, &(shoal_index_item){shoal_str_z(key), shoal_buf_str(&text)}, 1, &ignored));
-    shoal_buf_dispose(&text);
-  }
+  if (status >= 0 && moved)
+    cache_state(s, shoal_str_z(key));
   return status;
 }
 

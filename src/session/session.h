@@ -89,6 +89,9 @@ SHOAL_MUST_USE shoal_status shoal_session_configure(shoal_session *s, shoal_erro
 SHOAL_MUST_USE shoal_status shoal_session_open_lake(shoal_session *s, bool create, shoal_error *err);
 /* The branch's state, refreshed. A branch that does not exist yet is a new one that starts at the trunk's head. */
 SHOAL_MUST_USE shoal_status shoal_session_load_state(shoal_session *s, shoal_error *err);
+/* What tells an entry of a branch's log from any other that ever had its key, at the price of a stat; in the arena,
+   NULL if it is not there. */
+char *shoal_session_entry_mark(shoal_store *store, shoal_str entry, shoal_arena *arena);
 /* The engine for parsing and queries. */
 SHOAL_MUST_USE shoal_status shoal_session_engine(shoal_session *s, shoal_engine **out, shoal_error *err);
 /* Another engine with the project's settings, for a worker. `allowed` are further files it may read. Any thread. */
@@ -108,7 +111,7 @@ SHOAL_MUST_USE shoal_status shoal_session_plan(shoal_session *s, const shoal_pla
                                                shoal_error *err);
 
 /* True if nothing has changed since the last run that found or left everything up to date: stats the files and reads
-   the branch's next entry, its watermark, and each external source's head, nothing else (invariant 10). */
+   the branch's newest and next entry, its watermark, and each external source's head, nothing else (invariant 10). */
 bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets);
 
 typedef struct shoal_run_options {

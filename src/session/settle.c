@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Invariant 10. After a run that leaves everything as the code says, the index remembers: the digest of the watched
- * files, the branch's next entry (which must not be there), its watermark's bytes, and the next commit of every Delta
- * source (which must not be there either). While all that stands, a run has nothing to do, and finding out costs a stat
- * per file and one batch of small reads.
+ * files, the mark of the branch's newest entry (so that a lake set back by a power loss or a backup is noticed), its
+ * next entry (which must not be there), its watermark's bytes, and the next commit of every Delta source (which must
+ * not be there either). While all that stands, a run has nothing to do, and finding out costs a stat per file and one
+ * batch of small reads.
  */
 #include "base/codec.h"
 #include "base/os.h"
@@ -16,7 +17,7 @@
 static char *settled_key(shoal_session *s) {
   shoal_hasher h;
   char hex[SHOAL_HASH_HEX + 1];
-  shoal_hasher_init(&h, "shoal/1/settled");
+  shoal_hasher_init(&h, "shoal/2/settled");
   shoal_hasher_z(&h, SHOAL_VERSION);
   shoal_hasher_str(&h, s->branch);
   shoal_hasher_z(&h, s->options.lake);
@@ -45,15 +46,19 @@ static shoal_status watermark_bytes(shoal_session *s, shoal_str entry_key, shoal
 
 static shoal_status write_record(shoal_session *s, int64_t publication, uint64_t n_datasets, shoal_buf *b,
                                  shoal_error *err) {
-  shoal_buf entry = {0}, mark = {0};
+  shoal_buf entry = {0}, mark = {0}, newest = {0};
   shoal_hash digest = shoal_watch_encoded_digest(shoal_index_view(s->index, WATCH_KEY));
   shoal_index_release(s->index);
   shoal_status status = shoal_branch_entry_key(s->branch, publication + 1, &entry, err);
+  if (status >= 0)
+    status = shoal_branch_entry_key(s->branch, publication, &newest, err);
   if (status >= 0)
     status = watermark_bytes(s, shoal_buf_str(&entry), &mark, err);
   if (status >= 0) {
     shoal_put_hash(b, &digest);
     shoal_put_str(b, s->lake_path);
+    shoal_put_str(b, shoal_buf_str(&newest));
+    shoal_put_str(b, shoal_str_z(shoal_session_entry_mark(s->store, shoal_buf_str(&newest), &s->arena)));
     shoal_put_str(b, shoal_buf_str(&entry));
     shoal_put_str(b, shoal_buf_str(&mark));
     shoal_put_u64(b, n_datasets);
@@ -70,6 +75,7 @@ static shoal_status write_record(shoal_session *s, int64_t publication, uint64_t
   }
   shoal_buf_dispose(&entry);
   shoal_buf_dispose(&mark);
+  shoal_buf_dispose(&newest);
   return status;
 }
 
@@ -98,15 +104,22 @@ static bool delta_head_stands(shoal_session *s, shoal_str path, uint64_t version
   return next && last && shoal_os_stat_at(-100, next, &st) == -2 && shoal_os_stat_at(-100, last, &st) == 0;
 }
 
-static bool branch_stands(shoal_session *s, shoal_str lake, shoal_str entry, shoal_str mark) {
+/* Where the branch stood. */
+typedef struct settled_branch {
+  shoal_str lake, newest, newest_mark, next, watermark;
+} settled_branch;
+
+static bool branch_stands(shoal_session *s, const settled_branch *was) {
   shoal_store *store = NULL;
   shoal_error ignored;
-  shoal_get gets[2] = {{.key = entry}, {.key = watermark_key(entry, &s->arena)}};
-  char *path = shoal_arena_cstr(&s->arena, lake);
+  shoal_get gets[2] = {{.key = was->next}, {.key = watermark_key(was->next, &s->arena)}};
+  char *path = shoal_arena_cstr(&s->arena, was->lake);
   if (!path || !gets[1].key.ptr || shoal_store_open_file(path, false, &store, &ignored) < 0)
     return false;
   bool ok = shoal_store_get_many(store, gets, 2, &s->arena, &ignored) >= 0 && gets[0].status == SHOAL_ENOTFOUND &&
-            gets[1].status == SHOAL_OK && shoal_str_eq(gets[1].bytes, mark);
+            gets[1].status == SHOAL_OK && shoal_str_eq(gets[1].bytes, was->watermark);
+  char *mark = ok ? shoal_session_entry_mark(store, was->newest, &s->arena) : NULL;
+  ok = ok && mark && shoal_str_is(was->newest_mark, mark);
   shoal_store_free(store);
   return ok;
 }
@@ -120,7 +133,11 @@ bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets) {
   shoal_str watch = shoal_index_view(s->index, WATCH_KEY);
   shoal_hash now = shoal_watch_encoded_digest(watch);
   bool same = !d.failed && shoal_hash_eq(&digest, &now) && shoal_watch_verify(s->root, watch);
-  shoal_str lake = shoal_take_str(&d), entry = shoal_take_str(&d), mark = shoal_take_str(&d);
+  settled_branch was = {.lake = shoal_take_str(&d)};
+  was.newest = shoal_take_str(&d);
+  was.newest_mark = shoal_take_str(&d);
+  was.next = shoal_take_str(&d);
+  was.watermark = shoal_take_str(&d);
   *n_datasets = shoal_take_u64(&d);
   uint32_t n = shoal_take_count(&d, 12);
   for (uint32_t i = 0; i < n && same; i++) {
@@ -128,7 +145,7 @@ bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets) {
     uint64_t version = shoal_take_u64(&d);
     same = !d.failed && delta_head_stands(s, path, version);
   }
-  same = same && !d.failed && branch_stands(s, lake, entry, mark);
+  same = same && !d.failed && branch_stands(s, &was);
   shoal_index_release(s->index);
   return same;
 }
