@@ -4,12 +4,13 @@
 #ifndef SHOAL_TESTS_SUPPORT_H
 #define SHOAL_TESTS_SUPPORT_H
 
-/* clang-format off: cmocka needs the others before it. */
-#include <cmocka.h>
+/* cmocka needs the others before it. */
+/* clang-format off */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
 /* clang-format on */
 
 #include "base/arena.h"
