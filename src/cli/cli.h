@@ -57,6 +57,8 @@ bool cli_has(const cli *c, const char *option);
 const char *cli_value(const cli *c, const char *option); /* the last one given, or NULL */
 /* Opens the session; prints the error and returns its exit code on failure, else 0. */
 int cli_open(cli *c);
+/* The absolute path of --output, asked for before cli_open leaves the user's folder; NULL: none was given. */
+SHOAL_MUST_USE shoal_status cli_output_path(cli *c, char **out, shoal_error *err);
 /* Prints an error (or its JSON) and gives the exit code that belongs to it. */
 int cli_fail(const cli *c, const shoal_error *err);
 int cli_usage(const cli *c, const char *fmt, ...) SHOAL_PRINTF(2, 3); /* a wrong call: exit code 1 */
@@ -85,6 +87,8 @@ int cli_width(void);                     /* of the terminal, or 80 */
 int cli_text_width(shoal_str s);         /* columns of UTF-8 text, roughly */
 /* Rows of cells with aligned columns; right[i] aligns to the right. Cells are NULL-terminated per row of n. */
 void cli_table(const char *const *cells, size_t rows, size_t columns, const bool *right);
+/* Leaves out the middle of texts in the columns first, second and then 0 until a table is at most `width` wide. */
+void cli_fit(cli *c, const char **cells, size_t rows, size_t columns, size_t first, size_t second, int width);
 /* Prints the result rows in a box (DuckDB's manner), at most `limit` rows; returns rows printed or -1 with err set. */
 int64_t cli_box(cli *c, shoal_rows *rows, size_t limit, shoal_error *err);
 

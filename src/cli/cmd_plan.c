@@ -2,8 +2,10 @@
 /* shoal plan: what a run would do, before anything runs. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json.h"
+#include "base/os.h"
 #include "base/str.h"
 #include "cli/commands.h"
 
@@ -128,35 +130,8 @@ static const char *schema_words(cli *c, const shoal_item *it, const shoal_bound 
   return words;
 }
 
-static size_t print_items(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
-  size_t rows = 0;
-  const char **cells = SHOAL_NEW_ARRAY(&c->arena, const char *, plan->n_items * 6);
-  if (!cells)
-    return 0;
-  for (size_t i = 0; i < plan->n_items; i++) {
-    const shoal_item *it = &plan->items[i];
-    if (it->action == SHOAL_ACTION_REUSE || (it->action == SHOAL_ACTION_ADOPT && !c->verbose))
-      continue;
-    const char *place = "", **row = &cells[6 * rows++];
-    bool below = it->reason == SHOAL_REASON_INPUT;
-    row[0] = printf_arena(c, "%s%s %.*s", below ? "  " : mark(it), below ? "└" : "", SHOAL_FMT(it->name));
-    row[1] = it->action == SHOAL_ACTION_REMOVED ? "its model is gone; stays until run --prune"
-             : it->action == SHOAL_ACTION_PINNED
-                 ? "pinned by rollback"
-                 : printf_arena(c, "%s%s", cli_why_words(c, plan, it, &place), schema_words(c, it, bound));
-    row[2] = place;
-    bool known = it->predicted && it->action == SHOAL_ACTION_RUN;
-    row[3] = it->action != SHOAL_ACTION_RUN ? "" : known ? printf_arena(c, "%s rows", cli_count(c, it->rows)) : "?";
-    row[4] = it->action != SHOAL_ACTION_RUN ? "" : known ? cli_bytes(c, it->bytes) : "?";
-    row[5] = it->action != SHOAL_ACTION_RUN ? "" : known ? printf_arena(c, "~%s", cli_time(c, it->wall_us)) : "?";
-  }
-  static const bool right[] = {false, false, false, true, true, true};
-  cli_table(cells, rows, 6, right);
-  return rows;
-}
-
-void cli_print_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
-  print_items(c, plan, bound);
+/* The last lines of a plan. */
+static void print_sum(cli *c, const shoal_plan *plan) {
   if (plan->n_reuse + plan->n_adopt)
     printf("= %zu reused", plan->n_reuse + plan->n_adopt);
   if (plan->n_adopt)
@@ -179,10 +154,83 @@ void cli_print_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
   putchar('\n');
 }
 
-static const char *action_name(shoal_action a) {
-  static const char *const names[] = {"reuse", "adopt", "run", "pinned", "stale", "removed"};
-  return names[a];
+/* The cells that tell of an item, without its mark. */
+enum { CELL_NAME, CELL_WHY, CELL_PLACE, CELL_ROWS, CELL_BYTES, CELL_TIME, CELLS };
+static void item_cells(cli *c, const shoal_plan *plan, const shoal_item *it, const shoal_bound *bound,
+                       const char **cell) {
+  const char *place = "";
+  bool runs = it->action == SHOAL_ACTION_RUN, known = it->predicted && runs;
+  cell[CELL_NAME] = printf_arena(c, "%.*s", SHOAL_FMT(it->name));
+  cell[CELL_WHY] = it->action == SHOAL_ACTION_REMOVED ? "its model is gone; stays until run --prune"
+                   : it->action == SHOAL_ACTION_PINNED
+                       ? "pinned by rollback"
+                       : printf_arena(c, "%s%s", cli_why_words(c, plan, it, &place), schema_words(c, it, bound));
+  cell[CELL_PLACE] = place;
+  cell[CELL_ROWS] = !runs ? "" : known ? printf_arena(c, "%s rows", cli_count(c, it->rows)) : "?";
+  cell[CELL_BYTES] = !runs ? "" : known ? cli_bytes(c, it->bytes) : "?";
+  cell[CELL_TIME] = !runs ? "" : known ? printf_arena(c, "~%s", cli_time(c, it->wall_us)) : "?";
 }
+
+static bool is_shown(const cli *c, const shoal_item *it) {
+  return it->action != SHOAL_ACTION_REUSE && (it->action != SHOAL_ACTION_ADOPT || c->verbose);
+}
+
+static void print_items(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
+  size_t rows = 0;
+  const char **cells = SHOAL_NEW_ARRAY(&c->arena, const char *, plan->n_items *CELLS);
+  for (size_t i = 0; cells && i < plan->n_items; i++) {
+    const shoal_item *it = &plan->items[i];
+    if (!is_shown(c, it))
+      continue;
+    const char **row = &cells[CELLS * rows++];
+    bool below = it->reason == SHOAL_REASON_INPUT;
+    item_cells(c, plan, it, bound, row);
+    row[CELL_NAME] = printf_arena(c, "%s%s %s", below ? "  " : mark(it), below ? "└" : "", row[CELL_NAME]);
+  }
+  static const bool right[] = {false, false, false, true, true, true};
+  if (cells && isatty(1))
+    cli_fit(c, cells, rows, CELLS, CELL_WHY, CELL_PLACE, cli_width());
+  if (cells)
+    cli_table(cells, rows, CELLS, right);
+}
+
+/* A cell of a Markdown table. */
+static void markdown_cell(const char *text) {
+  fputs("| ", stdout);
+  for (; *text; text++) {
+    if (*text == '|' || *text == '\\' || *text == '`' || *text == '*' || *text == '_' || *text == '<')
+      putchar('\\');
+    putchar(*text == '\n' ? ' ' : *text);
+  }
+  putchar(' ');
+}
+
+/* A comment on a pull request. */
+static void print_markdown(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
+  bool any = false;
+  for (size_t i = 0; i < plan->n_items; i++) {
+    const char *cell[CELLS];
+    if (!is_shown(c, &plan->items[i]))
+      continue;
+    if (!any)
+      puts("|   | dataset | why | where | rows | bytes | time |\n|---|---|---|---|--:|--:|--:|");
+    any = true;
+    item_cells(c, plan, &plan->items[i], bound, cell);
+    markdown_cell(mark(&plan->items[i]));
+    for (size_t k = 0; k < CELLS; k++)
+      markdown_cell(cell[k]);
+    puts("|");
+  }
+  if (any)
+    putchar('\n');
+  print_sum(c, plan);
+}
+
+void cli_print_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
+  print_items(c, plan, bound);
+  print_sum(c, plan);
+}
+
 static const char *reason_name(shoal_reason r) {
   static const char *const names[] = {"none", "new", "changed", "input", "volatile", "again", "released"};
   return names[r];
@@ -211,7 +259,7 @@ void cli_json_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound, sho
     const char *place = "";
     shoal_jw_obj(&w);
     shoal_jw_kstr(&w, "dataset", it->name);
-    shoal_jw_kz(&w, "action", action_name(it->action));
+    shoal_jw_kz(&w, "action", shoal_action_name(it->action));
     shoal_jw_kz(&w, "reason", reason_name(it->reason));
     if (it->node != UINT32_MAX) {
       shoal_hash_hex(&plan->graph->nodes[it->node].key, hex);
@@ -237,9 +285,60 @@ void cli_json_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound, sho
   shoal_jw_end(&w);
 }
 
+/* Writes what -o asks for; a relative path is from where the user is. */
+static shoal_status save(cli *c, const shoal_plan *plan, const shoal_plan_options *options, const char *path,
+                         shoal_error *err) {
+  shoal_buf text = {0};
+  shoal_status status = shoal_session_save_plan(c->s, plan, options, &text, err);
+  if (status >= 0)
+    status = shoal_os_replace_file(path, shoal_buf_str(&text), err);
+  shoal_buf_dispose(&text);
+  return status;
+}
+
+static void show(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
+  shoal_buf b = {0};
+  const char *format = cli_value(c, "format");
+  if (c->json) {
+    cli_json_plan(c, plan, bound, &b);
+    puts(shoal_buf_z(&b));
+    shoal_buf_dispose(&b);
+    return;
+  }
+  if (format && !strcmp(format, "markdown"))
+    print_markdown(c, plan, bound);
+  else
+    cli_print_plan(c, plan, bound);
+  for (size_t i = 0; bound && i < plan->n_items; i++) /* what would fail is said before it runs */
+    if (plan->items[i].node != UINT32_MAX && bound[plan->items[i].node].error)
+      (void)cli_fail(c, bound[plan->items[i].node].error);
+}
+
+static shoal_status make_plan(cli *c, const shoal_plan_options *options, const char *path, shoal_plan **plan,
+                              shoal_error *err) {
+  shoal_bound *bound = NULL;
+  SHOAL_TRY(shoal_session_plan(c->s, options, plan, err));
+  if ((*plan)->n_run > 0 && (*plan)->n_run <= MOST_BOUND)
+    SHOAL_TRY(shoal_session_bind(c->s, *plan, false, &c->arena, &bound, err));
+  if (path)
+    SHOAL_TRY(save(c, *plan, options, path, err));
+  show(c, *plan, bound);
+  if (path && !c->json && !c->quiet)
+    printf("saved: shoal run %s does just this, or refuses\n", cli_value(c, "output"));
+  return SHOAL_OK;
+}
+
 static int run(cli *c) {
   shoal_error err = {0};
   shoal_plan *plan = NULL;
+  char *path = NULL;
+  const char *format = cli_value(c, "format");
+  if (format && strcmp(format, "text") && strcmp(format, "markdown"))
+    return cli_usage(c, "'%s' is no format: text or markdown (or --json)", format);
+  if (cli_value(c, "output") && !shoal_str_ends(shoal_str_z(cli_value(c, "output")), SHOAL_STR(".json")))
+    return cli_usage(c, "a plan's file ends in .json, so that shoal run can tell it from a selector");
+  if (cli_output_path(c, &path, &err) < 0)
+    return cli_fail(c, &err);
   int rc = cli_open(c);
   if (rc)
     return rc;
@@ -247,31 +346,17 @@ static int run(cli *c) {
   for (int i = 0; selectors && i < c->argc; i++)
     selectors[i] = shoal_str_z(c->argv[i]);
   shoal_plan_options options = {.selectors = selectors, .n_selectors = (size_t)c->argc, .again = cli_has(c, "again")};
-  if (shoal_session_plan(c->s, &options, &plan, &err) < 0)
-    return cli_fail(c, &err);
-  shoal_bound *bound = NULL;
-  if (plan->n_run > 0 && plan->n_run <= MOST_BOUND &&
-      shoal_session_bind(c->s, plan, false, &c->arena, &bound, &err) < 0) {
-    shoal_plan_free(plan);
-    return cli_fail(c, &err);
-  }
-  if (c->json) {
-    shoal_buf b = {0};
-    cli_json_plan(c, plan, bound, &b);
-    puts(shoal_buf_z(&b));
-    shoal_buf_dispose(&b);
-  } else {
-    cli_print_plan(c, plan, bound);
-  }
-  for (size_t i = 0; bound && !c->json && i < plan->n_items; i++) /* what would fail is said before it runs */
-    if (plan->items[i].node != UINT32_MAX && bound[plan->items[i].node].error)
-      (void)cli_fail(c, bound[plan->items[i].node].error);
-  rc = cli_has(c, "exit-code") && !shoal_plan_empty(plan) ? EXIT_CHANGES : EXIT_DONE;
+  if (make_plan(c, &options, path, &plan, &err) < 0)
+    rc = cli_fail(c, &err);
+  else
+    rc = cli_has(c, "exit-code") && !shoal_plan_empty(plan) ? EXIT_CHANGES : EXIT_DONE;
   shoal_plan_free(plan);
   return rc;
 }
 
 static const cli_option options[] = {
+    {"output", 'o', "FILE.json", "save the plan: shoal run FILE.json does just that", false, false},
+    {"format", 0, "FORMAT", "text, or markdown for a comment on a pull request", false, false},
     {"again", 0, NULL, "plan to run what is selected even if its result is there", false, false},
     {"exit-code", 0, NULL, "exit with 2 if there is something to do", false, false},
     {"var", 0, "NAME=VALUE", "set a variable", false, true},
@@ -279,6 +364,7 @@ static const cli_option options[] = {
 static const cli_example examples[] = {{"shoal plan", "the whole project"},
                                        {"shoal plan gold.delays+", "a model and all below it"},
                                        {"shoal plan --exit-code", "in CI: exit 2 if anything would run"},
+                                       {"shoal plan -o plan.json", "saved; shoal run plan.json does just that"},
                                        {NULL, NULL}};
 const cli_command cmd_plan = {
     "plan", "Show what a run would do: datasets, rows, bytes and time.", "[SELECTOR…] [options]", options, examples, -1,

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* shoal run: computes what is not there, publishes all at once. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/os.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/commands.h"
@@ -122,9 +124,9 @@ static void json_done(const cli *c, const shoal_run_outcome *o, const shoal_plan
   shoal_buf_dispose(&b);
 }
 
-static void say_done(cli *c, const shoal_run_outcome *o, const shoal_plan *plan, int64_t us) {
+static void say_done(cli *c, const shoal_run_outcome *o, const shoal_plan *plan, bool again, int64_t us) {
   if (o->publication == 0 && o->report.n_computed == 0) {
-    if (cli_has(c, "again"))
+    if (again)
       printf("%zu computed again: %zu with the same content, %zu with another\n", o->report.n_done,
              o->report.n_done - o->report.n_differ, o->report.n_differ);
     else
@@ -172,11 +174,11 @@ static void other_errors(const cli *c, const shoal_run_report *r, size_t n, cons
       (void)cli_fail(c, r->done[i].error);
 }
 
-static int execute(cli *c, const shoal_plan *plan, int64_t start) {
+static int execute(cli *c, const shoal_plan *plan, bool again, int64_t start) {
   shoal_error err = {0};
   shoal_run_outcome out;
   const char *jobs = cli_value(c, "jobs");
-  shoal_run_options options = {.again = cli_has(c, "again"),
+  shoal_run_options options = {.again = again,
                                .keep_going = cli_has(c, "keep-going"),
                                .prune = cli_has(c, "prune"),
                                .workers = jobs ? (unsigned)strtoul(jobs, NULL, 10) : 0,
@@ -194,7 +196,7 @@ static int execute(cli *c, const shoal_plan *plan, int64_t start) {
   } else if (c->json) {
     json_done(c, &out, plan, us);
   } else if (!c->quiet) {
-    say_done(c, &out, plan, us);
+    say_done(c, &out, plan, again, us);
   }
   shoal_run_outcome_dispose(&out);
   return rc;
@@ -211,11 +213,44 @@ static int nothing_to_do(cli *c, uint64_t n, int64_t start) {
   return EXIT_DONE;
 }
 
+/* A file that is there and ends in .json is a plan; selectors don't look like that. */
+static const char *plan_file(const cli *c) {
+  shoal_stat st;
+  bool is = c->argc == 1 && shoal_str_ends(shoal_str_z(c->argv[0]), SHOAL_STR(".json")) &&
+            shoal_os_stat_at(AT_FDCWD, c->argv[0], &st) == 0 && st.kind == SHOAL_FILE_REGULAR;
+  return is ? c->argv[0] : NULL;
+}
+
+/* Does what a saved plan says, or refuses. */
+static int run_saved(cli *c, const char *path, int64_t start) {
+  shoal_error err = {0};
+  shoal_saved_plan saved;
+  shoal_plan *plan = NULL;
+  if (cli_has(c, "again") || cli_has(c, "prune") || c->session.n_vars)
+    return cli_usage(c, "a plan from a file is run as it is: say --again and --var to shoal plan");
+  if (shoal_saved_plan_read(path, &c->arena, &saved, &err) < 0)
+    return cli_fail(c, &err);
+  c->session.vars = saved.vars;
+  c->session.n_vars = saved.n_vars;
+  int rc = cli_open(c);
+  if (rc)
+    return rc;
+  shoal_plan_options options = {.selectors = saved.selectors, .n_selectors = saved.n_selectors, .again = saved.again};
+  shoal_status status = shoal_session_plan(c->s, &options, &plan, &err);
+  if (status >= 0)
+    status = shoal_saved_plan_compare(&saved, c->s, plan, &err);
+  rc = status < 0 ? cli_fail(c, &err) : execute(c, plan, saved.again, start);
+  shoal_plan_free(plan);
+  return rc;
+}
+
 static int run(cli *c) {
   shoal_error err = {0};
   shoal_plan *plan = NULL;
   uint64_t n;
   int64_t start = shoal_time_monotonic();
+  if (plan_file(c))
+    return run_saved(c, plan_file(c), start);
   int rc = cli_open(c);
   if (rc)
     return rc;
@@ -227,7 +262,7 @@ static int run(cli *c) {
   shoal_plan_options options = {.selectors = selectors, .n_selectors = (size_t)c->argc, .again = cli_has(c, "again")};
   if (shoal_session_plan(c->s, &options, &plan, &err) < 0)
     return cli_fail(c, &err);
-  rc = execute(c, plan, start);
+  rc = execute(c, plan, options.again, start);
   shoal_plan_free(plan);
   return rc;
 }
@@ -243,10 +278,11 @@ static const cli_option options[] = {
 static const cli_example examples[] = {{"shoal run", "everything that is not as the code says"},
                                        {"shoal run gold.delays", "one model and the parents it needs"},
                                        {"shoal run 'silver.*' --keep-going", "a schema"},
+                                       {"shoal run plan.json", "what shoal plan -o plan.json planned, or nothing"},
                                        {NULL, NULL}};
 const cli_command cmd_run = {"run",
                              "Compute what is not there yet and publish it, all datasets at once.",
-                             "[SELECTOR…] [options]",
+                             "[SELECTOR… | PLAN.json] [options]",
                              options,
                              examples,
                              -1,

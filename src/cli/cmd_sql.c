@@ -131,19 +131,10 @@ static const char *format_of(cli *c, const char *path) {
   return format ? format : path ? "csv" : c->json ? "json" : isatty(1) ? "box" : "csv";
 }
 
-/* A relative path was meant from where the user is, not from the project. */
-static char *output_path(cli *c, const char *cwd) {
-  const char *o = cli_value(c, "output");
-  return !o            ? NULL
-         : o[0] == '/' ? shoal_arena_cstr(&c->arena, shoal_str_z(o))
-                       : shoal_arena_printf(&c->arena, "%s/%s", cwd, o);
-}
-
-static shoal_status query(cli *c, shoal_str sql, const char *cwd, shoal_error *err) {
+static shoal_status query(cli *c, shoal_str sql, const char *path, shoal_error *err) {
   shoal_state *at = NULL;
   shoal_query q;
   shoal_engine *engine;
-  char *path = output_path(c, cwd);
   const char *format = format_of(c, path);
   SHOAL_TRY(shoal_session_revision(c->s, shoal_str_z(cli_value(c, "at") ? cli_value(c, "at") : ""), &at, err));
   shoal_status status = shoal_session_query(c->s, at, sql, &q, err);
@@ -170,15 +161,15 @@ static shoal_status read_query(cli *c, shoal_buf *sql, shoal_error *err) {
 static int run(cli *c) {
   shoal_error err = {0};
   shoal_buf sql = {0};
-  char *cwd = NULL;
+  char *path = NULL;
   if (c->argc == 0 && !cli_has(c, "file") && isatty(0))
     return cli_usage(c, "write a query, or -f FILE");
-  if (shoal_os_cwd(&c->arena, &cwd, &err) < 0 || read_query(c, &sql, &err) < 0) {
+  if (cli_output_path(c, &path, &err) < 0 || read_query(c, &sql, &err) < 0) {
     shoal_buf_dispose(&sql);
     return cli_fail(c, &err);
   }
   int rc = cli_open(c);
-  if (rc == 0 && query(c, shoal_buf_str(&sql), cwd, &err) < 0)
+  if (rc == 0 && query(c, shoal_buf_str(&sql), path, &err) < 0)
     rc = cli_fail(c, &err);
   shoal_buf_dispose(&sql);
   return rc;

@@ -90,6 +90,54 @@ int cli_text_width(shoal_str s) {
   return n;
 }
 
+/* The text with its middle left out so that it takes at most `most` columns. */
+static const char *shorten(cli *c, const char *text, int most) {
+  shoal_str s = shoal_str_z(text);
+  int width = cli_text_width(s), head = (most - 1) / 2, tail = most - 1 - head, column = 0;
+  size_t cut = 0, resume = s.len;
+  if (width <= most || most < 3)
+    return text;
+  for (size_t i = 0; i < s.len; i++) {
+    if (((unsigned char)s.ptr[i] & 0xc0) == 0x80)
+      continue;
+    if (column == head)
+      cut = i;
+    if (column == width - tail)
+      resume = i;
+    column++;
+  }
+  return text_or(shoal_arena_printf(&c->arena, "%.*s…%s", (int)cut, text, text + resume));
+}
+
+static int column_width(const char *const *cells, size_t rows, size_t columns, size_t k) {
+  int most = 0;
+  for (size_t r = 0; r < rows; r++) {
+    int w = cells[r * columns + k] ? cli_text_width(shoal_str_z(cells[r * columns + k])) : 0;
+    most = w > most ? w : most;
+  }
+  return most;
+}
+
+void cli_fit(cli *c, const char **cells, size_t rows, size_t columns, size_t first, size_t second, int width) {
+  enum { LEAST = 12 };
+  int total = 0;
+  for (size_t k = 0; k < columns; k++) {
+    int w = column_width(cells, rows, columns, k);
+    total += w + (k && w ? 2 : 0);
+  }
+  const size_t order[] = {first, second, 0};
+  for (size_t i = 0; i < 3 && total > width; i++) {
+    int had = column_width(cells, rows, columns, order[i]), most = had - (total - width);
+    most = most < LEAST ? LEAST : most;
+    if (most >= had)
+      continue;
+    for (size_t r = 0; r < rows; r++)
+      if (cells[r * columns + order[i]])
+        cells[r * columns + order[i]] = shorten(c, cells[r * columns + order[i]], most);
+    total -= had - most;
+  }
+}
+
 void cli_table(const char *const *cells, size_t rows, size_t columns, const bool *right) {
   int width[32] = {0};
   for (size_t r = 0; r < rows; r++)
@@ -194,6 +242,17 @@ int cli_fail(const cli *c, const shoal_error *err) {
   fprintf(stderr, "%s\n", message);
   show_place(c, err);
   return code;
+}
+
+shoal_status cli_output_path(cli *c, char **out, shoal_error *err) {
+  const char *o = cli_value(c, "output");
+  char *cwd;
+  *out = NULL;
+  if (!o)
+    return SHOAL_OK;
+  SHOAL_TRY(shoal_os_cwd(&c->arena, &cwd, err));
+  *out = o[0] == '/' ? shoal_arena_cstr(&c->arena, shoal_str_z(o)) : shoal_arena_printf(&c->arena, "%s/%s", cwd, o);
+  return *out ? SHOAL_OK : shoal_fail_nomem(err);
 }
 
 int cli_open(cli *c) {

@@ -110,6 +110,33 @@ typedef struct shoal_plan_options {
 SHOAL_MUST_USE shoal_status shoal_session_plan(shoal_session *s, const shoal_plan_options *options, shoal_plan **out,
                                                shoal_error *err);
 
+/* --- a plan in a file --- */
+typedef struct shoal_saved_item {
+  shoal_str dataset, action;
+  shoal_str signature; /* {NULL,0} where every plan has another one */
+} shoal_saved_item;
+typedef struct shoal_saved_plan {
+  shoal_str lake, branch;
+  int64_t publication;
+  shoal_str *selectors, *vars;
+  size_t n_selectors, n_vars;
+  bool again;
+  shoal_saved_item *items;
+  size_t n_items;
+} shoal_saved_plan;
+/* "run", "reuse" … */
+const char *shoal_action_name(shoal_action action);
+/* Appends the plan as JSON. */
+SHOAL_MUST_USE shoal_status shoal_session_save_plan(shoal_session *s, const shoal_plan *plan,
+                                                    const shoal_plan_options *options, shoal_buf *out,
+                                                    shoal_error *err);
+/* Reads such a file; its texts are in the arena. */
+SHOAL_MUST_USE shoal_status shoal_saved_plan_read(const char *path, shoal_arena *arena, shoal_saved_plan *out,
+                                                  shoal_error *err);
+/* SHOAL_ECONFLICT, naming the first difference, unless the plan made now is the saved one. */
+SHOAL_MUST_USE shoal_status shoal_saved_plan_compare(const shoal_saved_plan *saved, const shoal_session *s,
+                                                     const shoal_plan *plan, shoal_error *err);
+
 /* True if nothing has changed since the last run that found or left everything up to date: stats the files and reads
    the branch's newest and next entry, its watermark, and each external source's head, nothing else (invariant 10). */
 bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets);
