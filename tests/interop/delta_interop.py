@@ -17,6 +17,7 @@ import polars as pl
 
 driver = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.environ["SHOAL_BUILD"] + "/tests/delta_driver")
 root = tempfile.mkdtemp(prefix="shoal-interop-")
+counts = [0]
 db = duckdb.connect()
 db.execute("SET TimeZone='UTC'")
 
@@ -43,7 +44,8 @@ def same(name, got, want):
     sql = "SELECT count(*) FROM ((SELECT {c} FROM got_ EXCEPT ALL SELECT {c} FROM want_) UNION ALL (SELECT {c} FROM want_ EXCEPT ALL SELECT {c} FROM got_))"
     differ = db.sql(sql.format(c=columns)).fetchone()[0]
     assert differ == 0, f"{name}: {differ} rows differ"
-    print("ok", name)
+    print("[       OK ]", name)
+    counts[0] += 1
 
 
 def arrow(sql):
@@ -146,7 +148,8 @@ for test in (ours_read_by_others, partitions_of_ours, ntz, theirs_read_by_us, th
         test()
     except Exception as e:  # every test is run, whatever the others do
         failed += 1
-        print("FAILED", test.__name__, type(e).__name__, e)
+        print("[  FAILED  ]", test.__name__, type(e).__name__, e)
+print(f"{counts[0]} passed, {failed} failed")
 print("kept:" if failed else "removed:", root)
 if not failed:
     subprocess.run(["rm", "-rf", root], check=True)
