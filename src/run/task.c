@@ -197,6 +197,23 @@ static shoal_status compute(shoal_task *task, const shoal_task_context *ctx, sho
   return status;
 }
 
+/* Over a result that is in the lake: what it says of itself was said of other expectations, perhaps. */
+static shoal_status check_result(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine,
+                                 shoal_error *err) {
+  shoal_delta_snapshot *snapshot = NULL;
+  shoal_scan scan;
+  bool holds;
+  if (task->model.n_expects == 0)
+    return SHOAL_OK;
+  shoal_status status = shoal_result_open(ctx->lake, &task->result, &snapshot, err);
+  if (status >= 0)
+    status = shoal_result_scan(ctx->lake, &task->result, snapshot, &task->arena, &scan, err);
+  if (status >= 0)
+    status = check_expects(task, engine, &scan, &holds, err);
+  shoal_delta_snapshot_free(snapshot);
+  return status;
+}
+
 /* Under the lease: somebody may have claimed the signature since it was looked up. */
 static shoal_status compute_unless_there(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine,
                                          shoal_error *err) {
@@ -207,25 +224,10 @@ static shoal_status compute_unless_there(shoal_task *task, const shoal_task_cont
     if (look.found) {
       task->result = look.result;
       task->outcome = SHOAL_TASK_FOUND;
-      return SHOAL_OK;
+      return check_result(task, ctx, engine, err);
     }
   }
   return compute(task, ctx, engine, err);
-}
-
-static shoal_status check_only(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine,
-                               shoal_error *err) {
-  shoal_delta_snapshot *snapshot = NULL;
-  shoal_scan scan;
-  bool holds;
-  shoal_status status = shoal_result_open(ctx->lake, &task->result, &snapshot, err);
-  if (status >= 0)
-    status = shoal_result_scan(ctx->lake, &task->result, snapshot, &task->arena, &scan, err);
-  if (status >= 0)
-    status = check_expects(task, engine, &scan, &holds, err);
-  shoal_delta_snapshot_free(snapshot);
-  task->outcome = SHOAL_TASK_CHECKED;
-  return status;
 }
 
 void shoal_task_run(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine) {
@@ -233,7 +235,8 @@ void shoal_task_run(shoal_task *task, const shoal_task_context *ctx, shoal_engin
   shoal_error *err = &task->error;
   shoal_status status;
   if (task->check_only) {
-    status = check_only(task, ctx, engine, err);
+    task->outcome = SHOAL_TASK_CHECKED;
+    status = check_result(task, ctx, engine, err);
   } else {
     shoal_lease *lease = NULL;
     status = shoal_lease_take(ctx->lake, &task->signature, ctx->run, ctx->who, task->dataset, task->stale_epoch,

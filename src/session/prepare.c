@@ -140,29 +140,28 @@ static shoal_status prepare_variables(shoal_session *s, shoal_task *t, shoal_err
   return SHOAL_OK;
 }
 
-/* The macros a model reaches, callees before callers. */
-static shoal_status prepare_macros(shoal_session *s, const shoal_node *n, shoal_task *t, shoal_error *err) {
-  shoal_str *texts = SHOAL_NEW_ARRAY(&t->arena, shoal_str, s->n_macros);
-  bool *done = SHOAL_NEW_ARRAY(&t->arena, bool, s->n_macros);
+shoal_status shoal_session_order_macros(shoal_session *s, const uint32_t *macros, size_t n, shoal_arena *arena,
+                                        const shoal_str **out, size_t *n_out, shoal_error *err) {
+  shoal_str *texts = SHOAL_NEW_ARRAY(arena, shoal_str, n);
+  bool *done = SHOAL_NEW_ARRAY(arena, bool, s->n_macros);
+  size_t found = 0;
   if (!texts || !done)
     return shoal_fail_nomem(err);
-  for (size_t round = 0; round < n->n_macros && t->n_macros < n->n_macros; round++)
-    for (uint32_t i = 0; i < n->n_macros; i++) {
-      const shoal_macro *m = &s->macros[n->macros[i]];
-      bool ready = !done[n->macros[i]];
-      for (uint32_t k = 0; k < n->n_macros && ready; k++)
+  for (size_t round = 0; round < n && found < n; round++)
+    for (size_t i = 0; i < n; i++) {
+      const shoal_macro *m = &s->macros[macros[i]];
+      bool ready = !done[macros[i]];
+      for (size_t k = 0; k < n && ready; k++)
         for (size_t f = 0; f < m->n_functions && ready; f++)
-          ready = done[n->macros[k]] || k == i || !shoal_str_eq(m->functions[f], s->macros[n->macros[k]].name);
+          ready = done[macros[k]] || k == i || !shoal_str_eq(m->functions[f], s->macros[macros[k]].name);
       if (!ready)
         continue;
-      done[n->macros[i]] = true;
-      texts[t->n_macros++] = m->text;
+      done[macros[i]] = true;
+      texts[found++] = m->text;
     }
-  t->macros = texts;
-  if (t->n_macros == n->n_macros)
-    return SHOAL_OK;
-  (void)shoal_fail(err, SHOAL_EINVAL, "the macros that %.*s uses call each other in a circle", SHOAL_FMT(n->name));
-  return SHOAL_EINVAL;
+  *out = texts;
+  *n_out = found;
+  return found == n ? SHOAL_OK : shoal_fail(err, SHOAL_EINVAL, "macros call each other in a circle");
 }
 
 static shoal_status prepare_inputs(shoal_session *s, const shoal_node *n, const shoal_result *const *results,
@@ -195,7 +194,7 @@ shoal_status shoal_session_prepare(shoal_session *s, const shoal_item *item, con
   SHOAL_TRY(shoal_session_read(s, n->unit->path, &n->unit->content, &t->arena, &text, err));
   SHOAL_TRY(shoal_model_parse(n->unit->path, text, &t->arena, &t->model, err));
   SHOAL_TRY(prepare_variables(s, t, err));
-  SHOAL_TRY(prepare_macros(s, n, t, err));
+  SHOAL_TRY(shoal_session_order_macros(s, n->macros, n->n_macros, &t->arena, &t->macros, &t->n_macros, err));
   if (!t->check_only)
     SHOAL_TRY(prepare_inputs(s, n, results, t, err));
   shoal_jw w = {.out = &b};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading by name: the datasets and sources a SQL text names, at a state of a branch, as an engine's inputs. */
 #include "base/mem.h"
+#include "base/os.h"
 #include "base/str.h"
 #include "code/sql.h"
 #include "session/session.h"
@@ -56,6 +57,34 @@ static shoal_status add_input(shoal_session *s, const shoal_state *at, shoal_str
   return no_dataset(at, name, err);
 }
 
+static void reach(const shoal_session *s, const shoal_str *functions, size_t n, bool *seen) {
+  for (size_t m = 0; m < s->n_macros; m++)
+    for (size_t f = 0; f < n && !seen[m]; f++)
+      if (shoal_str_eq(functions[f], s->macros[m].name)) {
+        seen[m] = true;
+        reach(s, s->macros[m].functions, s->macros[m].n_functions, seen);
+      }
+}
+
+/* The project's macros that the query calls. The project is scanned only if it has any. */
+static shoal_status add_macros(shoal_session *s, const shoal_sql_form *form, shoal_query *q, shoal_error *err) {
+  shoal_stat st;
+  uint32_t n = 0;
+  char *folder = s->root ? shoal_arena_printf(&q->arena, "%s/macros", s->root) : NULL;
+  if (!folder || form->n_functions == 0 || shoal_os_stat(folder, &st, NULL) < 0)
+    return SHOAL_OK;
+  SHOAL_TRY(shoal_session_scan(s, err));
+  bool *seen = SHOAL_NEW_ARRAY(&q->arena, bool, s->n_macros);
+  uint32_t *macros = SHOAL_NEW_ARRAY(&q->arena, uint32_t, s->n_macros);
+  if (!seen || !macros)
+    return shoal_fail_nomem(err);
+  reach(s, form->functions, form->n_functions, seen);
+  for (uint32_t i = 0; i < s->n_macros; i++)
+    if (seen[i])
+      macros[n++] = i;
+  return shoal_session_order_macros(s, macros, n, &q->arena, &q->job.macros, &q->job.n_macros, err);
+}
+
 static shoal_status fill(shoal_session *s, const shoal_state *at, shoal_query *q, shoal_error *err) {
   shoal_engine *engine;
   shoal_buf json = {0};
@@ -68,6 +97,7 @@ static shoal_status fill(shoal_session *s, const shoal_state *at, shoal_query *q
     status = shoal_sql_references(q->job.sql, shoal_buf_str(&json), &q->arena, &form, err);
   shoal_buf_dispose(&json);
   SHOAL_TRY(status);
+  SHOAL_TRY(add_macros(s, &form, q, err));
   shoal_input *inputs = SHOAL_NEW_ARRAY(&q->arena, shoal_input, form.n_refs);
   shoal_variable *vars = SHOAL_NEW_ARRAY(&q->arena, shoal_variable, s->config.n_vars);
   if (!inputs || !vars)

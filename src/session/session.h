@@ -255,6 +255,10 @@ SHOAL_MUST_USE shoal_status shoal_session_read(shoal_session *s, shoal_str path,
 SHOAL_MUST_USE shoal_status shoal_session_units(shoal_session *s, shoal_error *err);
 /* Computes the keys of sources and of files named in SQL; part of scan. */
 SHOAL_MUST_USE shoal_status shoal_session_externals(shoal_session *s, shoal_error *err);
+/* Texts of macros (indices into s->macros), those that are called before those that call. */
+SHOAL_MUST_USE shoal_status shoal_session_order_macros(shoal_session *s, const uint32_t *macros, size_t n,
+                                                       shoal_arena *arena, const shoal_str **out, size_t *n_out,
+                                                       shoal_error *err);
 /* Fills in a task for a plan item; the run's `prepare`. */
 SHOAL_MUST_USE shoal_status shoal_session_prepare(shoal_session *s, const shoal_item *item,
                                                   const shoal_result *const *results, shoal_task *task,

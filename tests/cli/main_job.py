@@ -80,6 +80,7 @@ def a_macro_and_a_variable_count_where_they_are_reached():
                 yaml="name: t\nvars: {most: 6}\n")
     p.shoal("run")
     same(p.rows("select max(q) from gold.e"), [["36"]])
+    same(p.rows("select four(2), twice(1)"), [["8", "2"]])
     p.write({"macros/m.sql": "create macro twice(x) as x * 3;\ncreate macro four(x) as twice(twice(x));\n"})
     same(p.to_run(), ["gold.e"])
     has(p.shoal("why", "gold.e").stdout, "macros/m.sql:1", "twice")
