@@ -52,6 +52,7 @@ struct cli {
 };
 
 extern const cli_command *const cli_commands[]; /* ends with NULL */
+extern const cli_option cli_global_options[];   /* ends with a NULL name */
 
 bool cli_has(const cli *c, const char *option);
 const char *cli_value(const cli *c, const char *option); /* the last one given, or NULL */

@@ -11,6 +11,12 @@ static shoal_status open_state(cli *c, shoal_state **at, shoal_error *err) {
   return shoal_session_revision(c->s, shoal_str_z(cli_value(c, "at") ? cli_value(c, "at") : ""), at, err);
 }
 
+static void list_names(const shoal_state *at, shoal_str pattern) {
+  for (size_t i = 0; i < at->n_entries; i++)
+    if (shoal_str_glob(pattern, at->entries[i].name))
+      printf("%.*s\n", SHOAL_FMT(at->entries[i].name));
+}
+
 static void list_text(cli *c, const shoal_state *at, shoal_str pattern) {
   const char **cells = SHOAL_NEW_ARRAY(&c->arena, const char *, at->n_entries * 5);
   size_t rows = 0;
@@ -85,7 +91,9 @@ static int run_ls(cli *c) {
   if (open_state(c, &at, &err) < 0)
     return cli_fail(c, &err);
   shoal_str pattern = c->argc ? shoal_str_z(c->argv[0]) : SHOAL_STR("*");
-  if (c->json)
+  if (cli_has(c, "names"))
+    list_names(at, pattern);
+  else if (c->json)
     list_json(at, pattern);
   else
     list_text(c, at, pattern);
@@ -93,8 +101,10 @@ static int run_ls(cli *c) {
   return EXIT_DONE;
 }
 
-static const cli_option ls_options[] = {{"at", 0, "REV", "as it was: main~1, main@{2h}, #42", false, false},
-                                        {NULL, 0, NULL, NULL, false, false}};
+static const cli_option ls_options[] = {
+    {"at", 0, "REV", "as it was: main~1, main@{2h}, #42", false, false},
+    {"names", 0, NULL, "only names, one a line, for programs and completion", true, false},
+    {NULL, 0, NULL, NULL, false, false}};
 static const cli_example ls_examples[] = {{"shoal ls", "every dataset of the branch"},
                                           {"shoal ls 'gold.*' --at main~1", "a schema, as it was"},
                                           {NULL, NULL}};
@@ -227,13 +237,15 @@ static int run_show(cli *c) {
   return rc;
 }
 
+static const cli_option show_options[] = {{"at", 0, "REV", "as it was: main~1, main@{2h}, #42", false, false},
+                                          {NULL, 0, NULL, NULL, false, false}};
 static const cli_example show_examples[] = {{"shoal show gold.delays", "schema, provenance, five rows"},
                                             {"shoal show gold.delays --json", "for programs"},
                                             {NULL, NULL}};
 const cli_command cmd_show = {"show",
                               "Show a dataset: schema, description, provenance, a sample.",
                               "DATASET [--at REV]",
-                              ls_options,
+                              show_options,
                               show_examples,
                               1,
                               run_show};

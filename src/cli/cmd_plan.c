@@ -88,6 +88,8 @@ const char *cli_why_words(cli *c, const shoal_plan *plan, const shoal_item *it, 
     return printf_arena(c, "calls %.*s", SHOAL_FMT(n->volatile_why));
   case SHOAL_REASON_AGAIN:
     return "again";
+  case SHOAL_REASON_BROKEN:
+    return "its result is broken";
   case SHOAL_REASON_RELEASED:
     return "its code changed, so its pin ends";
   case SHOAL_REASON_NONE:
@@ -232,7 +234,7 @@ void cli_print_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
 }
 
 static const char *reason_name(shoal_reason r) {
-  static const char *const names[] = {"none", "new", "changed", "input", "volatile", "again", "released"};
+  static const char *const names[] = {"none", "new", "changed", "input", "volatile", "again", "broken", "released"};
   return names[r];
 }
 

@@ -6,7 +6,8 @@
 #include "cli/cli.h"
 
 extern const cli_command cmd_init, cmd_plan, cmd_run, cmd_status, cmd_why, cmd_sql, cmd_ls, cmd_show, cmd_log,
-    cmd_rollback, cmd_branch, cmd_config, cmd_version, cmd_diff, cmd_graph, cmd_check;
+    cmd_rollback, cmd_branch, cmd_config, cmd_version, cmd_diff, cmd_graph, cmd_check, cmd_completion, cmd_doctor,
+    cmd_rm, cmd_fsck;
 
 /* Shared by plan and status: the lines of a plan, and its JSON. `bound` (per node, may be NULL) adds schema changes. */
 void cli_print_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound);

@@ -12,16 +12,15 @@
 
 shoal_cancel cli_cancel;
 
-static const cli_option global_options[] = {
-    {"chdir", 'C', "DIR", "work in this folder", true, false},
-    {"lake", 0, "PATH", "use this lake instead of shoal.yaml's", true, false},
-    {"branch", 0, "NAME", "use this branch instead of git's", true, false},
-    {"json", 0, NULL, "print JSON (one object, or one a line)", true, false},
-    {"no-color", 0, NULL, "no colour", true, false},
-    {"quiet", 'q', NULL, "only errors and what was asked for", true, false},
-    {"verbose", 'v', NULL, "more detail", true, true},
-    {"help", 'h', NULL, "this text; --help all shows every option", true, false},
-    {NULL, 0, NULL, NULL, false, false}};
+const cli_option cli_global_options[] = {{"chdir", 'C', "DIR", "work in this folder", true, false},
+                                         {"lake", 0, "PATH", "use this lake instead of shoal.yaml's", true, false},
+                                         {"branch", 0, "NAME", "use this branch instead of git's", true, false},
+                                         {"json", 0, NULL, "print JSON (one object, or one a line)", true, false},
+                                         {"no-color", 0, NULL, "no colour", true, false},
+                                         {"quiet", 'q', NULL, "only errors and what was asked for", true, false},
+                                         {"verbose", 'v', NULL, "more detail", true, true},
+                                         {"help", 'h', NULL, "this text; --help all shows every option", true, false},
+                                         {NULL, 0, NULL, NULL, false, false}};
 
 bool cli_has(const cli *c, const char *option) {
   for (int i = 0; i < c->n_given; i++)
@@ -55,7 +54,7 @@ void cli_help(const cli_command *cmd, bool all) {
   print_options(cmd->options, all, false);
   if (all) {
     puts("\neverywhere:");
-    print_options(global_options, true, true);
+    print_options(cli_global_options, true, true);
   }
   if (cmd->examples)
     puts("\nexamples:");
@@ -92,7 +91,7 @@ static int unknown_option(const cli *c, const char *arg) {
   size_t n = 0;
   for (const cli_option *o = c->command->options; o && o->name && n < 40; o++)
     names[n++] = shoal_str_z(o->name);
-  for (const cli_option *o = global_options; o->name; o++)
+  for (const cli_option *o = cli_global_options; o->name; o++)
     names[n++] = shoal_str_z(o->name);
   shoal_str word = shoal_str_z(arg);
   while (word.len && word.ptr[0] == '-')
@@ -112,7 +111,7 @@ static int take_option(cli *c, int argc, char **argv, int *i) {
   char letter = is_long ? 0 : arg[1];
   const cli_option *o = find_option(c->command->options, name, len, letter);
   if (!o)
-    o = find_option(global_options, name, len, letter);
+    o = find_option(cli_global_options, name, len, letter);
   if (!o || (!is_long && arg[2] && !o->value))
     return unknown_option(c, arg);
   const char *value = eq ? eq + 1 : !is_long && arg[2] ? arg + 2 : NULL;
@@ -233,8 +232,8 @@ int main(int argc, char **argv) {
       return puts("shoal " SHOAL_VERSION) < 0;
     if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
       return overview(), 0;
-    const cli_option *o = argv[i][1] == '-' ? find_option(global_options, argv[i] + 2, strcspn(argv[i] + 2, "="), 0)
-                                            : find_option(global_options, NULL, 0, argv[i][1]);
+    const cli_option *o = argv[i][1] == '-' ? find_option(cli_global_options, argv[i] + 2, strcspn(argv[i] + 2, "="), 0)
+                                            : find_option(cli_global_options, NULL, 0, argv[i][1]);
     i += o && o->value && !strchr(argv[i], '=') && (argv[i][1] == '-' || !argv[i][2]) ? 2 : 1;
   }
   if (i >= argc)

@@ -11,6 +11,8 @@
 #include "base/time.h"
 #include "lake/object.h"
 
+#define CONDEMNED "_shoal/condemned/"
+
 char *shoal_claim_key(shoal_arena *arena, const shoal_hash *signature, uint32_t generation) {
   char hex[SHOAL_HASH_HEX + 1];
   shoal_hash_hex(signature, hex);
@@ -112,11 +114,55 @@ static shoal_status write_condemned(const shoal_result *r, const char *reason, s
   return shoal_object_end(&w, err);
 }
 
+/* The mark comes first: one without a condemnation behind it costs a look-up, the other way round is never noticed. */
+static shoal_status put_mark(shoal_lake *lake, const shoal_result *r, shoal_arena *arena, shoal_error *err) {
+  char hex[SHOAL_HASH_HEX + 1];
+  shoal_buf text = {0};
+  shoal_jw w;
+  shoal_hash_hex(&r->signature, hex);
+  char *key = shoal_arena_printf(arena, CONDEMNED "%s.%u.json", hex, (unsigned)r->generation);
+  if (!key)
+    return shoal_fail_nomem(err);
+  shoal_object_begin(&w, &text);
+  shoal_object_hash(&w, "signature", &r->signature);
+  shoal_jw_ki64(&w, "generation", (int64_t)r->generation);
+  shoal_status st = shoal_object_end(&w, err);
+  if (st == SHOAL_OK)
+    st = shoal_object_put(lake, key, shoal_buf_str(&text), err);
+  shoal_buf_dispose(&text);
+  return st == SHOAL_EEXIST ? SHOAL_OK : st;
+}
+
+shoal_status shoal_condemned_list(shoal_store *store, shoal_arena *arena, shoal_condemned **out, size_t *n,
+                                  shoal_error *err) {
+  shoal_object *objects;
+  size_t found;
+  *out = NULL;
+  *n = 0;
+  SHOAL_TRY(shoal_store_list(store, SHOAL_STR(CONDEMNED), SHOAL_STR_NONE, true, 0, arena, &objects, &found, err));
+  *out = SHOAL_NEW_ARRAY(arena, shoal_condemned, found);
+  if (!*out)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < found; i++) {
+    shoal_str name = shoal_str_sub(objects[i].key, strlen(CONDEMNED), objects[i].key.len), hex, generation;
+    int64_t g;
+    shoal_condemned c;
+    if (shoal_str_split(&name, '.', &hex) && shoal_hash_unhex(hex, &c.signature) &&
+        shoal_str_split(&name, '.', &generation) && shoal_str_i64(generation, &g) && g > 0 && g < UINT32_MAX) {
+      c.generation = (uint32_t)g;
+      (*out)[(*n)++] = c;
+    }
+  }
+  return SHOAL_OK;
+}
+
 shoal_status shoal_result_condemn(shoal_lake *lake, const shoal_result *r, const char *reason, shoal_error *err) {
   shoal_buf text = {0};
   shoal_arena arena = {0};
   char *key = shoal_claim_key(&arena, &r->signature, r->generation + 1);
   shoal_status st = key ? write_condemned(r, reason, &text, err) : shoal_fail_nomem(err);
+  if (st == SHOAL_OK)
+    st = put_mark(lake, r, &arena, err);
   if (st == SHOAL_OK)
     st = shoal_object_put(lake, key, shoal_buf_str(&text), err);
   shoal_arena_dispose(&arena);

@@ -111,6 +111,15 @@ SHOAL_MUST_USE shoal_status shoal_result_complete(shoal_lake *lake, const shoal_
 SHOAL_MUST_USE shoal_status shoal_result_condemn(shoal_lake *lake, const shoal_result *r, const char *reason,
                                                  shoal_error *err);
 
+/* What was ever condemned, from the marks beside the claims: one listing of a folder that is nearly always empty. A
+   plan looks up what a branch still holds of these. A mark does not prove: the claims decide. */
+typedef struct shoal_condemned {
+  shoal_hash signature;
+  uint32_t generation; /* of the result that must not be served any more */
+} shoal_condemned;
+SHOAL_MUST_USE shoal_status shoal_condemned_list(shoal_store *store, shoal_arena *arena, shoal_condemned **out,
+                                                 size_t *n, shoal_error *err);
+
 /* ---- branches and publications (invariants 5, 8) ---- */
 typedef enum shoal_entry_kind { SHOAL_ENTRY_DATASET } shoal_entry_kind;
 /* One dataset in a branch's state. */

@@ -41,6 +41,12 @@ static void give_reason(const shoal_plan_input *in, const shoal_item *by_node, s
     it->reason = it->cause != UINT32_MAX ? SHOAL_REASON_INPUT : SHOAL_REASON_CHANGED;
 }
 
+/* Whether the branch's result is of the right key but must not be served any more. */
+static bool is_broken(const shoal_plan_input *in, const shoal_item *it, const shoal_lookup *answer) {
+  return in->condemned && in->condemned[it->node] && it->entry && answer &&
+         !(answer->found && answer->result.generation == it->entry->result.generation);
+}
+
 static void predict(shoal_item *it) {
   const shoal_result *r = it->found ? it->found : it->entry ? &it->entry->result : NULL;
   if (!r)
@@ -61,20 +67,23 @@ static void decide_one(const shoal_plan_input *in, const bool *wanted, const sho
     return;
   }
   bool again = in->again && in->selected[it->node];
-  if (!again && !shoal_plan_needs_lookup(g, it->node, in->pinned, in->state)) {
+  uint32_t l = in->lookup_of ? in->lookup_of[it->node] : UINT32_MAX;
+  const shoal_lookup *answer = l == UINT32_MAX ? NULL : &in->lookups[l];
+  bool broken = is_broken(in, it, answer);
+  if (!again && !broken && !shoal_plan_needs_lookup(g, it->node, in->pinned, in->state)) {
     it->action = SHOAL_ACTION_REUSE;
     it->check = wanted[it->node] && in->unchecked && in->unchecked[it->node];
     predict(it);
     return;
   }
-  uint32_t l = in->lookup_of ? in->lookup_of[it->node] : UINT32_MAX;
-  const shoal_lookup *answer = l == UINT32_MAX ? NULL : &in->lookups[l];
   it->generations = answer ? answer->generations : 0;
   if (answer && answer->found)
     it->found = &answer->result;
   it->action = !wanted[it->node] ? SHOAL_ACTION_STALE : it->found && !again ? SHOAL_ACTION_ADOPT : SHOAL_ACTION_RUN;
   it->check = it->action == SHOAL_ACTION_ADOPT && in->unchecked && in->unchecked[it->node];
   give_reason(in, by_node, it);
+  if (broken)
+    it->reason = SHOAL_REASON_BROKEN;
   if (again && !(it->entry && it->reason != SHOAL_REASON_CHANGED))
     it->reason = SHOAL_REASON_AGAIN;
   predict(it);

@@ -25,6 +25,7 @@ typedef enum shoal_reason {
   SHOAL_REASON_INPUT,    /* `cause` has changed */
   SHOAL_REASON_VOLATILE, /* reads the clock or chance */
   SHOAL_REASON_AGAIN,    /* asked for by --again */
+  SHOAL_REASON_BROKEN,   /* its result was condemned */
   SHOAL_REASON_RELEASED  /* its pin ended because its code changed */
 } shoal_reason;
 
@@ -62,6 +63,7 @@ typedef struct shoal_plan_input {
   const shoal_state *state;
   const shoal_lookup *lookups; /* one per model for which shoal_plan_needs_lookup said so; NULL before that */
   const uint32_t *lookup_of;   /* node → index into lookups, UINT32_MAX none */
+  const bool *condemned;       /* per node: the result that the branch holds may be condemned; NULL: none is */
   const bool *unchecked;       /* per node: its expectations have not been seen to hold for its result */
   const shoal_str *removed;    /* datasets of this project whose model is gone, sorted */
   size_t n_removed;

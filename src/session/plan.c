@@ -4,6 +4,24 @@
 #include "base/str.h"
 #include "session/session.h"
 
+/* Which nodes' results on the branch are marked as condemned. */
+static shoal_status find_condemned(shoal_session *s, shoal_error *err) {
+  shoal_condemned *marks;
+  size_t n;
+  SHOAL_TRY(shoal_condemned_list(s->store, &s->arena, &marks, &n, err));
+  s->n_condemned = n;
+  s->condemned = SHOAL_NEW_ARRAY(&s->arena, bool, s->graph->n_nodes);
+  if (!s->condemned)
+    return shoal_fail_nomem(err);
+  for (uint32_t i = 0; n && i < s->graph->n_models; i++) {
+    const shoal_entry *e = shoal_state_find(s->state, s->graph->nodes[i].name);
+    for (size_t k = 0; e && k < n && !s->condemned[i]; k++)
+      s->condemned[i] =
+          marks[k].generation == e->result.generation && shoal_hash_eq(&marks[k].signature, &e->result.signature);
+  }
+  return SHOAL_OK;
+}
+
 static shoal_status look_up(shoal_session *s, shoal_error *err) {
   const shoal_graph *g = s->graph;
   size_t n = 0;
@@ -13,7 +31,7 @@ static shoal_status look_up(shoal_session *s, shoal_error *err) {
     return shoal_fail_nomem(err);
   for (uint32_t i = 0; i < g->n_nodes; i++) {
     s->lookup_of[i] = UINT32_MAX;
-    if (i >= g->n_models || !shoal_plan_needs_lookup(g, i, s->pinned, s->state))
+    if (i >= g->n_models || (!s->condemned[i] && !shoal_plan_needs_lookup(g, i, s->pinned, s->state)))
       continue;
     s->lookup_of[i] = (uint32_t)n;
     s->lookups[n++] = (shoal_lookup){.signature = g->nodes[i].key};
@@ -86,8 +104,9 @@ shoal_status shoal_session_plan(shoal_session *s, const shoal_plan_options *opti
   bool *stale = SHOAL_NEW_ARRAY(&s->arena, bool, s->graph->n_nodes);
   if (!s->selected || !stale)
     return shoal_fail_nomem(err);
+  SHOAL_TRY(find_condemned(s, err));
   for (uint32_t i = 0; i < s->graph->n_models; i++)
-    stale[i] = shoal_plan_needs_lookup(s->graph, i, s->pinned, s->state);
+    stale[i] = s->condemned[i] || shoal_plan_needs_lookup(s->graph, i, s->pinned, s->state);
   SHOAL_TRY(shoal_graph_select(s->graph, options->selectors, options->n_selectors, stale, s->selected, err));
   SHOAL_TRY(look_up(s, err));
   if (options->again)
@@ -100,6 +119,7 @@ shoal_status shoal_session_plan(shoal_session *s, const shoal_plan_options *opti
                                                .state = s->state,
                                                .lookups = s->lookups,
                                                .lookup_of = s->lookup_of,
+                                               .condemned = s->condemned,
                                                .unchecked = s->unchecked,
                                                .removed = s->removed,
                                                .n_removed = s->n_removed,

@@ -2,6 +2,7 @@
 /*
  * rollback publishes pins: each named dataset gets the result it had at a revision and is held there until the pin is
  * released or its model's own code changes. Nothing is computed.
+ * Removal is the same kind of publication: datasets leave the branch, their results stay.
  */
 #include "base/str.h"
 #include "session/session.h"
@@ -100,4 +101,49 @@ shoal_status shoal_session_release(shoal_session *s, const shoal_str *names, siz
       changes[(*n_changed)++] = (shoal_change){.kind = SHOAL_CHANGE_UNPIN, .name = s->state->entries[i].name};
     }
   return *n_changed ? publish(s, "release", NULL, changes, *n_changed, out, err) : SHOAL_OK;
+}
+
+/* Whether a run, or another project, stands behind a dataset. */
+static shoal_status check_removable(shoal_session *s, shoal_str name, shoal_error *err) {
+  shoal_str owner = SHOAL_STR_NONE;
+  uint32_t node = s->graph ? shoal_graph_find(s->graph, name) : SHOAL_MAP_NONE;
+  if (node != SHOAL_MAP_NONE && s->graph->nodes[node].kind == SHOAL_NODE_MODEL) {
+    (void)shoal_fail(err, SHOAL_EINVAL, "%.*s makes %.*s, so the next run would bring it back",
+                     SHOAL_FMT(s->graph->nodes[node].unit->path), SHOAL_FMT(name));
+    shoal_hint(err, "delete the model first, or say --force");
+    return SHOAL_EINVAL;
+  }
+  shoal_status status = shoal_dataset_owner(s->lake, name, &s->arena, &owner, err);
+  if (status < 0)
+    return status == SHOAL_ENOTFOUND ? SHOAL_OK : status;
+  if (!s->root || shoal_str_eq(owner, s->config.name))
+    return SHOAL_OK;
+  (void)shoal_fail(err, SHOAL_EINVAL, "%.*s belongs to project %.*s", SHOAL_FMT(name), SHOAL_FMT(owner));
+  shoal_hint(err, "remove it there, or say --force");
+  return SHOAL_EINVAL;
+}
+
+shoal_status shoal_session_remove(shoal_session *s, const shoal_str *names, size_t n, bool force, const char *message,
+                                  shoal_str **changed, size_t *n_changed, int64_t *out, shoal_error *err) {
+  *n_changed = 0;
+  *out = 0;
+  if (s->root && !force) /* the models are read to see what they make */
+    SHOAL_TRY(shoal_session_scan(s, err));
+  else
+    SHOAL_TRY(shoal_session_load_state(s, err));
+  SHOAL_TRY(check_names(names, n, s->state, err));
+  shoal_change *changes = SHOAL_NEW_ARRAY(&s->arena, shoal_change, s->state->n_entries);
+  *changed = SHOAL_NEW_ARRAY(&s->arena, shoal_str, s->state->n_entries);
+  if (!changes || !*changed)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < s->state->n_entries; i++) {
+    shoal_str name = s->state->entries[i].name;
+    if (n == 0 || !wanted(names, n, name))
+      continue;
+    if (!force)
+      SHOAL_TRY(check_removable(s, name, err));
+    (*changed)[*n_changed] = name;
+    changes[(*n_changed)++] = (shoal_change){.kind = SHOAL_CHANGE_REMOVE, .name = name};
+  }
+  return *n_changed ? publish(s, "rm", message, changes, *n_changed, out, err) : SHOAL_OK;
 }

@@ -72,6 +72,8 @@ typedef struct shoal_session {
   /* the plan */
   shoal_lookup *lookups;
   uint32_t *lookup_of;
+  bool *condemned; /* per node: the branch's result is marked */
+  size_t n_condemned;
   bool *unchecked;
   bool *selected;
   shoal_str *removed;
@@ -138,7 +140,8 @@ SHOAL_MUST_USE shoal_status shoal_saved_plan_compare(const shoal_saved_plan *sav
                                                      const shoal_plan *plan, shoal_error *err);
 
 /* True if nothing has changed since the last run that found or left everything up to date: stats the files and reads
-   the branch's newest and next entry, its watermark, and each external source's head, nothing else (invariant 10). */
+   the branch's newest and next entry, its watermark, the marks of the condemned, and each external source's head,
+   nothing else (invariant 10). */
 bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets);
 
 typedef struct shoal_run_options {
@@ -174,6 +177,37 @@ SHOAL_MUST_USE shoal_status shoal_session_rollback(shoal_session *s, const shoal
 SHOAL_MUST_USE shoal_status shoal_session_release(shoal_session *s, const shoal_str *names, size_t n,
                                                   shoal_str **changed, size_t *n_changed, int64_t *out,
                                                   shoal_error *err);
+
+/* Takes datasets off the branch; their results stay. SHOAL_EINVAL, unless `force`: a model of this project makes one,
+   or another project owns it. */
+SHOAL_MUST_USE shoal_status shoal_session_remove(shoal_session *s, const shoal_str *names, size_t n, bool force,
+                                                 const char *message, shoal_str **changed, size_t *n_changed,
+                                                 int64_t *out, shoal_error *err);
+
+/* --- verification --- */
+typedef struct shoal_fsck_options {
+  bool all;     /* every publication of every branch, not only the branch's head */
+  bool content; /* read the rows and compare with the hash of rows that was recorded */
+  bool repair;  /* condemn what is broken: the next run computes it anew */
+} shoal_fsck_options;
+typedef struct shoal_damaged {
+  shoal_str dataset, branch;
+  int64_t publication; /* the first seen to name it */
+  shoal_result result;
+  shoal_str why;
+  bool condemned; /* by this check or before it */
+  bool pinned;    /* no run replaces it */
+} shoal_damaged;
+typedef struct shoal_fsck_report {
+  shoal_arena arena;
+  size_t n_results;
+  uint64_t bytes;
+  SHOAL_VEC(shoal_damaged) broken;
+} shoal_fsck_report;
+/* Looks at the results that publications name. Broken ones are the report's, not an error. */
+SHOAL_MUST_USE shoal_status shoal_session_fsck(shoal_session *s, const shoal_fsck_options *options,
+                                               shoal_fsck_report *out, shoal_error *err);
+void shoal_fsck_report_dispose(shoal_fsck_report *r);
 
 /* --- revisions (DESIGN 6): BRANCH, BRANCH~n, BRANCH@{time}, #n, "" or HEAD for the current branch --- */
 SHOAL_MUST_USE shoal_status shoal_session_revision(shoal_session *s, shoal_str rev, shoal_state **out,

@@ -2,7 +2,8 @@
 /*
  * Invariant 10. After a run that leaves everything as the code says, the index remembers: the digest of the watched
  * files, the mark of the branch's newest entry (so that a lake set back by a power loss or a backup is noticed), its
- * next entry (which must not be there), its watermark's bytes, and the next commit of every Delta source (which must
+ * next entry (which must not be there), its watermark's bytes, how many results were
+ * ever condemned, and the next commit of every Delta source (which must
  * not be there either). While all that stands, a run has nothing to do, and finding out costs a stat per file and one
  * batch of small reads.
  */
@@ -17,7 +18,7 @@
 static char *settled_key(shoal_session *s) {
   shoal_hasher h;
   char hex[SHOAL_HASH_HEX + 1];
-  shoal_hasher_init(&h, "shoal/2/settled");
+  shoal_hasher_init(&h, "shoal/3/settled");
   shoal_hasher_z(&h, SHOAL_VERSION);
   shoal_hasher_str(&h, s->branch);
   shoal_hasher_z(&h, s->options.lake);
@@ -62,6 +63,7 @@ static shoal_status write_record(shoal_session *s, int64_t publication, uint64_t
     shoal_put_str(b, shoal_buf_str(&entry));
     shoal_put_str(b, shoal_buf_str(&mark));
     shoal_put_u64(b, n_datasets);
+    shoal_put_u64(b, s->n_condemned);
     uint32_t n = 0;
     for (size_t i = 0; i < s->config.n_sources; i++)
       n += s->externals[i].table_path.ptr != NULL;
@@ -107,11 +109,14 @@ static bool delta_head_stands(shoal_session *s, shoal_str path, uint64_t version
 /* Where the branch stood. */
 typedef struct settled_branch {
   shoal_str lake, newest, newest_mark, next, watermark;
+  uint64_t n_condemned;
 } settled_branch;
 
 static bool branch_stands(shoal_session *s, const settled_branch *was) {
   shoal_store *store = NULL;
   shoal_error ignored;
+  shoal_condemned *marks;
+  size_t n;
   shoal_get gets[2] = {{.key = was->next}, {.key = watermark_key(was->next, &s->arena)}};
   char *path = shoal_arena_cstr(&s->arena, was->lake);
   if (!path || !gets[1].key.ptr || shoal_store_open_file(path, false, &store, &ignored) < 0)
@@ -119,7 +124,8 @@ static bool branch_stands(shoal_session *s, const settled_branch *was) {
   bool ok = shoal_store_get_many(store, gets, 2, &s->arena, &ignored) >= 0 && gets[0].status == SHOAL_ENOTFOUND &&
             gets[1].status == SHOAL_OK && shoal_str_eq(gets[1].bytes, was->watermark);
   char *mark = ok ? shoal_session_entry_mark(store, was->newest, &s->arena) : NULL;
-  ok = ok && mark && shoal_str_is(was->newest_mark, mark);
+  ok = ok && mark && shoal_str_is(was->newest_mark, mark) &&
+       shoal_condemned_list(store, &s->arena, &marks, &n, &ignored) >= 0 && n == was->n_condemned;
   shoal_store_free(store);
   return ok;
 }
@@ -139,6 +145,7 @@ bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets) {
   was.next = shoal_take_str(&d);
   was.watermark = shoal_take_str(&d);
   *n_datasets = shoal_take_u64(&d);
+  was.n_condemned = shoal_take_u64(&d);
   uint32_t n = shoal_take_count(&d, 12);
   for (uint32_t i = 0; i < n && same; i++) {
     shoal_str path = shoal_take_str(&d);

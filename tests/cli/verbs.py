@@ -118,5 +118,150 @@ def a_plan_fits_a_terminal_and_colour_obeys_NO_COLOR():
     p.remove()
 
 
+@case
+def completions_and_the_manual_know_every_verb():
+    import shutil
+    p = Project(BASE)
+    verbs = [line.split()[0] for line in p.shoal("--help").stdout.splitlines() if line.startswith("  ")]
+    for shell, check in (("bash", ["bash", "-n"]), ("zsh", ["zsh", "-n"]), ("fish", ["fish", "-n"])):
+        text = p.shoal("completion", shell).stdout
+        has(text, *verbs)
+        has(text, "keep-going", "shoal ls --names")
+        p.write({"c." + shell: text})
+        if shutil.which(shell):
+            subprocess.run([*check, "c." + shell], cwd=p.dir, check=True)
+    man = p.shoal("completion", "man").stdout
+    has(man, *[".SS shoal " + v for v in verbs])
+    assert man.isascii(), [c for c in man if not c.isascii()]
+    if shutil.which("man"):
+        p.write({"shoal.1": man})
+        r = subprocess.run(["man", "--warnings", "-l", "shoal.1"], cwd=p.dir, env={**p.env, "MANWIDTH": "100", "LC_ALL": "C.UTF-8"}, capture_output=True, text=True)
+        same((r.returncode, r.stderr), (0, ""))
+        has(r.stdout, "shoal run [SELECTOR… | PLAN.json] [options]", "--keep-going", "NO_COLOR")
+    has(p.shoal("completion", "csh", code=1).stderr, "'csh' is none of bash, zsh, fish and man")
+    p.remove()
+
+
+@case
+def bash_completes_verbs_options_and_datasets():
+    p = Project(BASE)
+    p.shoal("run")
+    same(p.shoal("ls", "--names").stdout.split(), ["bronze.a", "gold.d", "silver.b"])
+    p.write({"c.bash": p.shoal("completion", "bash").stdout})
+
+    def complete(*words):
+        script = 'source c.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shoal; printf "%s\\n" "${COMPREPLY[@]}"'
+        r = subprocess.run(["bash", "-c", script, "x", "shoal", *words], cwd=p.dir, env={**p.env, "PATH": os.path.dirname(SHOAL) + ":" + os.environ["PATH"]}, capture_output=True, text=True, check=True)
+        return r.stdout.split()
+
+    same(complete("rol"), ["rollback"])
+    same(complete("run", "--ag"), ["--again"])
+    same(complete("-C", ".", "plan", "gold"), ["gold.d"])
+    same(complete("why", "silver.b", "--js"), ["--json"])
+    p.remove()
+
+
+@case
+def the_doctor_says_what_is_wrong():
+    p = Project(BASE)
+    before = p.json("doctor")
+    same({x["check"]: x["verdict"] for x in before["checks"]}["lake"], "warn")  # it is not there yet
+    p.shoal("run")
+    checks = {x["check"]: x for x in p.json("doctor")["checks"]}
+    for name in ("project", "git", "engine", "lake", "write", "clock", "index"):
+        same(checks[name]["verdict"], "ok")
+    has(checks["engine"]["text"], "duckdb 1.")
+    same(os.listdir(p.dir + "/lake/_shoal/tmp") if os.path.isdir(p.dir + "/lake/_shoal/tmp") else [], [])
+    has(p.shoal("doctor").stdout, "ok    engine", "ok    lake")
+    r = p.shoal("doctor", env={"SHOAL_DUCKDB": "/nowhere.so"}, code=1)
+    has(r.stdout, "fail  engine", "/nowhere.so")
+    r = p.shoal("doctor", env={"PATH": "/nowhere"})
+    has(r.stdout, "warn  git", "apt-get install git", "warn  graphviz")
+    p.write({"lake/_shoal/format.json": '{"format": 9}'})
+    has(p.shoal("doctor", code=1).stdout, "fail  lake")
+    os.remove(p.dir + "/shoal.yaml")
+    has(p.shoal("doctor", code=1).stdout, "fail  project", "shoal init", "ok    engine")
+    p.remove()
+
+
+@case
+def rm_takes_a_dataset_off_the_branch():
+    p = Project(BASE)
+    p.shoal("run")
+    r = p.shoal("rm", "gold.d", code=1)
+    has(r.stderr, "models/gold/d.sql makes gold.d", "--force")
+    has(p.shoal("rm", "gold.d", "--force").stdout, "published #2 on main: gold.d removed")
+    p.shoal("sql", "from gold.d", code=1)
+    same(p.rows("select n from gold.d", "--at", "main~1"), [["10"]])
+    same(p.plan()["gold.d"], "adopt")  # its result stays
+    p.shoal("run")
+    os.remove(p.dir + "/models/gold/d.sql")
+    same(p.plan()["gold.d"], "removed")
+    has(p.shoal("rm", "gold.*").stdout, "gold.d removed")
+    lacks(p.shoal("plan").stdout, "gold.d")
+    has(p.shoal("rm", "gold.d", code=1).stderr, "there is no dataset gold.d")
+    has(p.shoal("rm", code=1).stderr, "which datasets?")
+    p.remove()
+
+
+def data_files(p, home):
+    return [os.path.join(d, f) for d, _, fs in os.walk(f"{p.dir}/lake/{home}") for f in fs if f.endswith(".parquet")]
+
+
+@case
+def fsck_finds_a_lost_file_and_repair_has_it_computed_anew():
+    p = Project(BASE)
+    p.shoal("run")
+    has(p.shoal("fsck").stdout, "3 results looked at", "all are whole")
+    want = p.rows("from silver.b order by id")
+    for f in data_files(p, "silver/b"):
+        os.remove(f)
+    has(p.shoal("run").stdout, "nothing to do")
+    r = p.shoal("fsck", code=1)
+    has(r.stdout, "broken", "silver.b of main #1: a file of it is missing", "shoal fsck --repair")
+    same(p.to_run(), [])
+    j = p.json("fsck", "--repair", code=1)
+    same([(b["dataset"], b["condemned"]) for b in j["broken"]], [("silver.b", True)])
+    has(p.shoal("plan").stdout, "silver.b", "its result is broken")
+    same(p.to_run(), ["silver.b"])
+    has(p.shoal("run").stdout, "published #2 on main: 1 dataset")
+    same(p.rows("from silver.b order by id"), want)
+    has(p.shoal("fsck").stdout, "all are whole")
+    has(p.shoal("run").stdout, "nothing to do")
+    import deltalake
+    same(len(deltalake.DeltaTable(p.dir + "/lake/silver/b").to_pyarrow_table()), 10)
+    has(p.shoal("fsck", "--all", code=1).stdout, "silver.b of main #1", "condemned")
+    p.remove()
+
+
+@case
+def a_repair_elsewhere_is_noticed_by_a_settled_project():
+    p = Project(BASE)
+    p.shoal("run")
+    has(p.shoal("run").stdout, "nothing to do")
+    os.remove(data_files(p, "gold/d")[0])
+    p.shoal("--lake", "lake", "--branch", "main", "fsck", "--repair", cwd=p.dir, code=1)
+    has(p.shoal("run").stdout, "published #2")
+    has(p.shoal("run").stdout, "nothing to do")
+    p.remove()
+
+
+@case
+def fsck_reads_content():
+    p = Project(BASE)
+    p.shoal("run")
+    has(p.shoal("fsck", "--content", "--all").stdout, "all are whole")
+    path = [f for f in data_files(p, "bronze/a") if "/_shoal/" in f][0]
+    with open(path, "r+b") as f:  # of the same size, and no Parquet any more
+        size = os.path.getsize(path)
+        f.write(b"\0" * size)
+    has(p.shoal("fsck").stdout, "all are whole")
+    has(p.shoal("fsck", "--content", code=1).stdout, "bronze.a", "can't be read")
+    p.shoal("fsck", "--content", "--repair", code=1)
+    p.shoal("run")
+    has(p.shoal("fsck", "--content").stdout, "all are whole")
+    p.remove()
+
+
 if __name__ == "__main__":
     main()
