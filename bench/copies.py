@@ -27,7 +27,10 @@ def mkdirs(path, known):
         path = os.path.dirname(path)
     known.add(path)
     for p in reversed(missing):
-        os.mkdir(p)
+        try:
+            os.mkdir(p)
+        except FileExistsError:  # the other worker's
+            pass
         fsync(os.path.dirname(p), True)
         known.add(p)
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a task needs: text, inputs, macros, variables, and the provenance that goes into its result. */
+#include <stdlib.h>
+
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/os.h"
@@ -195,6 +197,7 @@ shoal_status shoal_session_prepare(shoal_session *s, const shoal_item *item, con
   SHOAL_TRY(shoal_model_parse(n->unit->path, text, &t->arena, &t->model, err));
   SHOAL_TRY(prepare_variables(s, t, err));
   SHOAL_TRY(shoal_session_order_macros(s, n->macros, n->n_macros, &t->arena, &t->macros, &t->n_macros, err));
+  t->no_rows_hash = getenv("SHOAL_NO_ROWS_HASH") != NULL; /* for docs/benchmarks.md: what the hash costs */
   if (!t->check_only)
     SHOAL_TRY(prepare_inputs(s, n, results, t, err));
   shoal_jw w = {.out = &b};

@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Shoal against its peers and floors, in one run: rounds are interleaved (ours, theirs, ours, theirs …), each process's
+CPU seconds and wall time are its own, and what counts is the median of the rounds' ratios. Walls depend on who else uses
+the machine; CPU seconds hardly do."""
+import argparse
+import glob
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+DEPS = os.environ.get("SHOAL_DEPS", f"{ROOT}/.deps")
+BUILD = os.path.abspath(os.environ.get("SHOAL_BUILD", f"{ROOT}/build"))
+SHOAL = f"{BUILD}/bin/shoal"
+CACHE = f"{BUILD}/bench"
+LIBDUCKDB = f"{DEPS}/duckdb/libduckdb.so"
+sys.path.insert(0, HERE)
+import gen  # noqa: E402
+
+ROWS = 10_000_000
+MODEL = f"""select range as id, (range * 7919 % 100003)::int as k, (range * 0.37)::double as v,
+  'item ' || (range * 31 % 5003) as name, date '2020-01-01' + (range % 1500)::int as day from range({ROWS})"""
+SCAN = "select count(*), sum(id), sum(k), sum(v), max(name), min(length(name)), max(day) from {}"
+
+
+class Took:
+    def __init__(self, wall, cpu, rss):
+        self.wall, self.cpu, self.rss = wall, cpu, rss
+
+
+def call(args, cwd=None, env=None, out=subprocess.DEVNULL):
+    start = time.perf_counter()
+    p = subprocess.Popen(args, cwd=cwd, env={**os.environ, **(env or {})}, stdout=out, stderr=subprocess.PIPE)
+    text = p.stderr.read()
+    _, status, usage = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.perf_counter() - start
+    if p.returncode:
+        raise SystemExit(f"{args}: {text.decode()}")
+    return Took(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def many(n, *args, **kw):
+    took = [call(*args, **kw) for _ in range(n)]
+    return Took(*(statistics.median(getattr(t, k) for t in took) for k in ("wall", "cpu", "rss")))
+
+
+def duration(s):
+    return f"{s * 1e3:.1f} ms" if s < 1 else f"{s:.2f} s"
+
+
+class Row:
+    """One line of the table, from rounds of (ours, theirs)."""
+
+    def __init__(self, what, against, target, gate="cpu"):
+        self.what, self.against, self.target, self.gate, self.rounds, self.note = what, against, target, gate, [], ""
+
+    def add(self, ours, theirs):
+        self.rounds.append((ours, theirs))
+
+    def mid(self, side, key):
+        return statistics.median(getattr(r[side], key) for r in self.rounds)
+
+    def ratio(self, key):
+        return statistics.median(getattr(a, key) / getattr(b, key) for a, b in self.rounds)
+
+    def line(self):
+        cpu, wall = self.ratio("cpu"), self.ratio("wall")
+        worst = {"cpu": cpu, "wall": wall, "both": max(cpu, wall)}[self.gate]
+        verdict = "yes" if worst <= self.target else "**no**"
+        cells = [self.what + self.note, self.against]
+        cells += [f"{duration(self.mid(i, 'cpu'))} / {duration(self.mid(i, 'wall'))}" for i in (0, 1)]
+        return cells + [f"{cpu:.2f} / {wall:.2f}", f"{self.target} ({'CPU, wall' if self.gate == 'both' else self.gate})", verdict]
+
+
+class Fact(Row):
+    """A line that is not a ratio."""
+
+    def __init__(self, what, against, ours, theirs, value, target, ok):
+        self.cells = [what, against, ours, theirs, value, target, "yes" if ok else "**no**"]
+
+    def line(self):
+        return self.cells
+
+
+def project(n):
+    """A settled project of n models; made once."""
+    folder, done = f"{CACHE}/s{n}", f"{CACHE}/s{n}/.settled"
+    if not os.path.exists(done):
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        gen.shoal_project(folder, n)
+        call([SHOAL, "run", "-q"], cwd=folder)
+        time.sleep(3)  # files younger than two seconds are not trusted
+        open(done, "w").close()
+    call([SHOAL, "run", "-q"], cwd=folder)
+    call([SHOAL, "run", "-q"], cwd=folder)
+    return folder
+
+
+def ninja(n):
+    folder, done = f"{CACHE}/n{n}", f"{CACHE}/n{n}/.settled"
+    if not os.path.exists(done):
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(f"{folder}/out")
+        gen.ninja_project(folder, n)
+        call(["ninja"], cwd=folder)
+        open(done, "w").close()
+    call(["ninja"], cwd=folder)
+    return folder
+
+
+def noop(n):
+    ours, theirs = project(n), ninja(n)
+    row = Row(f"no-op `run`, {n:,} models", "`ninja`, no-op", 0.5, "both")
+    for _ in range(7):
+        row.add(many(5, [SHOAL, "run"], cwd=ours), many(5, ["ninja"], cwd=theirs))
+    peak = max(r[0].rss for r in row.rounds)
+    yield row
+    if n == 10_000:
+        yield Fact("peak memory, 10,000 models, no-op", "–", f"{peak / 2**20:.1f} MiB", "–", "–", "64 MB", peak <= 64e6)
+
+
+def query_start(folder, since):
+    """Seconds from `since` until the engine began with the newest result, by that result's own record."""
+    newest = max(glob.glob(f"{folder}/lake/_shoal/claims/*/*/*.json"), key=os.path.getmtime)
+    with open(newest) as f:
+        claim = json.load(f)["result"]
+    return (claim["made_us"] - claim["wall_us"]) / 1e6 - since
+
+
+def edited_leaf():
+    n = 10_000
+    ours, theirs = project(n), ninja(n)
+    starts, floors = [], []
+    path = f"{ours}/models/s{(n - 1) % 100}/m{n - 1}.sql"
+    for _ in range(7):
+        with open(path) as f:
+            text = f.read().split(" where")[0].rstrip()
+        with open(path, "w") as f:
+            f.write(f"{text} where {time.time_ns()} > 0\n")
+        since = time.time()
+        call([SHOAL, "run", "-q"], cwd=ours)
+        starts.append(query_start(ours, since))
+        floors.append(call(["ninja"], cwd=theirs).wall)
+    with open(path, "w") as f:
+        f.write(text + "\n")
+    call([SHOAL, "run", "-q"], cwd=ours)
+    extra = statistics.median(a - b for a, b in zip(starts, floors))
+    yield Fact("one edited leaf of 10,000: until its query starts", "`ninja`, no-op", duration(statistics.median(starts)),
+               duration(statistics.median(floors)), f"{extra * 1e3:+.0f} ms wall", "+45 ms", extra <= 0.045)
+
+
+def version():
+    hello = f"{CACHE}/hello"
+    with open(f"{hello}.c", "w") as f:
+        f.write('#include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n')
+    call(["cc", "-O2", "-o", hello, f"{hello}.c"])
+    row = Row("`shoal version`", "a C hello world", 2, "both")
+    for _ in range(9):
+        row.add(many(30, [SHOAL, "version"]), many(30, [hello]))
+    row.note = f" (wall {'within' if row.mid(0, 'wall') <= 0.003 else '**beyond**'} 3 ms)"
+    yield row
+
+
+def floor_program():
+    out = f"{CACHE}/floor"
+    call(["cc", "-O2", f"-I{DEPS}/duckdb", "-o", out, f"{HERE}/floor.c", "-ldl"])
+    return out
+
+
+def fresh(folder, files):
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, text in {"shoal.yaml": "name: big\nlake: lake\n", **files}.items():
+        os.makedirs(os.path.dirname(f"{folder}/{name}"), exist_ok=True)
+        with open(f"{folder}/{name}", "w") as f:
+            f.write(text)
+
+
+def big():
+    floor = floor_program()
+    rows = [Row(f"a model of {ROWS // 10**6}M rows, claimed and published, {w} `rows_hash`", "DuckDB's COPY + fsync", t)
+            for w, t in (("without", 1.05), ("with", 1.15))]
+    folder, plain = f"{CACHE}/big", f"{CACHE}/plain"
+    for _ in range(5):
+        shutil.rmtree(plain, ignore_errors=True)
+        theirs = call([floor, "copy", LIBDUCKDB, MODEL, plain])
+        for row, env in zip(rows, ({"SHOAL_NO_ROWS_HASH": "1"}, {})):
+            fresh(folder, {"models/big.sql": MODEL + "\n"})
+            row.add(call([SHOAL, "run", "-q"], cwd=folder, env=env), theirs)
+    yield from rows
+    scan = Row("`shoal sql`, full scan of it, all columns", "DuckDB over the bare files", 1.05)
+    files = sorted(glob.glob(f"{folder}/lake/big/_shoal/**/*.parquet", recursive=True))
+    bare = SCAN.format("read_parquet([" + ", ".join(f"'{f}'" for f in files) + "])")
+    for _ in range(9):
+        scan.add(many(3, [SHOAL, "sql", SCAN.format("big")], cwd=folder), many(3, [floor, "sql", LIBDUCKDB, bare]))
+    yield scan
+
+
+def tiny():
+    n, row = 1000, Row("1,000 tiny models from nothing", "bench/copies.py", 1.5, "both")
+    for _ in range(3):
+        ours, theirs = f"{CACHE}/tiny", f"{CACHE}/copies"
+        for f in (ours, theirs):
+            shutil.rmtree(f, ignore_errors=True)
+            os.makedirs(f)
+        gen.shoal_project(ours, n)
+        took = call([SHOAL, "run", "-q", "-j", "2"], cwd=ours)
+        row.add(took, call([f"{DEPS}/python/bin/python", f"{HERE}/copies.py", f"{theirs}/lake", str(n), "2"]))
+    row.note = f" ({n / row.mid(0, 'wall'):.0f} a second)"
+    yield row
+
+
+def publication():
+    """Two texts of the two roots make two sets of 1,000 results. Going from one to the other computes nothing: every
+    result is there and is adopted, published, and projected into its table."""
+    n, folder, bare, floor = 1000, f"{CACHE}/publish", f"{CACHE}/puts", floor_program()
+    row = Row("publication of 1,000 changed datasets", "1,000 durable puts", 1.5, "wall")
+
+    def become(k):
+        for i in (0, 1):
+            with open(f"{folder}/models/s{i}/m{i}.sql", "w") as f:
+                f.write(f"select range as id, range * {i + 1} + {k} as v from range(10)\n")
+
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(bare, ignore_errors=True)
+    gen.shoal_project(folder, n)
+    for k in (0, 1):
+        become(k)
+        call([SHOAL, "run", "-q"], cwd=folder)
+    for i in range(n):
+        os.makedirs(f"{bare}/{i}")
+    for k in (0, 1, 0, 1, 0, 1, 0):
+        become(k)
+        took = call([SHOAL, "run", "-q"], cwd=folder)
+        row.add(took, call([floor, "puts", bare, str(n), "2500"]))
+    yield row
+
+
+ROWS_OF = {"noop1k": lambda: noop(1_000), "noop10k": lambda: noop(10_000), "noop100k": lambda: noop(100_000),
+           "leaf": edited_leaf, "version": version, "big": big, "tiny": tiny, "publish": publication}
+HEAD = ["what", "against", "Shoal, CPU / wall", "peer, CPU / wall", "ratio, CPU / wall", "at most", "met"]
+
+
+def machine():
+    with open("/proc/cpuinfo") as f:
+        cpu = re.search(r"model name\s*: (.*)", f.read())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    peer = subprocess.run(["ninja", "--version"], capture_output=True, text=True).stdout.strip()
+    return (f"{cpu.group(1) if cpu else platform.machine()}, {os.cpu_count()} CPUs, {memory:.0f} GiB, "
+            f"Linux {platform.release()}, ninja {peer}; load {os.getloadavg()[0]:.1f} at the end")
+
+
+def write(text, path=f"{ROOT}/docs/benchmarks.md"):
+    with open(path) as f:
+        page = f.read()
+    with open(path, "w") as f:
+        f.write(re.sub(r"(<!-- table -->\n).*(<!-- end -->)", lambda m: m[1] + text + m[2], page, flags=re.S))
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("rows", nargs="*", metavar="ROW", help="of " + ", ".join(ROWS_OF))
+    p.add_argument("--full", action="store_true", help="with 100,000 models, whose first run takes minutes")
+    p.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    a = p.parse_args()
+    os.makedirs(CACHE, exist_ok=True)
+    call(["git", "init", "-q", "-b", "main", CACHE])  # the projects' branch is not this tree's
+    lines = []
+    for name in a.rows or [r for r in ROWS_OF if a.full or r != "noop100k"]:
+        for row in ROWS_OF[name]():
+            lines.append("| " + " | ".join(row.line()) + " |\n")
+            print(lines[-1], end="", flush=True)
+    commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout
+    command = " ".join(["tools/bench"] + sys.argv[1:])
+    text = f"`{command}` at {commit.strip()}, {time.strftime('%Y-%m-%d')}, on {machine()}.\n\n"
+    text += "| " + " | ".join(HEAD) + " |\n|" + "---|" * len(HEAD) + "\n" + "".join(lines)
+    print("\n" + text)
+    if a.write:
+        write(text)
+
+
+if __name__ == "__main__":
+    main()
