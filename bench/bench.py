@@ -177,8 +177,15 @@ def floor_program():
     return out
 
 
+def discard(folder):
+    """Out of the way; removed at the end, since removing ten thousand files keeps the disk busy."""
+    if os.path.exists(folder):
+        os.makedirs(f"{CACHE}/trash", exist_ok=True)
+        os.rename(folder, f"{CACHE}/trash/{time.time_ns()}")
+
+
 def fresh(folder, files):
-    shutil.rmtree(folder, ignore_errors=True)
+    discard(folder)
     for name, text in {"shoal.yaml": "name: big\nlake: lake\n", **files}.items():
         os.makedirs(os.path.dirname(f"{folder}/{name}"), exist_ok=True)
         with open(f"{folder}/{name}", "w") as f:
@@ -191,7 +198,7 @@ def big():
             for w, t in (("without", 1.05), ("with", 1.15))]
     folder, plain = f"{CACHE}/big", f"{CACHE}/plain"
     for _ in range(5):
-        shutil.rmtree(plain, ignore_errors=True)
+        discard(plain)
         theirs = call([floor, "copy", LIBDUCKDB, MODEL, plain])
         for row, env in zip(rows, ({"SHOAL_NO_ROWS_HASH": "1"}, {})):
             fresh(folder, {"models/big.sql": MODEL + "\n"})
@@ -210,7 +217,7 @@ def tiny():
     for _ in range(3):
         ours, theirs = f"{CACHE}/tiny", f"{CACHE}/copies"
         for f in (ours, theirs):
-            shutil.rmtree(f, ignore_errors=True)
+            discard(f)
             os.makedirs(f)
         gen.shoal_project(ours, n)
         took = call([SHOAL, "run", "-q", "-j", "2"], cwd=ours)
@@ -230,8 +237,8 @@ def publication():
             with open(f"{folder}/models/s{i}/m{i}.sql", "w") as f:
                 f.write(f"select range as id, range * {i + 1} + {k} as v from range(10)\n")
 
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(bare, ignore_errors=True)
+    discard(folder)
+    discard(bare)
     gen.shoal_project(folder, n)
     for k in (0, 1):
         become(k)
@@ -279,6 +286,7 @@ def main():
         for row in ROWS_OF[name]():
             lines.append("| " + " | ".join(row.line()) + " |\n")
             print(lines[-1], end="", flush=True)
+    shutil.rmtree(f"{CACHE}/trash", ignore_errors=True)
     commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout
     command = " ".join(["tools/bench"] + sys.argv[1:])
     text = f"`{command}` at {commit.strip()}, {time.strftime('%Y-%m-%d')}, on {machine()}.\n\n"
