@@ -11,6 +11,7 @@
 typedef struct run_arg { /* what the scheduler hands back to us */
   shoal_session *session;
   unsigned workers;
+  shoal_engine *spare; /* the session's own, for a run's only worker */
 } run_arg;
 
 static shoal_status prepare_task(void *arg, const shoal_item *item, const shoal_result *const *results,
@@ -19,6 +20,10 @@ static shoal_status prepare_task(void *arg, const shoal_item *item, const shoal_
 }
 static shoal_status open_engine(void *arg, shoal_engine **out, shoal_error *err) {
   run_arg *a = arg;
+  if ((*out = a->spare)) { /* one worker: nobody else comes here */
+    a->spare = NULL;
+    return SHOAL_OK;
+  }
   return shoal_session_open_engine(a->session, a->workers, out, err);
 }
 
@@ -253,21 +258,28 @@ static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, co
                                                 : shoal_os_cpus();
   if (workers > plan->n_run + plan->n_check)
     workers = (unsigned)(plan->n_run + plan->n_check);
-  run_arg arg = {s, workers};
+  run_arg arg = {.session = s, .workers = workers};
   SHOAL_TRY(claim_names(s, plan, err));
-  SHOAL_TRY(shoal_run_execute(&(shoal_run_input){.lake = s->lake,
-                                                 .plan = plan,
-                                                 .workers = workers,
-                                                 .keep_going = options->keep_going,
-                                                 .again = options->again,
-                                                 .who = shoal_str_z(s->who),
-                                                 .record = record,
-                                                 .cancel = s->options.cancel,
-                                                 .listener = s->options.listener,
-                                                 .prepare = prepare_task,
-                                                 .open_engine = open_engine,
-                                                 .arg = &arg},
-                              &out->report, err));
+  if (workers == 1) {
+    arg.spare = s->engine;
+    s->engine = NULL;
+  }
+  shoal_status status = shoal_run_execute(&(shoal_run_input){.lake = s->lake,
+                                                             .plan = plan,
+                                                             .workers = workers,
+                                                             .keep_going = options->keep_going,
+                                                             .again = options->again,
+                                                             .who = shoal_str_z(s->who),
+                                                             .record = record,
+                                                             .cancel = s->options.cancel,
+                                                             .listener = s->options.listener,
+                                                             .prepare = prepare_task,
+                                                             .open_engine = open_engine,
+                                                             .arg = &arg},
+                                          &out->report, err);
+  if (arg.spare)
+    s->engine = arg.spare;
+  SHOAL_TRY(status);
   remember_passed(s, plan, &out->report);
   SHOAL_TRY(verdict(&out->report, plan, err));
   SHOAL_TRY(publish_run(s, plan, options, record ? shoal_run_id(record) : SHOAL_STR_NONE, out, err));

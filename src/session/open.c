@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "session/session.h"
 
 #define PROJECT_FILE "shoal.yaml"
@@ -234,6 +235,9 @@ static shoal_state *cached_state(shoal_session *s, shoal_str key) {
   return state;
 }
 
+/* Catching up from an older state that takes less than this is cheaper than writing the new one each time. */
+#define WORTH_CACHING_US 15000
+
 /* What can't be cached is only read again. */
 static void cache_state(shoal_session *s, shoal_str key) {
   shoal_buf text = {0}, value = {0};
@@ -282,6 +286,7 @@ shoal_status shoal_session_load_state(shoal_session *s, shoal_error *err) {
   if (!key)
     return shoal_fail_nomem(err);
   s->state = cached_state(s, shoal_str_z(key));
+  int64_t start = shoal_time_monotonic();
   shoal_status status = s->state ? shoal_branch_refresh(s->lake, s->state, &moved, err) : SHOAL_ENOTFOUND;
   if (status < 0) { /* nothing cached, or what was cached is of another life of the lake */
     shoal_state_free(s->state);
@@ -291,7 +296,7 @@ shoal_status shoal_session_load_state(shoal_session *s, shoal_error *err) {
   }
   if (status == SHOAL_ENOTFOUND)
     return new_branch(s, err);
-  if (status >= 0 && moved)
+  if (status >= 0 && moved && shoal_time_monotonic() - start > WORTH_CACHING_US)
     cache_state(s, shoal_str_z(key));
   return status;
 }
