@@ -208,7 +208,8 @@ typedef struct shoal_publication_draft {
 } shoal_publication_draft;
 /* Puts the next entry of the branch's log; the commit point of a run. If others have published since `base`, their
    entries are read and the draft's reads compared: where a read or written dataset has moved, SHOAL_ECONFLICT with the
-   names; else it goes on top. `state` is brought up to the new publication. Writes a checkpoint every 64 entries. */
+   names; else it goes on top. What others have meanwhile set to the very same result is left out; where that is all,
+   nothing is put and *out is their publication. `state` is brought up to *out. Writes a checkpoint every 64 entries. */
 SHOAL_MUST_USE shoal_status shoal_publish(shoal_lake *lake, shoal_state *state, const shoal_publication_draft *draft,
                                           int64_t *out, shoal_error *err);
 

@@ -180,32 +180,43 @@ static bool change_moved(const shoal_state *state, const shoal_change *c, int64_
   return newer && (!was_read || (e->pinned && c->kind == SHOAL_CHANGE_SET));
 }
 
+/* Somebody has meanwhile set the dataset to the very result that this change sets (P2). */
+static bool settled(const shoal_state *state, const shoal_change *c, int64_t base) {
+  const shoal_entry *e = c->kind == SHOAL_CHANGE_SET ? shoal_state_find(state, c->name) : NULL;
+  return e && e->local && !e->pinned && e->publication > base &&
+         shoal_hash_eq(&e->result.signature, &c->result.signature) && e->result.generation == c->result.generation;
+}
+
 static void name_moved(shoal_buf *names, size_t *n, shoal_str name) {
   if (++*n <= MAX_NAMED)
     shoal_buf_addf(names, "%s%.*s", *n > 1 ? ", " : "", SHOAL_FMT(name));
 }
 
 static shoal_status find_moved(const shoal_state *state, const shoal_publication_draft *draft, shoal_map *reads,
-                               shoal_buf *names, size_t *n, shoal_error *err) {
+                               shoal_map *set, shoal_buf *names, size_t *n, shoal_error *err) {
+  for (size_t i = 0; i < draft->n_changes; i++)
+    if (settled(state, &draft->changes[i], draft->base))
+      SHOAL_TRY(shoal_map_put(set, draft->changes[i].name, 1, err));
   for (size_t i = 0; i < draft->n_reads; i++) {
-    bool moved = read_moved(state, &draft->reads[i]);
+    bool moved = read_moved(state, &draft->reads[i]) && shoal_map_get(set, draft->reads[i].name) != 1;
     SHOAL_TRY(shoal_map_put(reads, draft->reads[i].name, moved, err));
     if (moved)
       name_moved(names, n, draft->reads[i].name);
   }
   for (size_t i = 0; i < draft->n_changes; i++) {
     uint32_t read = shoal_map_get(reads, draft->changes[i].name);
-    if (read != 1 && change_moved(state, &draft->changes[i], draft->base, read == 0))
+    if (read != 1 && shoal_map_get(set, draft->changes[i].name) != 1 &&
+        change_moved(state, &draft->changes[i], draft->base, read == 0))
       name_moved(names, n, draft->changes[i].name);
   }
   return SHOAL_OK;
 }
 
 static shoal_status validate(const shoal_state *state, const shoal_publication_draft *draft, shoal_error *err) {
-  shoal_map reads = {0};
+  shoal_map reads = {0}, set = {0};
   shoal_buf names = {0};
   size_t n = 0;
-  shoal_status st = find_moved(state, draft, &reads, &names, &n, err);
+  shoal_status st = find_moved(state, draft, &reads, &set, &names, &n, err);
   if (st == SHOAL_OK && n > MAX_NAMED)
     shoal_buf_addf(&names, " and %zu more", n - MAX_NAMED);
   if (st == SHOAL_OK && n > 0) {
@@ -214,6 +225,7 @@ static shoal_status validate(const shoal_state *state, const shoal_publication_d
     shoal_hint(err, "run again: what is already computed is reused");
   }
   shoal_buf_dispose(&names);
+  shoal_map_dispose(&set);
   shoal_map_dispose(&reads);
   return st;
 }
@@ -287,20 +299,48 @@ static shoal_status validate_at_head(shoal_lake *lake, shoal_state *state, const
   return st;
 }
 
+/* The changes that are still to be made; `space` holds as many as the draft has. */
+static shoal_publication_draft without_settled(const shoal_state *state, const shoal_publication_draft *draft,
+                                               shoal_change *space) {
+  shoal_publication_draft rest = *draft;
+  rest.changes = space;
+  rest.n_changes = 0;
+  for (size_t i = 0; i < draft->n_changes; i++)
+    if (!settled(state, &draft->changes[i], draft->base))
+      space[rest.n_changes++] = draft->changes[i];
+  return rest;
+}
+
+/* *done: nothing is left to be put, ours is there or others have set everything. */
+static shoal_status try_publish(shoal_lake *lake, shoal_state *state, const shoal_publication_draft *draft,
+                                const char *id, shoal_change *space, bool *done, bool *ours, shoal_error *err) {
+  SHOAL_TRY(validate_at_head(lake, state, draft, err));
+  shoal_publication_draft rest = without_settled(state, draft, space);
+  *done = draft->n_changes > 0 && rest.n_changes == 0;
+  if (*done)
+    return SHOAL_OK;
+  SHOAL_TRY(put_or_take(lake, state, &rest, id, ours, err));
+  *done = *ours;
+  return SHOAL_OK;
+}
+
 shoal_status shoal_publish(shoal_lake *lake, shoal_state *state, const shoal_publication_draft *draft, int64_t *out,
                            shoal_error *err) {
   char id[SHOAL_UUID_TEXT];
-  bool ours = false;
+  bool done = false, ours = false;
+  shoal_arena arena = {0};
   shoal_os_uuid(id);
-  for (int i = 0; i < MAX_RACES && !ours; i++) {
-    SHOAL_TRY(validate_at_head(lake, state, draft, err));
-    SHOAL_TRY(put_or_take(lake, state, draft, id, &ours, err));
-  }
-  if (!ours)
+  shoal_change *space = SHOAL_NEW_ARRAY(&arena, shoal_change, draft->n_changes);
+  shoal_status st = space ? SHOAL_OK : shoal_fail_nomem(err);
+  for (int i = 0; i < MAX_RACES && st == SHOAL_OK && !done; i++)
+    st = try_publish(lake, state, draft, id, space, &done, &ours, err);
+  shoal_arena_dispose(&arena);
+  SHOAL_TRY(st);
+  if (!done)
     return shoal_fail(err, SHOAL_EBUSY, "the branch %.*s is published to by others all the time",
                       SHOAL_FMT(state->branch));
   *out = state->publication;
-  if (state->publication % SHOAL_CHECKPOINT_EVERY == 0)
+  if (ours && state->publication % SHOAL_CHECKPOINT_EVERY == 0)
     put_checkpoint(lake, state);
   return SHOAL_OK;
 }

@@ -106,6 +106,37 @@ static void moved_and_moved_back_is_no_conflict(void **state) {
   lake_fixture_close(&f);
 }
 
+/* P2: who computed the same is not at odds, and what is there already is not put again. */
+static void the_same_set_meanwhile_is_settled(void **state) {
+  (void)state;
+  lake_fixture f = lake_fixture_memory();
+  shoal_state *a = test_load(&f, "main", -1), *b = test_load(&f, "main", -1), *c = test_load(&f, "main", -1);
+  writer wa, wb, wc;
+  int64_t n;
+  prepare(&f, &wa, a, "s.a", 1, "s.x");
+  prepare(&f, &wb, b, "s.a", 1, "s.x");
+  CHECK_OK(shoal_publish(f.lake, a, &wa.draft, &n, &f.err), &f.err);
+  CHECK_OK(shoal_publish(f.lake, b, &wb.draft, &n, &f.err), &f.err);
+  assert_int_equal(n, 1); /* theirs */
+  /* One of two changes is there: the entry holds the other alone. */
+  prepare(&f, &wc, c, "s.a", 1, "s.b");
+  shoal_change both[] = {
+      wc.change, {.kind = SHOAL_CHANGE_SET, .name = SHOAL_STR("s.b"), .result = test_result(&f.arena, "s.b", 2)}};
+  wc.draft.changes = both;
+  wc.draft.n_changes = 2;
+  CHECK_OK(shoal_publish(f.lake, c, &wc.draft, &n, &f.err), &f.err);
+  assert_int_equal(n, 2);
+  shoal_publication p;
+  CHECK_OK(shoal_publication_read(f.lake, SHOAL_STR("main"), 2, &f.arena, &p, &f.err), &f.err);
+  assert_int_equal(p.n_changes, 1);
+  assert_true(shoal_str_is(p.changes[0].name, "s.b"));
+  assert_int_equal(c->n_entries, 2);
+  shoal_state_free(a);
+  shoal_state_free(b);
+  shoal_state_free(c);
+  lake_fixture_close(&f);
+}
+
 static void pin_set_meanwhile_is_not_undone(void **state) {
   (void)state;
   lake_fixture f = lake_fixture_memory();
@@ -230,6 +261,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(disjoint_writers_go_on_top),
                                      cmocka_unit_test(moved_reads_and_writes_conflict),
                                      cmocka_unit_test(moved_and_moved_back_is_no_conflict),
+                                     cmocka_unit_test(the_same_set_meanwhile_is_settled),
                                      cmocka_unit_test(pin_set_meanwhile_is_not_undone),
                                      cmocka_unit_test(entry_is_read_back),
                                      cmocka_unit_test(lost_answer_is_our_own),

@@ -158,6 +158,7 @@ class Head:
 
     def __init__(self, listing):
         self.publication = listing["publication"]
+        self.local = {d["dataset"] for d in listing["datasets"] if d["local"]}
         self.datasets = {d["dataset"]: (d["rows_hash"] + (" pinned" if d["pinned"] else ""), d["signature"], d["generation"],
                                         d["attempt"]) for d in listing["datasets"]}
 
