@@ -25,6 +25,8 @@ struct shoal_index {
   MDB_env *env; /* NULL: remembers nothing */
   MDB_dbi dbi;
   MDB_txn *read; /* open while views are out */
+  shoal_arena arena;
+  char *folder;
 };
 
 /* Where the index of a project lies. */
@@ -82,10 +84,9 @@ static int open_env(shoal_index *index, const char *folder) {
 }
 
 shoal_status shoal_index_open(const char *project, shoal_index **out, shoal_error *err) {
-  shoal_arena arena = {0};
   *out = NULL;
   shoal_index *index = shoal_calloc(1, sizeof *index);
-  char *folder = index_folder(project, &arena);
+  char *folder = index ? index->folder = index_folder(project, &index->arena) : NULL;
   shoal_status status = index && folder ? SHOAL_OK : shoal_fail_nomem(err);
   if (status >= 0) {
     shoal_error ignored;
@@ -99,8 +100,7 @@ shoal_status shoal_index_open(const char *project, shoal_index **out, shoal_erro
     *out = index;
     index = NULL;
   }
-  shoal_free(index);
-  shoal_arena_dispose(&arena);
+  shoal_index_close(index);
   return status;
 }
 
@@ -116,7 +116,17 @@ void shoal_index_close(shoal_index *index) {
   shoal_index_release(index);
   if (index->env)
     mdb_env_close(index->env);
+  shoal_arena_dispose(&index->arena);
   shoal_free(index);
+}
+
+/* After a write or an fsync failed, what the file holds is anybody's guess, and a second fsync would prove nothing: it
+   is thrown away, and nothing is remembered until the next opening. */
+static void discard(shoal_index *index) {
+  shoal_error ignored;
+  mdb_env_close(index->env);
+  index->env = NULL;
+  shoal_ignore(shoal_os_remove_tree(index->folder, &ignored));
 }
 
 /* LMDB's key for ours; `space` holds a hash when it is too long. */
@@ -177,5 +187,9 @@ shoal_status shoal_index_put(shoal_index *index, const shoal_index_item *items, 
     rc = mdb_txn_commit(txn);
   else
     mdb_txn_abort(txn);
-  return rc ? shoal_fail(err, SHOAL_EIO, "the project's index cannot be written: %s", mdb_strerror(rc)) : SHOAL_OK;
+  if (rc == 0)
+    return SHOAL_OK;
+  if (rc > 0) /* the system's, not LMDB's */
+    discard(index);
+  return shoal_fail(err, SHOAL_EIO, "the project's index cannot be written: %s", mdb_strerror(rc));
 }

@@ -55,9 +55,10 @@ static bool holds_bytes(shoal_lake *lake, shoal_str key, shoal_str bytes) {
 
 shoal_status shoal_object_put(shoal_lake *lake, const char *key, shoal_str bytes, shoal_error *err) {
   shoal_status st = shoal_store_put_new(lake->store, shoal_str_z(key), bytes, err);
-  if (st == SHOAL_EIO && holds_bytes(lake, shoal_str_z(key), bytes))
-    return SHOAL_OK;
-  return st;
+  if (st != SHOAL_EIO || !holds_bytes(lake, shoal_str_z(key), bytes))
+    return st;
+  /* Asked once more, the store says that it is there only if it is durable, too (contract C2). */
+  return shoal_store_put_new(lake->store, shoal_str_z(key), bytes, NULL) == SHOAL_EEXIST ? SHOAL_OK : st;
 }
 
 void shoal_object_hash(shoal_jw *w, const char *field, const shoal_hash *h) {

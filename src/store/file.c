@@ -10,6 +10,8 @@
  * name (C5). Names there hold a random id of the store and a counter, so threads and stores of one process don't meet;
  * a forked child gets its own folder. F4 Folders that become empty are removed, and one may vanish between being made
  * and being used: then the whole operation starts again.
+ *  F5 A folder whose fsync failed may have lost names without the kernel telling again: a second fsync that succeeds
+ * proves nothing. So this store acknowledges nothing in it any more, not even that an object is there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,8 +43,11 @@ typedef struct file_store {
   char mark[SHOAL_UUID_TEXT];
   shoal_mutex lock; /* of all below */
   shoal_arena names;
-  shoal_map known;  /* folders by key: 1 is durable, 0 is forgotten */
-  int64_t temp_pid; /* the process whose temporary folder `temp` is; 0: none yet */
+  shoal_map known; /* folders by key: 1 is durable, 0 is forgotten */
+  shoal_arena doubts;
+  shoal_map doubtful; /* folders by key (F5) */
+  bool doubt_all;     /* one could not be remembered */
+  int64_t temp_pid;   /* the process whose temporary folder `temp` is; 0: none yet */
   file_path temp;
   uint64_t counter;
   bool cleaned; /* leftovers of the dead were looked for */
@@ -92,14 +97,35 @@ static shoal_status remember_folder(file_store *f, shoal_str folder, uint32_t du
   return st;
 }
 
-static shoal_status fsync_folder(const file_store *f, shoal_str folder, shoal_error *err) {
+static bool is_doubtful(file_store *f, shoal_str folder) {
+  shoal_mutex_lock(&f->lock);
+  bool doubtful = f->doubt_all || shoal_map_get(&f->doubtful, folder) == 1;
+  shoal_mutex_unlock(&f->lock);
+  return doubtful;
+}
+
+static void doubt(file_store *f, shoal_str folder) {
+  shoal_mutex_lock(&f->lock);
+  shoal_str copy = shoal_arena_str(&f->doubts, folder);
+  if (!copy.ptr || shoal_map_put(&f->doubtful, copy, 1, NULL) < 0)
+    f->doubt_all = true;
+  shoal_mutex_unlock(&f->lock);
+}
+
+/* F5 */
+static shoal_status fsync_folder(file_store *f, shoal_str folder, shoal_error *err) {
   file_path path;
   make_path(f, folder, &path);
-  return shoal_os_fsync_folder(path.z, err);
+  if (is_doubtful(f, folder))
+    return shoal_fail(err, SHOAL_EIO, "an earlier fsync of %s failed: what is put there may be lost", path.z);
+  shoal_status st = shoal_os_fsync_folder(path.z, err);
+  if (st < 0 && st != SHOAL_ENOTFOUND)
+    doubt(f, folder);
+  return st;
 }
 
 /* Makes one folder whose parent is there, or checks the one that is there (F2). */
-static shoal_status make_folder(const file_store *f, shoal_str folder, shoal_error *err) {
+static shoal_status make_folder(file_store *f, shoal_str folder, shoal_error *err) {
   file_path path;
   shoal_stat stat;
   make_path(f, folder, &path);
@@ -200,8 +226,11 @@ static shoal_status put_new_once(file_store *f, shoal_str key, shoal_str bytes, 
   if (st != SHOAL_OK && st != SHOAL_EEXIST)
     return st;
   /* Also where another was first: who hears of its object may build on it. */
-  shoal_status synced = fsync_folder(f, folder, st == SHOAL_OK ? err : NULL);
-  return st == SHOAL_OK ? synced : st;
+  shoal_error unsynced;
+  shoal_status synced = fsync_folder(f, folder, &unsynced);
+  if (synced < 0 && err)
+    *err = unsynced;
+  return synced < 0 ? synced : st;
 }
 
 static shoal_status file_put_new(shoal_store *s, shoal_str key, shoal_str bytes, shoal_error *err) {
@@ -522,6 +551,8 @@ static void file_free(shoal_store *s) {
   if (f->temp_pid == shoal_os_pid() && shoal_os_rmdir(f->temp.z, NULL) == SHOAL_OK)
     remove_empty(f, SHOAL_STR(TEMP_FOLDER));
   forget_locked(f);
+  shoal_map_dispose(&f->doubtful);
+  shoal_arena_dispose(&f->doubts);
   shoal_mutex_dispose(&f->lock);
   shoal_free(f->root);
   shoal_free(f);

@@ -12,6 +12,7 @@
  *     SHOAL_EEXIST; readers see the whole object or none. On any ambiguity (a time-out after success) it finds out
  *     whether the object is its own before it answers.
  *  C2 What put_new, put_files, link, rewrite acknowledge is durable: bytes and every folder on the way (invariant 4).
+ *     So is the object that is there when put_new answers SHOAL_EEXIST.
  *  C3 get after an acknowledged put sees it, from any process (read-after-write); so does list.
  *  C4 list gives keys in bytewise order, strictly after `after`.
  *  C5 No temporary name is ever visible through list or get.
