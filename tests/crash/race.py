@@ -4,6 +4,7 @@
 once, publications follow each other without a hole, who comes second with another edit hears of it (exit 4), the dead
 hold nobody up."""
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -150,6 +151,27 @@ def dead_holder(cases):
     return f"done {took:.1f} s after the other's death"
 
 
+def stopped_holder(cases):
+    """The holder stands still, alive: after a lease's life the other takes over; waking up, it yields to the claim."""
+    case, (p, q) = clones(cases, "stopped", 2, 60)
+    leases = os.path.join(case, "lake", "_shoal", "leases")
+    good(shoal(p, "run", "silver.*", "gold.daily", "gold.top"), "run of the fast ones")
+    first = start(p, "run")
+    wait_until("a lease", lambda: os.path.isdir(leases) and any(files for _, _, files in os.walk(leases)))
+    first.send_signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    good(finish([start(q, "run")])[0], "the one that waited")
+    took = time.monotonic() - stopped
+    first.send_signal(signal.SIGCONT)
+    good(finish([first])[0], "the one that stood still")
+    need(14 < took < 30, "taken over after %.1f s", took)
+    lake = os.path.join(case, "lake")
+    check_lake(lake)
+    need(len(claims(lake)) == len(NAMES), "%d claims", len(claims(lake)))
+    check_tables(case, q)
+    return f"taken over after {took:.1f} s"
+
+
 def many_publishers(cases):
     """Projects of their own in one lake publish to one branch at once: all get in, one after the other."""
     case = os.path.join(cases.folder, "many")
@@ -210,6 +232,8 @@ def main():
     cases.run("a dead holder", dead_holder, cases)
     cases.run("six publishers at once", many_publishers, cases)
     cases.run("readers meanwhile", reading, cases)
+    if BUDGET > 1:
+        cases.run("a stopped holder", stopped_holder, cases)
     rounds = 0
     while BUDGET > 1 and time.monotonic() - cases.started < SECONDS:
         rounds += 1
