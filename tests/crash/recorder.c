@@ -10,6 +10,7 @@
  *   SHOAL_KILL          n:before | n:after | n:half   SIGKILL around the n-th change; half of a write is done first
  *   SHOAL_FAULT         class:n:what[:on]   what: an errno's number, or "short" for a write of half its bytes; "on":
  * and each later call of the class, too. Classes: open mkdir write fsync link rename unlink
+ *   SHOAL_SLOW          each opening of a file takes so many microseconds longer
  *
  * The log: lines of fields parted by tabs, written after the call succeeded, "op pid …":
  *   create ino path · open ino path (for writing) · trunc ino len · write ino off len sync (then len bytes and a
@@ -57,6 +58,7 @@ static struct recorder {
   op_class fault_class;
   int fault; /* errno; -1 a short write */
   bool fault_on;
+  unsigned slow_us;
   unsigned char tracked[MAX_FD]; /* open for writing below the root: 1, with O_SYNC or O_DSYNC: 2 */
 } R = {.log = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -93,6 +95,7 @@ __attribute__((constructor)) static void start(void) {
     R.log = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   read_kill(getenv("SHOAL_KILL"));
   read_fault(getenv("SHOAL_FAULT"));
+  R.slow_us = getenv("SHOAL_SLOW") ? (unsigned)atoi(getenv("SHOAL_SLOW")) : 0;
   R.on = true;
 }
 
@@ -239,6 +242,8 @@ static int do_open(int dirfd, const char *path, int flags, mode_t mode) {
   struct stat st;
   if (!inside(dirfd, path, full))
     return (int)syscall(SYS_openat, dirfd, path, flags, mode);
+  if (R.slow_us)
+    usleep(R.slow_us);
   enter();
   bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC));
   bool was_there = stat(full, &st) == 0;

@@ -87,7 +87,11 @@ class History:
         after = {b: View(self.case, b) for b in self.views}
         if command == ["run"]:
             need("nothing to do" in shoal(project, "run", branch=branch).out, "%s left something to do", name)
-        self.keep(".late")  # an index that remembers all this
+        # An index that remembers all this, the branch's state too, which is kept only where reading it takes long.
+        good(shoal(project, "ls", branch=branch, env={**recorded(self.case), "SHOAL_SLOW": "20000"}), "ls")
+        with open(os.path.join(project, ".shoal", "index-1", "data.mdb"), "rb") as f:
+            need(b"state2:" in f.read(), "the index does not keep the branch's state")
+        self.keep(".late")
         self.restore()
         phase = Phase(name, command, branch, self.done, len(ops), self.views, after)
         self.views, self.done = after, len(ops)
