@@ -53,6 +53,13 @@ def many(n, *args, **kw):
     return Took(*(statistics.median(getattr(t, k) for t in took) for k in ("wall", "cpu", "rss")))
 
 
+MOST = 99
+
+
+def rounds(n):
+    return range(min(n, MOST))
+
+
 def duration(s):
     return f"{s * 1e3:.1f} ms" if s < 1 else f"{s:.2f} s"
 
@@ -121,7 +128,7 @@ def ninja(n):
 def noop(n):
     ours, theirs = project(n), ninja(n)
     row = Row(f"no-op `run`, {n:,} models", "`ninja`, no-op", 0.5, "both")
-    for _ in range(7):
+    for _ in rounds(7):
         row.add(many(5, [SHOAL, "run"], cwd=ours), many(5, ["ninja"], cwd=theirs))
     peak = max(r[0].rss for r in row.rounds)
     yield row
@@ -142,7 +149,7 @@ def edited_leaf():
     ours, theirs = project(n), ninja(n)
     starts, floors = [], []
     path = f"{ours}/models/s{(n - 1) % 100}/m{n - 1}.sql"
-    for _ in range(7):
+    for _ in rounds(7):
         with open(path) as f:
             text = f.read().split(" where")[0].rstrip()
         with open(path, "w") as f:
@@ -165,7 +172,7 @@ def version():
         f.write('#include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n')
     call(["cc", "-O2", "-o", hello, f"{hello}.c"])
     row = Row("`shoal version`", "a C hello world", 2, "both")
-    for _ in range(9):
+    for _ in rounds(9):
         row.add(many(30, [SHOAL, "version"]), many(30, [hello]))
     row.note = f" (wall {'within' if row.mid(0, 'wall') <= 0.003 else '**beyond**'} 3 ms)"
     yield row
@@ -197,7 +204,7 @@ def big():
     rows = [Row(f"a model of {ROWS // 10**6}M rows, claimed and published, {w} `rows_hash`", "DuckDB's COPY + fsync", t)
             for w, t in (("without", 1.05), ("with", 1.15))]
     folder, plain = f"{CACHE}/big", f"{CACHE}/plain"
-    for _ in range(5):
+    for _ in rounds(5):
         discard(plain)
         theirs = call([floor, "copy", LIBDUCKDB, MODEL, plain])
         for row, env in zip(rows, ({"SHOAL_NO_ROWS_HASH": "1"}, {})):
@@ -207,14 +214,14 @@ def big():
     scan = Row("`shoal sql`, full scan of it, all columns", "DuckDB over the bare files", 1.05)
     files = sorted(glob.glob(f"{folder}/lake/big/_shoal/**/*.parquet", recursive=True))
     bare = SCAN.format("read_parquet([" + ", ".join(f"'{f}'" for f in files) + "])")
-    for _ in range(9):
+    for _ in rounds(9):
         scan.add(many(3, [SHOAL, "sql", SCAN.format("big")], cwd=folder), many(3, [floor, "sql", LIBDUCKDB, bare]))
     yield scan
 
 
 def tiny():
     n, row = 1000, Row("1,000 tiny models from nothing", "bench/copies.py", 1.5, "both")
-    for _ in range(3):
+    for _ in rounds(3):
         ours, theirs = f"{CACHE}/tiny", f"{CACHE}/copies"
         for f in (ours, theirs):
             discard(f)
@@ -278,7 +285,9 @@ def main():
     p.add_argument("rows", nargs="*", metavar="ROW", help="of " + ", ".join(ROWS_OF))
     p.add_argument("--full", action="store_true", help="with 100,000 models, whose first run takes minutes")
     p.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    p.add_argument("--rounds", type=int, default=MOST, help="at most so many of each row")
     a = p.parse_args()
+    globals()["MOST"] = a.rounds
     os.makedirs(CACHE, exist_ok=True)
     call(["git", "init", "-q", "-b", "main", CACHE])  # the projects' branch is not this tree's
     lines = []
