@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from disk import read_log  # noqa: E402
 from harness import *  # noqa: E402,F403
 
-SECONDS = 26 * BUDGET
+SECONDS = 20 * BUDGET
 # class, errno or "short", whether later calls fail, too
 FAULTS = [("write", errno.ENOSPC, False), ("write", errno.ENOSPC, True), ("write", errno.EIO, False), ("write", "short", True),
           ("fsync", errno.EIO, False), ("fsync", errno.EIO, True), ("fsync", errno.ENOSPC, False),

@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from harness import *  # noqa: E402,F403
 
 WANT_KILLS = 200  # over all scenarios
-SECONDS = 42 * BUDGET
+SECONDS = 34 * BUDGET
 
 
 def raise_limit(project):

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from disk import Disk, build, fingerprint, read_log  # noqa: E402
 from harness import *  # noqa: E402,F403
 
-SECONDS = 36 * BUDGET
+SECONDS = 28 * BUDGET
 EXHAUSTIVE = bool(os.environ.get("SHOAL_EXHAUSTIVE"))
 MODES = ("synced", "mixed", "torn", "all")
 
