@@ -212,7 +212,7 @@ def big():
             row.add(call([SHOAL, "run", "-q"], cwd=folder, env=env), theirs)
     yield from rows
     scan = Row("`shoal sql`, full scan of it, all columns", "DuckDB over the bare files", 1.05)
-    files = sorted(glob.glob(f"{folder}/lake/big/_shoal/**/*.parquet", recursive=True))
+    files = sorted(glob.glob(f"{folder}/lake/**/*.parquet", recursive=True))
     bare = SCAN.format("read_parquet([" + ", ".join(f"'{f}'" for f in files) + "])")
     for _ in rounds(9):
         scan.add(many(3, [SHOAL, "sql", SCAN.format("big")], cwd=folder), many(3, [floor, "sql", LIBDUCKDB, bare]))
