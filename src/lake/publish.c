@@ -316,9 +316,12 @@ static shoal_status try_publish(shoal_lake *lake, shoal_state *state, const shoa
                                 const char *id, shoal_change *space, bool *done, bool *ours, shoal_error *err) {
   SHOAL_TRY(validate_at_head(lake, state, draft, err));
   shoal_publication_draft rest = without_settled(state, draft, space);
-  *done = draft->n_changes > 0 && rest.n_changes == 0;
-  if (*done)
+  if (draft->n_changes > 0 && rest.n_changes == 0) { /* all is done already, if that still holds at the head */
+    bool moved;
+    SHOAL_TRY(shoal_branch_refresh(lake, state, &moved, err));
+    *done = !moved;
     return SHOAL_OK;
+  }
   SHOAL_TRY(put_or_take(lake, state, &rest, id, ours, err));
   *done = *ours;
   return SHOAL_OK;

@@ -110,18 +110,33 @@ static void draw_attempt(model *m, const shoal_state *s, attempt *a) {
   a->draft.kind = "run";
 }
 
+/* Somebody has meanwhile set the dataset to just what change i sets: there is nothing to do and nothing to object to.
+ */
+static bool settled(const model_branch *b, const attempt *a, size_t i) {
+  const cell *is = &b->at[b->head][a->dataset[i]];
+  return a->changes[i].kind == SHOAL_CHANGE_SET && is->result == a->chosen[i] && is->local && !is->pinned &&
+         is->publication > a->draft.base;
+}
+
+static bool read_is_settled(const model_branch *b, const attempt *a, size_t d) {
+  for (size_t i = 0; i < a->draft.n_changes; i++)
+    if (a->dataset[i] == d && settled(b, a, i))
+      return true;
+  return false;
+}
+
 /* What the contract of shoal_publish says of this draft, given the branch's true head. */
 static bool must_conflict(const model *m, const model_branch *b, const attempt *a) {
   for (size_t i = 0; i < a->draft.n_reads; i++) {
     size_t d = a->read_dataset[i];
     const cell *was = &b->at[a->draft.base][d], *is = &b->at[b->head][d];
-    if (was->result != is->result)
+    if (was->result != is->result && !read_is_settled(b, a, d))
       return true;
   }
   for (size_t i = 0; i < a->draft.n_changes; i++) {
     const cell *is = &b->at[b->head][a->dataset[i]];
     bool newer = is->result && is->local && is->publication > a->draft.base;
-    if (newer && (a->blind[i] || (is->pinned && a->changes[i].kind == SHOAL_CHANGE_SET)))
+    if (newer && !settled(b, a, i) && (a->blind[i] || (is->pinned && a->changes[i].kind == SHOAL_CHANGE_SET)))
       return true;
   }
   (void)m;
@@ -129,10 +144,20 @@ static bool must_conflict(const model *m, const model_branch *b, const attempt *
 }
 
 static void apply(model_branch *b, const attempt *a) {
+  bool skip[sizeof a->dataset / sizeof *a->dataset];
+  size_t left = 0;
+  for (size_t i = 0; i < a->draft.n_changes; i++) {
+    skip[i] = settled(b, a, i);
+    left += !skip[i];
+  }
+  if (left == 0)
+    return; /* no publication is needed */
   int64_t n = ++b->head;
   memcpy(b->at[n], b->at[n - 1], sizeof b->at[n]);
   for (size_t i = 0; i < a->draft.n_changes; i++) {
     cell *c = &b->at[n][a->dataset[i]];
+    if (skip[i])
+      continue;
     switch (a->changes[i].kind) {
     case SHOAL_CHANGE_REMOVE:
       *c = (cell){0};
