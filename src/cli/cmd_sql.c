@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/os.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "cli/commands.h"
 
 #define BOX_ROWS 40
@@ -131,18 +132,71 @@ static const char *format_of(cli *c, const char *path) {
   return format ? format : path ? "csv" : c->json ? "json" : isatty(1) ? "box" : "csv";
 }
 
-static shoal_status query(cli *c, shoal_str sql, const char *path, shoal_error *err) {
+/* Passes Ctrl-C on to the engine while a query runs. An interrupt before the engine begins is lost, so it is repeated.
+ */
+typedef struct watcher {
+  shoal_engine *engine;
+  shoal_mutex mutex;
+  shoal_cond wake;
+  bool over, passed;
+  shoal_thread thread;
+} watcher;
+
+static void watch_cancel(void *arg) {
+  watcher *w = arg;
+  shoal_mutex_lock(&w->mutex);
+  while (!w->over) {
+    if (atomic_load(&cli_cancel.requested)) {
+      shoal_engine_interrupt(w->engine);
+      w->passed = true;
+    }
+    (void)shoal_cond_wait_for(&w->wake, &w->mutex, 20000);
+  }
+  shoal_mutex_unlock(&w->mutex);
+}
+
+static shoal_status begin_watch(watcher *w, shoal_engine *engine, shoal_error *err) {
+  *w = (watcher){.engine = engine};
+  shoal_mutex_init(&w->mutex);
+  shoal_cond_init(&w->wake);
+  return shoal_thread_start(&w->thread, watch_cancel, w, err);
+}
+
+/* An interrupt that came too late would cancel the next query, so an empty one takes it. */
+static void end_watch(watcher *w) {
+  shoal_rows *rows = NULL;
+  shoal_job nothing = {.sql = SHOAL_STR("select 1")};
+  shoal_mutex_lock(&w->mutex);
+  w->over = true;
+  shoal_cond_signal(&w->wake);
+  shoal_mutex_unlock(&w->mutex);
+  shoal_thread_join(&w->thread);
+  if (w->passed && shoal_engine_query(w->engine, &nothing, &rows, NULL) >= 0)
+    shoal_rows_free(rows);
+  shoal_cond_dispose(&w->wake);
+  shoal_mutex_dispose(&w->mutex);
+}
+
+static shoal_status run_query(cli *c, shoal_query *q, const char *path, shoal_error *err) {
+  shoal_engine *engine;
+  watcher w;
+  const char *format = format_of(c, path);
+  bool to_file = path || !strcmp(format, "parquet") || !strcmp(format, "arrow");
+  SHOAL_TRY(shoal_session_engine(c->s, &engine, err));
+  shoal_status status = begin_watch(&w, engine, err);
+  if (status >= 0)
+    status = to_file ? write_file(c, q, engine, format, path, err) : print_rows(c, q, engine, format, err);
+  end_watch(&w);
+  return status;
+}
+
+shoal_status cli_sql(cli *c, shoal_str sql, const char *path, shoal_error *err) {
   shoal_state *at = NULL;
   shoal_query q;
-  shoal_engine *engine;
-  const char *format = format_of(c, path);
   SHOAL_TRY(shoal_session_revision(c->s, shoal_str_z(cli_value(c, "at") ? cli_value(c, "at") : ""), &at, err));
   shoal_status status = shoal_session_query(c->s, at, sql, &q, err);
   if (status >= 0) {
-    status = shoal_session_engine(c->s, &engine, err);
-    bool to_file = path || !strcmp(format, "parquet") || !strcmp(format, "arrow");
-    if (status >= 0)
-      status = to_file ? write_file(c, &q, engine, format, path, err) : print_rows(c, &q, engine, format, err);
+    status = run_query(c, &q, path, err);
     shoal_query_dispose(&q);
   }
   shoal_state_free(at);
@@ -162,14 +216,16 @@ static int run(cli *c) {
   shoal_error err = {0};
   shoal_buf sql = {0};
   char *path = NULL;
-  if (c->argc == 0 && !cli_has(c, "file") && isatty(0))
-    return cli_usage(c, "write a query, or -f FILE");
+  if (c->argc == 0 && !cli_has(c, "file") && isatty(0)) {
+    int opened = cli_has(c, "output") ? cli_usage(c, "write a query, or -f FILE, for -o") : cli_open(c);
+    return opened ? opened : cli_prompt(c);
+  }
   if (cli_output_path(c, &path, &err) < 0 || read_query(c, &sql, &err) < 0) {
     shoal_buf_dispose(&sql);
     return cli_fail(c, &err);
   }
   int rc = cli_open(c);
-  if (rc == 0 && query(c, shoal_buf_str(&sql), path, &err) < 0)
+  if (rc == 0 && cli_sql(c, shoal_buf_str(&sql), path, &err) < 0)
     rc = cli_fail(c, &err);
   shoal_buf_dispose(&sql);
   return rc;
@@ -185,5 +241,6 @@ static const cli_option options[] = {
 static const cli_example examples[] = {{"shoal sql 'from gold.delays limit 5'", "a table by name"},
                                        {"shoal sql 'from gold.delays' --at main~1", "as it was one publication ago"},
                                        {"shoal sql 'from gold.delays' -o delays.parquet", "into a file"},
+                                       {"shoal sql", "a prompt with completion"},
                                        {NULL, NULL}};
 const cli_command cmd_sql = {"sql", "Query datasets by name.", "[QUERY] [options]", options, examples, 1, run};

@@ -12,6 +12,10 @@ extern const cli_command cmd_init, cmd_plan, cmd_run, cmd_status, cmd_why, cmd_s
 /* Shared by plan and status: the lines of a plan, and its JSON. `bound` (per node, may be NULL) adds schema changes. */
 void cli_print_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound);
 void cli_json_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound, shoal_buf *out);
+/* Runs a query and prints its rows, or writes them to `path`. Ctrl-C cancels it: SHOAL_ECANCELLED. */
+SHOAL_MUST_USE shoal_status cli_sql(cli *c, shoal_str sql, const char *path, shoal_error *err);
+/* The prompt of `shoal sql`, until its end. The exit code. */
+int cli_prompt(cli *c);
 /* "models/gold/delays.sql:7  avg(x) → median(x)": why a model runs, in a few words. The texts are in c's arena. */
 const char *cli_why_words(cli *c, const shoal_plan *plan, const shoal_item *item, const char **place);
 

@@ -213,6 +213,7 @@ static shoal_status read_at(walk *w, yyjson_val *at, shoal_str *out) {
   yyjson_val *expr = yyjson_obj_get(at, "expr"), *value = yyjson_obj_get(yyjson_obj_get(expr, "value"), "value");
   if (!yyjson_is_obj(at))
     return SHOAL_OK;
+  *out = SHOAL_STR("computed");
   if (!is_constant(expr) || (!yyjson_is_raw(value) && !yyjson_is_str(value)))
     return refuse(w, expr, SHOAL_STR("AT"), " takes a constant version or time",
                   "write AT (VERSION => 3) or AT (TIMESTAMP => '2020-01-01 00:00:00')");

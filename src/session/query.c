@@ -4,7 +4,7 @@
 #include "base/os.h"
 #include "base/str.h"
 #include "code/sql.h"
-#include "session/session.h"
+#include "session/at.h"
 
 static const shoal_entry *find_entry(const shoal_state *at, shoal_str name, shoal_arena *arena) {
   if (shoal_str_chr(name, '.') >= 0)
@@ -85,25 +85,81 @@ static shoal_status add_macros(shoal_session *s, const shoal_sql_form *form, sho
   return shoal_session_order_macros(s, macros, n, &q->arena, &q->job.macros, &q->job.n_macros, err);
 }
 
-static shoal_status fill(shoal_session *s, const shoal_state *at, shoal_query *q, shoal_error *err) {
+static shoal_status parse(shoal_session *s, shoal_query *q, shoal_sql_form *form, shoal_error *err) {
   shoal_engine *engine;
   shoal_buf json = {0};
-  shoal_sql_form form;
-  SHOAL_TRY(shoal_session_configure(s, err));
-  SHOAL_TRY(shoal_session_open_lake(s, false, err));
   SHOAL_TRY(shoal_session_engine(s, &engine, err));
   shoal_status status = shoal_engine_parse(engine, q->job.sql, &json, err);
   if (status >= 0)
-    status = shoal_sql_references(q->job.sql, shoal_buf_str(&json), &q->arena, &form, err);
+    status = shoal_sql_references(q->job.sql, shoal_buf_str(&json), &q->arena, form, err);
   shoal_buf_dispose(&json);
-  SHOAL_TRY(status);
+  return status;
+}
+
+static bool has_at(const shoal_sql_form *form) {
+  for (size_t i = 0; i < form->n_refs; i++)
+    if (form->refs[i].at.ptr)
+      return true;
+  return false;
+}
+
+/* Names what is read AT some other time by itself, and reads the text again. */
+static shoal_status take_ats(shoal_session *s, shoal_query *q, shoal_sql_form *form, shoal_at **ats, size_t *n,
+                             shoal_error *err) {
+  *ats = NULL;
+  *n = 0;
+  if (!has_at(form))
+    return SHOAL_OK;
+  SHOAL_TRY(shoal_at_rewrite(q->job.sql, &q->arena, &q->job.sql, ats, n, err));
+  SHOAL_TRY(parse(s, q, form, err));
+  if (!has_at(form))
+    return SHOAL_OK;
+  (void)shoal_fail(err, SHOAL_EINVAL, "AT takes a constant version or time");
+  shoal_hint(err, "write gold.delays AT (VERSION => 3) or AT (TIMESTAMP => '2026-01-31 14:00')");
+  return SHOAL_EINVAL;
+}
+
+/* An input under the name the text has for it now, as it was at the clause's time. */
+static shoal_status add_at(shoal_session *s, const shoal_state *base, const shoal_at *a, shoal_query *q,
+                           shoal_input *in, shoal_error *err) {
+  shoal_state *then = NULL;
+  shoal_status status = shoal_at_state(s, base, a, &then, err);
+  if (status >= 0 && !find_entry(then, a->dataset, &q->arena)) {
+    status = shoal_fail(err, SHOAL_ENOTFOUND, "there was no dataset %.*s on %.*s %s %.*s", SHOAL_FMT(a->dataset),
+                        SHOAL_FMT(base->branch), a->is_time ? "at" : "in version", SHOAL_FMT(a->value));
+    shoal_hint(err, "shoal log %.*s shows its publications; a source has no versions here", SHOAL_FMT(a->dataset));
+  }
+  if (status >= 0)
+    status = add_input(s, then, a->dataset, q, in, err);
+  in->name = a->input;
+  shoal_state_free(then);
+  return status;
+}
+
+static const shoal_at *find_at(const shoal_at *ats, size_t n, shoal_str input) {
+  for (size_t i = 0; i < n; i++)
+    if (shoal_str_eq(ats[i].input, input))
+      return &ats[i];
+  return NULL;
+}
+
+static shoal_status fill(shoal_session *s, const shoal_state *at, shoal_query *q, shoal_error *err) {
+  shoal_sql_form form;
+  shoal_at *ats;
+  size_t n_ats;
+  SHOAL_TRY(shoal_session_configure(s, err));
+  SHOAL_TRY(shoal_session_open_lake(s, false, err));
+  SHOAL_TRY(parse(s, q, &form, err));
+  SHOAL_TRY(take_ats(s, q, &form, &ats, &n_ats, err));
   SHOAL_TRY(add_macros(s, &form, q, err));
   shoal_input *inputs = SHOAL_NEW_ARRAY(&q->arena, shoal_input, form.n_refs);
   shoal_variable *vars = SHOAL_NEW_ARRAY(&q->arena, shoal_variable, s->config.n_vars);
   if (!inputs || !vars)
     return shoal_fail_nomem(err);
-  for (size_t i = 0; i < form.n_refs; i++)
-    SHOAL_TRY(add_input(s, at, form.refs[i].name, q, &inputs[i], err));
+  for (size_t i = 0; i < form.n_refs; i++) {
+    const shoal_at *a = find_at(ats, n_ats, form.refs[i].name);
+    SHOAL_TRY(a ? add_at(s, at, a, q, &inputs[i], err) : add_input(s, at, form.refs[i].name, q, &inputs[i], err));
+  }
   for (size_t i = 0; i < s->config.n_vars; i++)
     vars[i] = (shoal_variable){s->config.vars[i].name, s->config.vars[i].value, s->config.vars[i].quoted};
   q->job.inputs = inputs;

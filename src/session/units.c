@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "code/macro.h"
 #include "code/sql.h"
+#include "engine/lexer.h"
 #include "session/session.h"
 
 #define UNITS_KEY SHOAL_STR("units")
@@ -108,6 +109,19 @@ static shoal_status copy_form(const shoal_model *m, const shoal_sql_form *form, 
   return SHOAL_OK;
 }
 
+/* A model follows what it reads; a fixed version of it would be neither keyed nor kept. */
+static shoal_status refuse_at(shoal_str sql, const shoal_sql_form *form, shoal_error *err) {
+  for (size_t i = 0; i < form->n_refs; i++)
+    if (form->refs[i].at.ptr) {
+      (void)shoal_fail(err, SHOAL_EINVAL, "a model can't read %.*s AT another time", SHOAL_FMT(form->refs[i].name));
+      shoal_hint(err, "AT is for shoal sql; a dataset is held at a version by shoal rollback");
+      if (form->refs[i].position >= 0)
+        shoal_sql_point(err, sql, (size_t)form->refs[i].position);
+      return SHOAL_EINVAL;
+    }
+  return SHOAL_OK;
+}
+
 static shoal_status analyse(shoal_session *s, const shoal_watch_entry *file, const shoal_str *macro_names,
                             shoal_unit *u, shoal_error *err) {
   shoal_str text;
@@ -122,6 +136,8 @@ static shoal_status analyse(shoal_session *s, const shoal_watch_entry *file, con
   shoal_status status = shoal_engine_parse(engine, m.sql, &json, err);
   if (status >= 0)
     status = shoal_sql_analyse(m.sql, shoal_buf_str(&json), macro_names, s->n_macros, &s->arena, &form, err);
+  if (status >= 0)
+    status = refuse_at(m.sql, &form, err);
   if (status < 0)
     shoal_model_place_error(&m, err);
   else {
