@@ -206,21 +206,23 @@ static const char *text_of_prompt(EditLine *el) {
   return the_prompt->statement.len ? "   ...> " : "shoal> ";
 }
 
-/* One character of the terminal, in the encoding of its locale. */
+/* One character of the terminal, in the encoding of its locale. The prompt is shown a moment before the terminal passes
+   keys on as they are: a Ctrl-C of that moment has come as a signal already, and a Ctrl-D then reads as NUL. */
 static int read_char(EditLine *el, wchar_t *out) {
   mbstate_t state = {0};
-  (void)el;
   for (;;) {
     char byte;
-    ssize_t n = read(0, &byte, 1);
-    if (n < 0 && errno == EINTR) {
-      if (!atomic_exchange(&cli_cancel.requested, 0))
-        continue;
+    if (atomic_exchange(&cli_cancel.requested, 0)) {
       *out = 3;
       return 1;
     }
+    ssize_t n = read(0, &byte, 1);
+    if (n < 0 && errno == EINTR)
+      continue;
     if (n <= 0)
       return (int)n;
+    if (byte == '\0' && line_of(the_prompt->e.line(el)).len == 0)
+      return 0;
     size_t used = mbrtowc(out, &byte, 1, &state);
     if (used == (size_t)-1) { /* not of the encoding: taken as it is */
       *out = (wchar_t)(unsigned char)byte;
@@ -337,8 +339,10 @@ static bool read_line(prompt *p, shoal_str *line) {
       putchar('\n');
     }
   }
-  bool got = text != NULL && (n > 0 || p->dropped);
-  if (got)
+  bool got = p->dropped || (text != NULL && n > 0);
+  if (p->dropped) /* what was typed does not count */
+    *line = SHOAL_STR("");
+  else if (got)
     *line = shoal_arena_str(&p->c->arena, shoal_str_n(text, n > 0 && text[n - 1] == '\n' ? (size_t)n - 1 : (size_t)n));
   free(own);
   return got && line->ptr;
@@ -362,6 +366,7 @@ static void run_statement(prompt *p, shoal_str sql) {
     return;
   if (cli_sql(p->c, sql, NULL, &err) < 0)
     (void)cli_fail(p->c, &err);
+  atomic_store(&cli_cancel.requested, 0); /* it was for this statement */
   fflush(stdout);
 }
 

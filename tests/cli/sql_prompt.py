@@ -50,6 +50,8 @@ class Prompt:
     def end(self):
         """The exit code."""
         while True:
+            if not select.select([self.fd], [], [], 20)[0]:
+                raise AssertionError("the prompt does not end")
             try:
                 if not os.read(self.fd, 65536):
                     break
