@@ -258,7 +258,9 @@ static shoal_status new_branch(shoal_session *s, shoal_error *err) {
   shoal_status status = shoal_branch_load(s->lake, s->lake->trunk, -1, &s->state, err);
   if (status == SHOAL_ENOTFOUND) {
     /* Not even the trunk: the first run of a lake. The trunk is there before any branch of it. */
-    SHOAL_TRY(shoal_branch_create(s->lake, s->lake->trunk, SHOAL_STR_NONE, 0, err));
+    status = shoal_branch_create(s->lake, s->lake->trunk, SHOAL_STR_NONE, 0, err);
+    if (status < 0 && status != SHOAL_EEXIST) /* somebody else's first run was faster: it is there */
+      return status;
     status = shoal_branch_load(s->lake, s->lake->trunk, -1, &s->state, err);
   }
   if (status < 0)
