@@ -56,6 +56,8 @@ extern const cli_option cli_global_options[];   /* ends with a NULL name */
 
 bool cli_has(const cli *c, const char *option);
 const char *cli_value(const cli *c, const char *option); /* the last one given, or NULL */
+/* The positional arguments as views, c->argc of them, in c's arena. */
+SHOAL_MUST_USE shoal_status cli_args(cli *c, shoal_str **out, shoal_error *err);
 /* Opens the session; prints the error and returns its exit code on failure, else 0. */
 int cli_open(cli *c);
 /* The absolute path of --output, asked for before cli_open leaves the user's folder; NULL: none was given. */
@@ -79,6 +81,8 @@ typedef enum cli_style {
 } cli_style;
 const char *cli_on(const cli *c, cli_style style); /* escape sequence or "" */
 const char *cli_off(const cli *c);
+/* A formatted text in c's arena; "" without memory. Cut at 600 bytes. */
+const char *cli_text(cli *c, const char *fmt, ...) SHOAL_PRINTF(2, 3);
 /* "1.2 M", "38 MB", "4 s", "~0.2 s"; the text is in the arena of c. */
 const char *cli_count(cli *c, uint64_t n);
 const char *cli_bytes(cli *c, uint64_t n);

@@ -54,9 +54,9 @@ static int run(cli *c) {
   int rc = cli_open(c);
   if (rc)
     return rc;
-  shoal_str *selectors = SHOAL_NEW_ARRAY(&c->arena, shoal_str, (size_t)c->argc);
-  for (int i = 0; selectors && i < c->argc; i++)
-    selectors[i] = shoal_str_z(c->argv[i]);
+  shoal_str *selectors;
+  if (cli_args(c, &selectors, &err) < 0)
+    return cli_fail(c, &err);
   shoal_plan_options options = {.selectors = selectors, .n_selectors = (size_t)c->argc};
   if (shoal_session_plan(c->s, &options, &plan, &err) < 0 ||
       shoal_session_bind(c->s, plan, true, &c->arena, &bound, &err) < 0) {

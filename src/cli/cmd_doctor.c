@@ -46,17 +46,6 @@ static void say_error(doctor *d, verdict v, const char *what, const shoal_error 
   say(d, v, what, err->message, err->hint);
 }
 
-static const char *text(cli *c, const char *fmt, ...) SHOAL_PRINTF(2, 3);
-static const char *text(cli *c, const char *fmt, ...) {
-  char line[600];
-  va_list ap;
-  va_start(ap, fmt);
-  vsnprintf(line, sizeof line, fmt, ap);
-  va_end(ap);
-  const char *p = shoal_arena_cstr(&c->arena, shoal_str_z(line));
-  return p ? p : "";
-}
-
 /* The first line a program prints, NULL if it does not run. */
 static const char *first_line(cli *c, const char *const *argv) {
   shoal_buf out = {0};
@@ -66,7 +55,7 @@ static const char *first_line(cli *c, const char *const *argv) {
   const char *found = NULL;
   if (shoal_os_run(argv, NULL, true, &out, &code, &ignored) >= 0 && code == 0) {
     rest = shoal_buf_str(&out);
-    found = shoal_str_split(&rest, '\n', &line) ? text(c, "%.*s", SHOAL_FMT(line)) : "";
+    found = shoal_str_split(&rest, '\n', &line) ? cli_text(c, "%.*s", SHOAL_FMT(line)) : "";
   }
   shoal_buf_dispose(&out);
   return found;
@@ -78,7 +67,7 @@ static void check_git(doctor *d) {
   if (!version)
     say(d, VERDICT_WARN, "git", "git is not installed: there are no branches but the trunk", "apt-get install git");
   else if (d->c->s && d->c->s->root && !inside)
-    say(d, VERDICT_WARN, "git", text(d->c, "%s, but the project is not in a repository", version),
+    say(d, VERDICT_WARN, "git", cli_text(d->c, "%s, but the project is not in a repository", version),
         "git init, so that branches of code are branches of data");
   else if (inside && !d->c->s->branch.ptr)
     say(d, VERDICT_WARN, "git", "HEAD is detached: there is no branch to work on",
@@ -107,7 +96,7 @@ static void check_index(doctor *d) {
     say(d, VERDICT_WARN, "index", "the local index can't be written, so every run reads everything anew",
         "make .shoal/ writable, or delete it");
   else
-    say(d, VERDICT_OK, "index", text(d->c, "%s/.shoal", s->root), NULL);
+    say(d, VERDICT_OK, "index", cli_text(d->c, "%s/.shoal", s->root), NULL);
   if (s->index)
     shoal_index_release(s->index);
 }
@@ -119,7 +108,7 @@ static void check_writable(doctor *d) {
   shoal_stat st = {0};
   char *folder = NULL;
   shoal_status status = shoal_store_staging(c->s->store, &c->arena, &folder, &err);
-  const char *file = status < 0 ? "" : text(c, "%s/doctor", folder);
+  const char *file = status < 0 ? "" : cli_text(c, "%s/doctor", folder);
   int64_t before = shoal_time_now();
   if (status >= 0)
     status = shoal_os_create_file(file, SHOAL_STR("doctor"), &err);
@@ -138,8 +127,8 @@ static void check_writable(doctor *d) {
   int64_t off = at < before ? at - before : at > after ? at - after : 0;
   if (off < -CLOCK_SKEW_US || off > CLOCK_SKEW_US)
     say(d, VERDICT_WARN, "clock",
-        text(c, "the lake's clock is %s %s this machine's", cli_time(c, off < 0 ? -off : off),
-             off < 0 ? "behind" : "ahead of"),
+        cli_text(c, "the lake's clock is %s %s this machine's", cli_time(c, off < 0 ? -off : off),
+                 off < 0 ? "behind" : "ahead of"),
         "let both follow a time server (NTP)");
   else
     say(d, VERDICT_OK, "clock", "the lake's clock and this machine's agree", NULL);
@@ -154,7 +143,7 @@ static void check_space(doctor *d) {
       left < FREE_FAIL   ? VERDICT_FAIL
       : left < FREE_WARN ? VERDICT_WARN
                          : VERDICT_OK,
-      "space", text(d->c, "%s are free where the lake lies", cli_bytes(d->c, left)),
+      "space", cli_text(d->c, "%s are free where the lake lies", cli_bytes(d->c, left)),
       "make room: a run needs what it writes");
 }
 
@@ -166,7 +155,7 @@ static void check_lake(doctor *d) {
     say_error(d, status == SHOAL_ENOTFOUND && c->s->root ? VERDICT_WARN : VERDICT_FAIL, "lake", &err);
     return;
   }
-  say(d, VERDICT_OK, "lake", text(c, "%.*s, format 1", SHOAL_FMT(c->s->lake_path)), NULL);
+  say(d, VERDICT_OK, "lake", cli_text(c, "%.*s, format 1", SHOAL_FMT(c->s->lake_path)), NULL);
   if (shoal_os_network_fs(c->s->lake_path.ptr))
     say(d, VERDICT_WARN, "lake", "it lies on a network file system",
         "runs are safe as far as its links and renames are atomic");

@@ -11,17 +11,6 @@
 
 #define MOST_BOUND 200 /* models bound for their schemas: about 2 ms each */
 
-static const char *printf_arena(cli *c, const char *fmt, ...) SHOAL_PRINTF(2, 3);
-static const char *printf_arena(cli *c, const char *fmt, ...) {
-  char text[512];
-  va_list ap;
-  va_start(ap, fmt);
-  vsnprintf(text, sizeof text, fmt, ap);
-  va_end(ap);
-  char *p = shoal_arena_cstr(&c->arena, shoal_str_z(text));
-  return p ? p : "";
-}
-
 /* The words of a line that changed: "avg → median" where one word did. */
 static const char *changed_words(cli *c, shoal_str before, shoal_str after) {
   size_t head = 0, tail = 0;
@@ -40,31 +29,31 @@ static const char *changed_words(cli *c, shoal_str before, shoal_str after) {
   if (x.len + y.len > 60 || !shoal_str_utf8(x) || !shoal_str_utf8(y))
     return "edited";
   if (x.len == 0)
-    return printf_arena(c, "+ %.*s", SHOAL_FMT(y));
+    return cli_text(c, "+ %.*s", SHOAL_FMT(y));
   if (y.len == 0)
-    return printf_arena(c, "- %.*s", SHOAL_FMT(x));
-  return printf_arena(c, "%.*s → %.*s", SHOAL_FMT(x), SHOAL_FMT(y));
+    return cli_text(c, "- %.*s", SHOAL_FMT(x));
+  return cli_text(c, "%.*s → %.*s", SHOAL_FMT(x), SHOAL_FMT(y));
 }
 
 static const char *why_leaf(cli *c, const shoal_why *w, const char **place) {
   if (w->path.len)
-    *place = w->line > 0 ? printf_arena(c, "%.*s:%d", SHOAL_FMT(w->path), w->line)
-                         : printf_arena(c, "%.*s", SHOAL_FMT(w->path));
+    *place =
+        w->line > 0 ? cli_text(c, "%.*s:%d", SHOAL_FMT(w->path), w->line) : cli_text(c, "%.*s", SHOAL_FMT(w->path));
   switch (w->kind) {
   case SHOAL_WHY_CODE:
     return changed_words(c, w->before, w->after);
   case SHOAL_WHY_MACRO:
-    return printf_arena(c, "macro %.*s: %s", SHOAL_FMT(w->what), changed_words(c, w->before, w->after));
+    return cli_text(c, "macro %.*s: %s", SHOAL_FMT(w->what), changed_words(c, w->before, w->after));
   case SHOAL_WHY_VARIABLE:
-    return printf_arena(c, "%.*s: %.*s → %.*s", SHOAL_FMT(w->what), SHOAL_FMT(w->before), SHOAL_FMT(w->after));
+    return cli_text(c, "%.*s: %.*s → %.*s", SHOAL_FMT(w->what), SHOAL_FMT(w->before), SHOAL_FMT(w->after));
   case SHOAL_WHY_SOURCE:
-    return printf_arena(c, "%.*s: %.*s", SHOAL_FMT(w->what), SHOAL_FMT(w->after));
+    return cli_text(c, "%.*s: %.*s", SHOAL_FMT(w->what), SHOAL_FMT(w->after));
   case SHOAL_WHY_INPUT:
-    return printf_arena(c, "reads %.*s", SHOAL_FMT(w->what));
+    return cli_text(c, "reads %.*s", SHOAL_FMT(w->what));
   case SHOAL_WHY_ENVIRONMENT:
     return "engine settings";
   case SHOAL_WHY_VOLATILE:
-    return printf_arena(c, "calls %.*s", SHOAL_FMT(w->what));
+    return cli_text(c, "calls %.*s", SHOAL_FMT(w->what));
   case SHOAL_WHY_LAYOUT:
     return "partition_by or cluster_by";
   case SHOAL_WHY_NEW:
@@ -83,9 +72,9 @@ const char *cli_why_words(cli *c, const shoal_plan *plan, const shoal_item *it, 
     *place = n->unit->path.ptr;
     return "new";
   case SHOAL_REASON_INPUT:
-    return printf_arena(c, "reads %.*s", SHOAL_FMT(plan->graph->nodes[it->cause].name));
+    return cli_text(c, "reads %.*s", SHOAL_FMT(plan->graph->nodes[it->cause].name));
   case SHOAL_REASON_VOLATILE:
-    return printf_arena(c, "calls %.*s", SHOAL_FMT(n->volatile_why));
+    return cli_text(c, "calls %.*s", SHOAL_FMT(n->volatile_why));
   case SHOAL_REASON_AGAIN:
     return "again";
   case SHOAL_REASON_BROKEN:
@@ -127,7 +116,7 @@ static const char *schema_words(cli *c, const shoal_item *it, const shoal_bound 
     return "";
   shoal_buf text = {0};
   shoal_schema_changes(&bound[it->node].before, &bound[it->node].schema, &text);
-  const char *words = text.len ? printf_arena(c, "; %s", shoal_buf_z(&text)) : "";
+  const char *words = text.len ? cli_text(c, "; %s", shoal_buf_z(&text)) : "";
   shoal_buf_dispose(&text);
   return words;
 }
@@ -162,15 +151,15 @@ static void item_cells(cli *c, const shoal_plan *plan, const shoal_item *it, con
                        const char **cell) {
   const char *place = "";
   bool runs = it->action == SHOAL_ACTION_RUN, known = it->predicted && runs;
-  cell[CELL_NAME] = printf_arena(c, "%.*s", SHOAL_FMT(it->name));
+  cell[CELL_NAME] = cli_text(c, "%.*s", SHOAL_FMT(it->name));
   cell[CELL_WHY] = it->action == SHOAL_ACTION_REMOVED ? "its model is gone; stays until run --prune"
                    : it->action == SHOAL_ACTION_PINNED
                        ? "pinned by rollback"
-                       : printf_arena(c, "%s%s", cli_why_words(c, plan, it, &place), schema_words(c, it, bound));
+                       : cli_text(c, "%s%s", cli_why_words(c, plan, it, &place), schema_words(c, it, bound));
   cell[CELL_PLACE] = place;
-  cell[CELL_ROWS] = !runs ? "" : known ? printf_arena(c, "%s rows", cli_count(c, it->rows)) : "?";
+  cell[CELL_ROWS] = !runs ? "" : known ? cli_text(c, "%s rows", cli_count(c, it->rows)) : "?";
   cell[CELL_BYTES] = !runs ? "" : known ? cli_bytes(c, it->bytes) : "?";
-  cell[CELL_TIME] = !runs ? "" : known ? printf_arena(c, "~%s", cli_time(c, it->wall_us)) : "?";
+  cell[CELL_TIME] = !runs ? "" : known ? cli_text(c, "~%s", cli_time(c, it->wall_us)) : "?";
 }
 
 static bool is_shown(const cli *c, const shoal_item *it) {
@@ -187,7 +176,7 @@ static void print_items(cli *c, const shoal_plan *plan, const shoal_bound *bound
     const char **row = &cells[CELLS * rows++];
     bool below = it->reason == SHOAL_REASON_INPUT;
     item_cells(c, plan, it, bound, row);
-    row[CELL_NAME] = printf_arena(c, "%s%s %s", below ? "  " : mark(it), below ? "└" : "", row[CELL_NAME]);
+    row[CELL_NAME] = cli_text(c, "%s%s %s", below ? "  " : mark(it), below ? "└" : "", row[CELL_NAME]);
   }
   static const bool right[] = {false, false, false, true, true, true};
   if (cells && isatty(1))
@@ -344,9 +333,9 @@ static int run(cli *c) {
   int rc = cli_open(c);
   if (rc)
     return rc;
-  shoal_str *selectors = SHOAL_NEW_ARRAY(&c->arena, shoal_str, (size_t)c->argc);
-  for (int i = 0; selectors && i < c->argc; i++)
-    selectors[i] = shoal_str_z(c->argv[i]);
+  shoal_str *selectors;
+  if (cli_args(c, &selectors, &err) < 0)
+    return cli_fail(c, &err);
   shoal_plan_options options = {.selectors = selectors, .n_selectors = (size_t)c->argc, .again = cli_has(c, "again")};
   if (make_plan(c, &options, path, &plan, &err) < 0)
     rc = cli_fail(c, &err);

@@ -13,11 +13,11 @@ static int run(cli *c) {
   int rc = cli_open(c);
   if (rc)
     return rc;
-  shoal_str *names = SHOAL_NEW_ARRAY(&c->arena, shoal_str, (size_t)c->argc);
-  for (int i = 0; names && i < c->argc; i++)
-    names[i] = shoal_str_z(c->argv[i]);
-  if (shoal_session_remove(c->s, names, names ? (size_t)c->argc : 0, cli_has(c, "force"), cli_value(c, "message"),
-                           &changed, &n, &publication, &err) < 0)
+  shoal_str *names;
+  if (cli_args(c, &names, &err) < 0)
+    return cli_fail(c, &err);
+  if (shoal_session_remove(c->s, names, (size_t)c->argc, cli_has(c, "force"), cli_value(c, "message"), &changed, &n,
+                           &publication, &err) < 0)
     return cli_fail(c, &err);
   if (c->json) {
     printf("{\"schema_version\":1,\"publication\":%lld,\"datasets\":%zu}\n", (long long)publication, n);

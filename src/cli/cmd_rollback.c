@@ -15,9 +15,9 @@ static int run(cli *c) {
   int rc = cli_open(c);
   if (rc)
     return rc;
-  shoal_str *names = SHOAL_NEW_ARRAY(&c->arena, shoal_str, (size_t)c->argc);
-  for (int i = 0; names && i < c->argc; i++)
-    names[i] = shoal_str_z(c->argv[i]);
+  shoal_str *names;
+  if (cli_args(c, &names, &err) < 0)
+    return cli_fail(c, &err);
   shoal_status status = release ? shoal_session_release(c->s, names, (size_t)c->argc, &changed, &n, &publication, &err)
                                 : shoal_session_rollback(c->s, names, (size_t)c->argc, shoal_str_z(to),
                                                          cli_value(c, "message"), &changed, &n, &publication, &err);

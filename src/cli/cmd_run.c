@@ -256,9 +256,9 @@ static int run(cli *c) {
     return rc;
   if (c->argc == 0 && !cli_has(c, "again") && !cli_has(c, "prune") && shoal_session_settled(c->s, &n))
     return nothing_to_do(c, n, start);
-  shoal_str *selectors = SHOAL_NEW_ARRAY(&c->arena, shoal_str, (size_t)c->argc);
-  for (int i = 0; selectors && i < c->argc; i++)
-    selectors[i] = shoal_str_z(c->argv[i]);
+  shoal_str *selectors;
+  if (cli_args(c, &selectors, &err) < 0)
+    return cli_fail(c, &err);
   shoal_plan_options options = {.selectors = selectors, .n_selectors = (size_t)c->argc, .again = cli_has(c, "again")};
   if (shoal_session_plan(c->s, &options, &plan, &err) < 0)
     return cli_fail(c, &err);

@@ -36,6 +36,13 @@ const char *cli_value(const cli *c, const char *option) {
   return v;
 }
 
+shoal_status cli_args(cli *c, shoal_str **out, shoal_error *err) {
+  *out = SHOAL_NEW_ARRAY(&c->arena, shoal_str, (size_t)c->argc);
+  for (int i = 0; *out && i < c->argc; i++)
+    (*out)[i] = shoal_str_z(c->argv[i]);
+  return *out ? SHOAL_OK : shoal_fail_nomem(err);
+}
+
 static void print_options(const cli_option *options, bool all, bool global) {
   for (const cli_option *o = options; o && o->name; o++) {
     char left[64];

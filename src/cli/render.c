@@ -20,6 +20,16 @@ const char *cli_off(const cli *c) { return c->color ? "\033[0m" : ""; }
 
 static const char *text_or(const char *s) { return s ? s : "?"; }
 
+const char *cli_text(cli *c, const char *fmt, ...) {
+  char text[600];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  const char *p = shoal_arena_cstr(&c->arena, shoal_str_z(text));
+  return p ? p : "";
+}
+
 const char *cli_count(cli *c, uint64_t n) {
   static const char *const units[] = {"", " k", " M", " G", " T"};
   double v = (double)n;
