@@ -217,10 +217,7 @@ static void remember_passed(shoal_session *s, const shoal_plan *plan, const shoa
     if (it->node == UINT32_MAX || r->done[i].state != SHOAL_NODE_DONE || r->done[i].held ||
         shoal_hash_zero(&plan->graph->nodes[it->node].unit->expects))
       continue;
-    char a[SHOAL_HASH_HEX + 1], b[SHOAL_HASH_HEX + 1];
-    shoal_hash_hex(&plan->graph->nodes[it->node].key, a);
-    shoal_hash_hex(&plan->graph->nodes[it->node].unit->expects, b);
-    char *key = shoal_arena_printf(&s->arena, "passed:%s:%s", a, b);
+    char *key = shoal_session_passed_key(s, &plan->graph->nodes[it->node]);
     shoal_error ignored;
     if (key)
       shoal_ignore(shoal_index_put(s->index, &(shoal_index_item){shoal_str_z(key), SHOAL_STR("1")}, 1, &ignored));

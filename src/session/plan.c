@@ -51,8 +51,7 @@ static shoal_status look_up_again(shoal_session *s, shoal_error *err) {
   return n ? shoal_claims_lookup(s->lake, s->lookups, n, &s->arena, err) : SHOAL_OK;
 }
 
-/* Key of the index under which it is remembered that a result passed its expectations. */
-static char *passed_key(shoal_session *s, const shoal_node *n) {
+char *shoal_session_passed_key(shoal_session *s, const shoal_node *n) {
   char a[SHOAL_HASH_HEX + 1], b[SHOAL_HASH_HEX + 1];
   shoal_hash_hex(&n->key, a);
   shoal_hash_hex(&n->unit->expects, b);
@@ -67,7 +66,7 @@ static shoal_status find_unchecked(shoal_session *s, shoal_error *err) {
   for (uint32_t i = 0; i < g->n_models; i++) {
     if (shoal_hash_zero(&g->nodes[i].unit->expects) || s->pinned[i])
       continue;
-    char *key = passed_key(s, &g->nodes[i]);
+    char *key = shoal_session_passed_key(s, &g->nodes[i]);
     if (!key)
       return shoal_fail_nomem(err);
     s->unchecked[i] = !s->index || !shoal_index_view(s->index, shoal_str_z(key)).ptr;

@@ -300,6 +300,8 @@ SHOAL_MUST_USE shoal_status shoal_session_prepare(shoal_session *s, const shoal_
 /* A scan over a source. What is opened for it is added to `opened` and must outlive the scan. */
 SHOAL_MUST_USE shoal_status shoal_session_source_scan(shoal_session *s, size_t source, shoal_opened *opened,
                                                       shoal_arena *arena, shoal_scan *out, shoal_error *err);
+/* Key of the index under which it is remembered that a result passed its expectations; NULL without memory. */
+char *shoal_session_passed_key(shoal_session *s, const shoal_node *n);
 /* Remembers that everything is as the code says. */
 SHOAL_MUST_USE shoal_status shoal_session_settle(shoal_session *s, uint64_t n_datasets, shoal_error *err);
 
