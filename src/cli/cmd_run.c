@@ -98,6 +98,10 @@ static void on_event(void *arg, const shoal_event *e) {
     clear_line(v);
     fprintf(stderr, "warning: %.*s\n", SHOAL_FMT(e->text));
     break;
+  case SHOAL_EVENT_REPLANNED:
+    clear_line(v);
+    printf("%.*s: planned again on that, %u to run\n", SHOAL_FMT(e->text), e->planned);
+    break;
   case SHOAL_EVENT_FAILED:
   case SHOAL_EVENT_STARTED:
     break;
@@ -174,11 +178,13 @@ static void other_errors(const cli *c, const shoal_run_report *r, size_t n, cons
       (void)cli_fail(c, r->done[i].error);
 }
 
-static int execute(cli *c, const shoal_plan *plan, bool again, int64_t start) {
+/* `replan`: how to plan again; NULL: the plan is done as it is or not at all. */
+static int execute(cli *c, const shoal_plan *plan, bool again, const shoal_plan_options *replan, int64_t start) {
   shoal_error err = {0};
   shoal_run_outcome out;
   const char *jobs = cli_value(c, "jobs");
   shoal_run_options options = {.again = again,
+                               .replan = again ? NULL : replan,
                                .keep_going = cli_has(c, "keep-going"),
                                .prune = cli_has(c, "prune"),
                                .workers = jobs ? (unsigned)strtoul(jobs, NULL, 10) : 0,
@@ -188,6 +194,7 @@ static int execute(cli *c, const shoal_plan *plan, bool again, int64_t start) {
   shoal_status status = shoal_session_run(c->s, plan, &options, &out, &err);
   int64_t us = shoal_time_monotonic() - start;
   clear_line(&v);
+  plan = out.plan ? out.plan : plan;
   int rc = EXIT_DONE;
   if (status < 0) {
     rc = cli_fail(c, &err);
@@ -239,7 +246,7 @@ static int run_saved(cli *c, const char *path, int64_t start) {
   shoal_status status = shoal_session_plan(c->s, &options, &plan, &err);
   if (status >= 0)
     status = shoal_saved_plan_compare(&saved, c->s, plan, &err);
-  rc = status < 0 ? cli_fail(c, &err) : execute(c, plan, saved.again, start);
+  rc = status < 0 ? cli_fail(c, &err) : execute(c, plan, saved.again, NULL, start);
   shoal_plan_free(plan);
   return rc;
 }
@@ -262,7 +269,7 @@ static int run(cli *c) {
   shoal_plan_options options = {.selectors = selectors, .n_selectors = (size_t)c->argc, .again = cli_has(c, "again")};
   if (shoal_session_plan(c->s, &options, &plan, &err) < 0)
     return cli_fail(c, &err);
-  rc = execute(c, plan, options.again, start);
+  rc = execute(c, plan, options.again, &options, start);
   shoal_plan_free(plan);
   return rc;
 }

@@ -18,6 +18,8 @@ const char *shoal_event_name(shoal_event_kind kind) {
     return "broken";
   case SHOAL_EVENT_WARNING:
     return "warning";
+  case SHOAL_EVENT_REPLANNED:
+    return "replanned";
   case SHOAL_EVENT_PROGRESS:
     return "progress";
   }

@@ -14,14 +14,15 @@
 #include <stdint.h>
 
 typedef enum shoal_event_kind {
-  SHOAL_EVENT_STARTED,  /* a model began to run */
-  SHOAL_EVENT_FINISHED, /* it has a result: rows, bytes, wall_us */
-  SHOAL_EVENT_REUSED,   /* somebody's result was found while the run went on */
-  SHOAL_EVENT_WAITING,  /* somebody else computes it: text is who */
-  SHOAL_EVENT_FAILED,   /* error */
-  SHOAL_EVENT_BROKEN,   /* an expectation does not hold: text names it, rows of total */
-  SHOAL_EVENT_WARNING,  /* text */
-  SHOAL_EVENT_PROGRESS  /* a tick, several a second: done, total, the slowest running now */
+  SHOAL_EVENT_STARTED,   /* a model began to run */
+  SHOAL_EVENT_FINISHED,  /* it has a result: rows, bytes, wall_us */
+  SHOAL_EVENT_REUSED,    /* somebody's result was found while the run went on */
+  SHOAL_EVENT_WAITING,   /* somebody else computes it: text is who */
+  SHOAL_EVENT_FAILED,    /* error */
+  SHOAL_EVENT_BROKEN,    /* an expectation does not hold: text names it, rows of total */
+  SHOAL_EVENT_WARNING,   /* text */
+  SHOAL_EVENT_REPLANNED, /* the branch has moved, so the run was planned again: text is what moved */
+  SHOAL_EVENT_PROGRESS   /* a tick, several a second: done, total, the slowest running now */
 } shoal_event_kind;
 
 typedef struct shoal_event {

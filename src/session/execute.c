@@ -27,8 +27,8 @@ static shoal_status open_engine(void *arg, shoal_engine **out, shoal_error *err)
   return shoal_session_open_engine(a->session, a->workers, out, err);
 }
 
-static shoal_status announce(shoal_session *s, const shoal_plan *plan, shoal_run_record **record, shoal_error *err) {
-  SHOAL_TRY(shoal_run_announce(s->lake, s->branch, shoal_str_z(s->who), record, err));
+/* Says which signatures the run reuses and makes. */
+static shoal_status announce(const shoal_plan *plan, shoal_run_record *record, shoal_error *err) {
   shoal_hash *keys = shoal_calloc(plan->n_items, sizeof *keys);
   if (!keys)
     return shoal_fail_nomem(err);
@@ -36,7 +36,7 @@ static shoal_status announce(shoal_session *s, const shoal_plan *plan, shoal_run
   for (size_t i = 0; i < plan->n_items; i++)
     if (plan->items[i].node != UINT32_MAX && plan->items[i].action != SHOAL_ACTION_REUSE)
       keys[n++] = plan->graph->nodes[plan->items[i].node].key;
-  shoal_status status = shoal_run_update(*record, keys, n, err);
+  shoal_status status = shoal_run_update(record, keys, n, err);
   shoal_free(keys);
   return status;
 }
@@ -159,8 +159,11 @@ static shoal_status make_branch(shoal_session *s, shoal_error *err) {
   return status;
 }
 
-shoal_status shoal_session_publish(shoal_session *s, shoal_publication_draft *draft, int64_t *out, shoal_error *err) {
+/* *moved: what the draft rests on is not what the branch holds, which is why it was refused. */
+static shoal_status put_publication(shoal_session *s, shoal_publication_draft *draft, int64_t *out, bool *moved,
+                                    shoal_error *err) {
   shoal_state *state = NULL;
+  *moved = false;
   if (s->git.present)
     SHOAL_TRY(shoal_git_head(s->root, &s->arena, &draft->git_commit, &draft->git_dirty, err));
   draft->git_branch = s->git.branch;
@@ -171,12 +174,18 @@ shoal_status shoal_session_publish(shoal_session *s, shoal_publication_draft *dr
   SHOAL_TRY(shoal_branch_load(s->lake, s->branch, -1, &state, err));
   draft->base = s->branch_is_new ? 0 : s->state->publication;
   shoal_status status = shoal_publish(s->lake, state, draft, out, err);
+  *moved = status == SHOAL_ECONFLICT;
   shoal_state_free(state);
   return status;
 }
 
+shoal_status shoal_session_publish(shoal_session *s, shoal_publication_draft *draft, int64_t *out, shoal_error *err) {
+  bool moved;
+  return put_publication(s, draft, out, &moved, err);
+}
+
 static shoal_status publish_run(shoal_session *s, const shoal_plan *plan, const shoal_run_options *options,
-                                shoal_str run, shoal_run_outcome *out, shoal_error *err) {
+                                shoal_str run, shoal_run_outcome *out, bool *moved, shoal_error *err) {
   shoal_change *changes;
   shoal_read *reads;
   shoal_source_pin *sources;
@@ -189,7 +198,7 @@ static shoal_status publish_run(shoal_session *s, const shoal_plan *plan, const 
   draft.changes = changes;
   draft.reads = reads;
   draft.sources = sources;
-  SHOAL_TRY(shoal_session_publish(s, &draft, &out->publication, err));
+  SHOAL_TRY(put_publication(s, &draft, &out->publication, moved, err));
   out->n_published = draft.n_changes;
   return SHOAL_OK;
 }
@@ -249,7 +258,8 @@ static bool any_volatile(const shoal_plan *plan) {
 }
 
 static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, const shoal_run_options *options,
-                                    shoal_run_record *record, shoal_run_outcome *out, shoal_error *err) {
+                                    shoal_run_record *record, shoal_run_outcome *out, bool *moved, shoal_error *err) {
+  *moved = false;
   unsigned workers = options->workers           ? options->workers
                      : s->config.engine_threads ? s->config.engine_threads
                                                 : shoal_os_cpus();
@@ -279,8 +289,52 @@ static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, co
   SHOAL_TRY(status);
   remember_passed(s, plan, &out->report);
   SHOAL_TRY(verdict(&out->report, plan, err));
-  SHOAL_TRY(publish_run(s, plan, options, record ? shoal_run_id(record) : SHOAL_STR_NONE, out, err));
+  SHOAL_TRY(publish_run(s, plan, options, record ? shoal_run_id(record) : SHOAL_STR_NONE, out, moved, err));
   return shoal_session_project(s, &out->projection, err);
+}
+
+/* What was computed before it was planned again counts. */
+static void next_round(shoal_run_outcome *out, shoal_plan *next, shoal_run_report *sum) {
+  sum->n_computed += out->report.n_computed;
+  sum->rows += out->report.rows;
+  sum->bytes += out->report.bytes;
+  shoal_run_report_dispose(&out->report);
+  shoal_plan_free(out->plan);
+  out->plan = next;
+}
+
+/* A publication is validated against the branch's head as it is put. Where others were faster with what this run read,
+   it is planned again on what they published; what is computed already is found. */
+static shoal_status run_rounds(shoal_session *s, const shoal_plan *plan, const shoal_run_options *options,
+                               shoal_run_record *record, shoal_run_outcome *out, shoal_error *err) {
+  shoal_run_report sum = {0};
+  bool moved;
+  shoal_error why = {0};
+  shoal_status status = run_and_publish(s, plan, options, record, out, &moved, &why);
+  while (moved && options->replan && s->n_replans < SHOAL_MAX_REPLANS) {
+    shoal_plan *next = NULL;
+    shoal_error failed = {0};
+    status = shoal_session_replan(s, options->replan, plan->state, options->prune, &next, &failed);
+    if (status < 0) {
+      why = failed;
+      break;
+    }
+    next_round(out, next, &sum);
+    if (s->options.listener.on_event)
+      s->options.listener.on_event(s->options.listener.arg, &(shoal_event){.kind = SHOAL_EVENT_REPLANNED,
+                                                                           .text = shoal_str_z(why.message),
+                                                                           .planned = (uint32_t)next->n_run});
+    status = announce(next, record, &why);
+    moved = false;
+    if (status >= 0)
+      status = run_and_publish(s, next, options, record, out, &moved, &why);
+  }
+  out->report.n_computed += sum.n_computed;
+  out->report.rows += sum.rows;
+  out->report.bytes += sum.bytes;
+  if (status < 0 && err)
+    *err = why;
+  return status;
 }
 
 shoal_status shoal_session_run(shoal_session *s, const shoal_plan *plan, const shoal_run_options *options,
@@ -290,12 +344,15 @@ shoal_status shoal_session_run(shoal_session *s, const shoal_plan *plan, const s
   shoal_status status = SHOAL_OK;
   bool work = plan->n_run + plan->n_adopt + plan->n_check + (options->prune ? plan->n_removed : 0) > 0;
   if (work)
-    status = announce(s, plan, &record, err);
+    status = shoal_run_announce(s->lake, s->branch, shoal_str_z(s->who), &record, err);
+  if (record)
+    status = announce(plan, record, err);
   if (status >= 0)
-    status =
-        work ? run_and_publish(s, plan, options, record, out, err) : shoal_session_project(s, &out->projection, err);
+    status = work ? run_rounds(s, plan, options, record, out, err) : shoal_session_project(s, &out->projection, err);
   if (record)
     shoal_run_end(record);
+  if (out->plan)
+    plan = out->plan;
   if (status >= 0 && all_current(plan) && !any_volatile(plan) && !options->again) {
     shoal_error ignored;
     shoal_ignore(shoal_session_settle(s, plan->graph->n_models, &ignored)); /* a cache */
@@ -305,5 +362,6 @@ shoal_status shoal_session_run(shoal_session *s, const shoal_plan *plan, const s
 
 void shoal_run_outcome_dispose(shoal_run_outcome *o) {
   shoal_run_report_dispose(&o->report);
+  shoal_plan_free(o->plan);
   shoal_projection_report_dispose(&o->projection);
 }

@@ -78,6 +78,10 @@ void shoal_session_close(shoal_session *s) {
   if (!s)
     return;
   shoal_graph_free(s->graph);
+  for (int i = 0; i < s->n_replans; i++) {
+    shoal_graph_free(s->old_graphs[i]);
+    shoal_state_free(s->old_states[i]);
+  }
   if (s->scanned)
     shoal_watch_dispose(&s->watch);
   shoal_state_free(s->state);

@@ -78,6 +78,7 @@ static shoal_status find_unchecked(shoal_session *s, shoal_error *err) {
 
 /* Datasets of the branch that this project made and has no model for any more. */
 static shoal_status find_removed(shoal_session *s, shoal_error *err) {
+  s->n_removed = 0;
   s->removed = SHOAL_NEW_ARRAY(&s->arena, shoal_str, s->state->n_entries);
   if (!s->removed)
     return shoal_fail_nomem(err);

@@ -108,8 +108,12 @@ static shoal_status sign(shoal_session *s, shoal_error *err) {
                          .source_keys = sources,
                          .unit_file_keys = files,
                          .lake_keys = s->lake_keys};
-  shoal_os_random(in.nonce.b, sizeof in.nonce.b);
-  in.today = shoal_time_now() / (86400 * 1000000LL);
+  if (s->now_us == 0) {
+    s->now_us = shoal_time_now();
+    shoal_os_random(s->nonce.b, sizeof s->nonce.b);
+  }
+  in.nonce = s->nonce;
+  in.today = s->now_us / (86400 * 1000000LL);
   shoal_pin_key *pins;
   SHOAL_TRY(pin_keys(s, &pins, &in.n_pins, err));
   in.pins = pins;
@@ -124,6 +128,20 @@ shoal_status shoal_session_scan(shoal_session *s, shoal_error *err) {
   SHOAL_TRY(shoal_session_configure(s, err));
   SHOAL_TRY(shoal_session_load_state(s, err));
   SHOAL_TRY(read_files(s, err));
+  SHOAL_TRY(build_graph(s, err));
+  return sign(s, err);
+}
+
+shoal_status shoal_session_rescan(shoal_session *s, shoal_error *err) {
+  if (s->n_replans == SHOAL_MAX_REPLANS)
+    return shoal_fail(err, SHOAL_ELIMIT, "the branch %.*s has moved %d times while this ran", SHOAL_FMT(s->branch),
+                      SHOAL_MAX_REPLANS);
+  s->old_graphs[s->n_replans] = s->graph;
+  s->old_states[s->n_replans++] = s->state;
+  s->graph = NULL;
+  s->state = NULL;
+  s->branch_is_new = false;
+  SHOAL_TRY(shoal_session_load_state(s, err));
   SHOAL_TRY(build_graph(s, err));
   return sign(s, err);
 }

@@ -25,6 +25,8 @@ typedef struct shoal_session_options {
   shoal_cancel *cancel;
 } shoal_session_options;
 
+#define SHOAL_MAX_REPLANS 5 /* of one run: whoever is overtaken that often is told */
+
 /* What planning knows of one source. */
 typedef struct shoal_external {
   shoal_hash key;         /* X */
@@ -68,6 +70,9 @@ typedef struct shoal_session {
   shoal_str *lake_names;
   shoal_hash *lake_keys;
   shoal_hash environment;
+  shoal_hash
+      nonce;       /* of volatile models' keys: one for the whole session, so that planning again finds their results */
+  int64_t now_us;  /* when the session began to sign */
   size_t n_parsed; /* models whose SQL was parsed anew */
   /* the plan */
   shoal_lookup *lookups;
@@ -78,6 +83,10 @@ typedef struct shoal_session {
   bool *selected;
   shoal_str *removed;
   size_t n_removed;
+  /* what plans made before a re-plan still borrow */
+  shoal_graph *old_graphs[SHOAL_MAX_REPLANS];
+  shoal_state *old_states[SHOAL_MAX_REPLANS];
+  int n_replans;
 } shoal_session;
 
 /* Finds the project (not needed with options.lake), reads its settings, resolves the branch. Loads neither engine nor
@@ -102,6 +111,9 @@ SHOAL_MUST_USE shoal_status shoal_session_open_engine(shoal_session *s, unsigned
 
 /* scan + sign: units, sources, graph. */
 SHOAL_MUST_USE shoal_status shoal_session_scan(shoal_session *s, shoal_error *err);
+/* The same files against the branch's head: graph and signatures are made anew. SHOAL_ELIMIT after SHOAL_MAX_REPLANS.
+   What was planned before stays valid memory. */
+SHOAL_MUST_USE shoal_status shoal_session_rescan(shoal_session *s, shoal_error *err);
 
 typedef struct shoal_plan_options {
   const shoal_str *selectors;
@@ -111,6 +123,13 @@ typedef struct shoal_plan_options {
 /* look up + plan. The plan borrows from the session. */
 SHOAL_MUST_USE shoal_status shoal_session_plan(shoal_session *s, const shoal_plan_options *options, shoal_plan **out,
                                                shoal_error *err);
+
+/* Plans anew against the branch's head, for a run that was overtaken. SHOAL_ECONFLICT: the new plan would set or remove
+   a dataset that others have changed since `first`, for another reason than that its inputs have moved: that is for
+   people to decide. */
+SHOAL_MUST_USE shoal_status shoal_session_replan(shoal_session *s, const shoal_plan_options *options,
+                                                 const shoal_state *first, bool prune, shoal_plan **out,
+                                                 shoal_error *err);
 
 /* --- a plan in a file --- */
 typedef struct shoal_saved_item {
@@ -146,16 +165,20 @@ bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets);
 
 typedef struct shoal_run_options {
   bool again, keep_going, prune;
+  const shoal_plan_options *replan; /* how the plan was made, to make it again where what it read has moved; NULL: then
+                                       SHOAL_ECONFLICT */
   unsigned workers;
   const char *message;
 } shoal_run_options;
 typedef struct shoal_run_outcome {
-  shoal_run_report report;
-  int64_t publication; /* 0: none was needed or made */
+  shoal_run_report report; /* of the last round; computed, rows and bytes of all */
+  shoal_plan *plan;        /* that was done in the end, if it was planned again, else NULL */
+  int64_t publication;     /* 0: none was needed or made */
   size_t n_published;
   shoal_projection_report projection;
 } shoal_run_outcome;
-/* Executes, publishes, projects. SHOAL_EHELD: an expectation; SHOAL_ECONFLICT: the branch moved; SHOAL_EENGINE …: a
+/* Executes, publishes, projects. Where a dataset that was read has moved meanwhile, it is planned again and goes on.
+   SHOAL_EHELD: an expectation; SHOAL_ECONFLICT: others have changed what this run sets; SHOAL_EENGINE …: a
    model failed (its error); SHOAL_ECANCELLED. The outcome is filled in either way. */
 SHOAL_MUST_USE shoal_status shoal_session_run(shoal_session *s, const shoal_plan *plan,
                                               const shoal_run_options *options, shoal_run_outcome *out,

@@ -128,6 +128,80 @@ def conflict(cases):
     return f"met {met} times"
 
 
+def overtaken(cases):
+    """Another project publishes what a run reads before the run can: the run is planned again, on that, and goes on by
+    itself. Two datasets made from it always agree, for every reader and in every publication."""
+    case = os.path.join(cases.folder, "overtaken")
+    shutil.rmtree(case, ignore_errors=True)
+    feed, p = os.path.join(case, "feed"), os.path.join(case, "p")
+    yaml = "lake: ../lake\nengine: {memory: 300MB, threads: 1}\n"
+    write(os.path.join(feed, "shoal.yaml"), "name: feed\nvars: {v: 0}\n" + yaml)
+    write(os.path.join(feed, "models/raw/x.sql"), "select getvariable('v')::bigint as v, range as r from range(10)\n")
+    write(os.path.join(p, "shoal.yaml"), "name: p\nvars: {salt: 0}\n" + yaml)
+    write(os.path.join(p, "models/pair/a.sql"), "select max(v) as v, getvariable('salt') as s from raw.x\n")
+    write(os.path.join(p, "models/pair/b.sql"),
+          "select max(x.v) as v, max(hash(x.r + t.range + getvariable('salt')::bigint)) as h from raw.x x, range(2000000) t\n")
+    write(os.path.join(p, "models/pair/own.sql"), "select getvariable('salt') as s\n")
+    good(shoal(feed, "run"), "run of the feed")
+    good(shoal(p, "run"), "run")
+    leases = os.path.join(case, "lake", "_shoal", "leases")
+    wrong, stop = [], threading.Event()
+
+    def read():
+        q = os.path.join(case, "reader")
+        copy_tree(p, q)
+        while not stop.is_set():
+            ran = shoal(q, "sql", "select a.v as a, b.v as b from pair.a a, pair.b b", "--format", "json")
+            if ran.code or len(set(json.loads(ran.out).values())) != 1:
+                wrong.append(str(ran))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    met = 0
+    try:
+        for i in range(1, 4):
+            before = claims(os.path.join(case, "lake"))
+            started = start(p, "run", "--var", f"salt={i}")
+            wait_until("a lease of pair.b", lambda: any("pair.b" in open(os.path.join(d, f), errors="replace").read()
+                                                        for d, _, files in os.walk(leases) for f in files))
+            good(shoal(feed, "run", "--var", f"v={i}"), "the feed's run meanwhile")
+            ran = good(finish([started])[0], "the run that was overtaken")
+            met += "planned again" in ran.out
+            need(ran.published == len(branch_logs(os.path.join(case, "lake"))["main"]) - 1, "it was not last: %s", ran)
+            rows = shoal(p, "sql", "select a.v as a, b.v as b, own.s as s from pair.a a, pair.b b, pair.own own", "--format", "json")
+            need(json.loads(rows.out) == {"a": i, "b": i, "s": i}, "results of another state: %s", rows)
+            made = len(claims(os.path.join(case, "lake"))) - len(before)
+            need(made == 6 or "planned again" not in ran.out, "%d results, not a, b, own, x, and a, b once more", made)
+    finally:
+        stop.set()
+        reader.join()
+    need(not wrong, "a reader sees half a publication: %s", wrong[:1])
+    need(met, "the run was never overtaken")
+    check_lake(os.path.join(case, "lake"))
+    return f"planned again {met} times of 3"
+
+
+def overtaken_by_a_rollback(cases):
+    """A dataset that a run reads is pinned meanwhile: the run goes on with the pinned result, and leaves the pin."""
+    case, (p, q) = clones(cases, "pinned-meanwhile", 2)
+    lake, leases = os.path.join(case, "lake"), os.path.join(case, "lake", "_shoal", "leases")
+    good(shoal(p, "run"), "run")
+    old = head_of(p).datasets["silver.orders"]
+    for project in (p, q):
+        edit(project, "models/silver/orders.sql", "amount >= 1", "amount >= 2")
+    good(shoal(p, "run"), "the second run")
+    write(os.path.join(q, "models/gold/slow.sql"), slow(7, 60))
+    started = start(q, "run")
+    wait_until("a lease", lambda: os.path.isdir(leases) and any(files for _, _, files in os.walk(leases)))
+    good(shoal(p, "rollback", "silver.orders", "--to", "main~1"), "the rollback meanwhile")
+    ran = good(finish([started])[0], "the run that was overtaken")
+    need("planned again" in ran.out, "it was not planned again: %s", ran)
+    need(head_of(q).datasets["silver.orders"] == (old[0] + " pinned", *old[1:]), "the pin is gone")
+    good(shoal(q, "run"), "once more")
+    need("nothing to do" in shoal(q, "run").out, "it did not settle")
+    check_lake(lake)
+
+
 def dead_holder(cases):
     """The holder of a lease is killed while another waits for it: the other takes over at once."""
     case, (p, q) = clones(cases, "dead", 2, 60)
@@ -229,6 +303,8 @@ def main():
     cases.run("eight runs at once", same_run, cases, 8)
     cases.run("two branches at once", other_branches, cases)
     cases.run("two edits at once", conflict, cases)
+    cases.run("a run that is overtaken", overtaken, cases)
+    cases.run("a pin meanwhile", overtaken_by_a_rollback, cases)
     cases.run("a dead holder", dead_holder, cases)
     cases.run("six publishers at once", many_publishers, cases)
     cases.run("readers meanwhile", reading, cases)
