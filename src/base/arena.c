@@ -31,6 +31,12 @@ struct shoal_arena_block {
   size_t size;
 };
 
+struct shoal_arena_cleanup {
+  void (*free_item)(void *item);
+  void *item;
+  const shoal_arena_cleanup *older;
+};
+
 static void *new_block(shoal_arena *arena, size_t payload) {
   size_t size;
   if (__builtin_add_overflow(payload, sizeof(shoal_arena_block), &size))
@@ -110,9 +116,22 @@ char *shoal_arena_printf(shoal_arena *arena, const char *fmt, ...) {
   return p;
 }
 
+bool shoal_arena_own(shoal_arena *arena, void (*free_item)(void *item), void *item) {
+  shoal_arena_cleanup *c = SHOAL_NEW(arena, shoal_arena_cleanup);
+  if (!c) {
+    free_item(item);
+    return false;
+  }
+  *c = (shoal_arena_cleanup){free_item, item, arena->cleanups};
+  arena->cleanups = c;
+  return true;
+}
+
 void shoal_arena_dispose(shoal_arena *arena) {
   if (!arena)
     return;
+  for (const shoal_arena_cleanup *c = arena->cleanups; c; c = c->older)
+    c->free_item(c->item);
   shoal_arena_block *b = arena->blocks;
   while (b) {
     shoal_arena_block *older = b->older;

@@ -7,14 +7,17 @@
 #define SHOAL_BASE_ARENA_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "shoal/error.h"
 #include "shoal/str.h"
 
 typedef struct shoal_arena_block shoal_arena_block;
+typedef struct shoal_arena_cleanup shoal_arena_cleanup;
 typedef struct shoal_arena {
-  shoal_arena_block *blocks; /* newest first */
+  shoal_arena_block *blocks;     /* newest first */
+  shoal_arena_cleanup *cleanups; /* newest first */
   char *next, *end;
   size_t total; /* bytes asked of the system */
 } shoal_arena;
@@ -32,6 +35,10 @@ shoal_str shoal_arena_str(shoal_arena *arena, shoal_str s);
 /* NUL-terminated copy as a C string; NULL when out of memory. */
 char *shoal_arena_cstr(shoal_arena *arena, shoal_str s);
 char *shoal_arena_printf(shoal_arena *arena, const char *fmt, ...) SHOAL_PRINTF(2, 3);
+
+/* Calls free_item(item) when the arena is disposed of, newest first, before its memory goes. Out of memory: calls it at
+   once and says false. */
+bool shoal_arena_own(shoal_arena *arena, void (*free_item)(void *item), void *item);
 
 void shoal_arena_dispose(shoal_arena *arena);
 

@@ -148,7 +148,7 @@ static shoal_status read_json(const shoal_delta_table *table, shoal_str key, sho
 static shoal_status sidecar_key(const shoal_delta_table *table, shoal_str path, shoal_arena *arena, shoal_str *out,
                                 shoal_error *err) {
   shoal_buf decoded = {0};
-  shoal_status status = shoal_delta_path_decode(path, false, &decoded, err);
+  shoal_status status = shoal_delta_path_decode(path, &decoded, err);
   if (status == SHOAL_OK) {
     *out = shoal_delta_key(table, arena, "_delta_log/_sidecars/%s", shoal_buf_z(&decoded));
     if (!out->ptr)

@@ -21,6 +21,7 @@ typedef struct shoal_delta_table {
   shoal_str prefix;
   shoal_status (*get_engine)(void *arg, shoal_engine **out, shoal_error *err);
   void *engine_arg;
+  bool anywhere; /* files outside the table's folder are read too: the user trusts whoever wrote its log */
 } shoal_delta_table;
 
 typedef struct shoal_delta_kv {
@@ -93,8 +94,9 @@ SHOAL_MUST_USE shoal_status shoal_delta_latest(const shoal_delta_table *table, i
 SHOAL_MUST_USE shoal_status shoal_delta_version_at(const shoal_delta_table *table, int64_t us, int64_t *out,
                                                    shoal_error *err);
 
-/* What a snapshot's files are to an engine: absolute local paths, schema, partition values. Refuses deletion vectors
-   and column mapping modes not supported yet with SHOAL_EUNSUPPORTED. Lives as long as snapshot and arena. */
+/* What a snapshot's files are to an engine: absolute local paths, schema, partition values, and which rows deletion
+   vectors leave (all are read here). SHOAL_EUNSUPPORTED, by name: types an engine does not read. Lives as long as
+   snapshot and arena. */
 SHOAL_MUST_USE shoal_status shoal_delta_scan(const shoal_delta_table *table, const shoal_delta_snapshot *s,
                                              shoal_arena *arena, shoal_scan *out, shoal_error *err);
 
@@ -132,10 +134,20 @@ SHOAL_MUST_USE shoal_status shoal_delta_schema_parse(shoal_str json, shoal_arena
    file's schema without partition columns. */
 SHOAL_MUST_USE shoal_status shoal_delta_stats_json(const shoal_output_file *f, const shoal_schema *columns,
                                                    shoal_buf *out, shoal_error *err);
-/* Percent-encodes a relative path as add.path wants it, and decodes one. Decoding refuses NUL, and ".." or absolute
-   paths (SHOAL_EUNSUPPORTED) unless `anywhere`. */
+/* Percent-encodes a relative path as add.path wants it, and decodes one. Decoding refuses NUL (SHOAL_ECORRUPT), and
+   ".." or absolute paths (SHOAL_EUNSUPPORTED). */
 void shoal_delta_path_encode(shoal_buf *out, shoal_str path);
-SHOAL_MUST_USE shoal_status shoal_delta_path_decode(shoal_str path, bool anywhere, shoal_buf *out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_delta_path_decode(shoal_str path, shoal_buf *out, shoal_error *err);
+
+/* Where a file that a log names is. */
+typedef struct shoal_delta_place {
+  shoal_str key; /* in the table's store; {NULL,0}: outside of the table's folder, a local file only */
+  char *local;   /* absolute path; NULL when the store has no local files */
+} shoal_delta_place;
+/* A path of add, remove, cdc or a deletion vector: relative, absolute, or a file: URI. One that ends up outside the
+   table's folder is refused (SHOAL_EUNSUPPORTED) unless table->anywhere. */
+SHOAL_MUST_USE shoal_status shoal_delta_path_resolve(const shoal_delta_table *table, shoal_str path, shoal_arena *arena,
+                                                     shoal_delta_place *out, shoal_error *err);
 
 /* Writes a classic checkpoint of the snapshot and then _last_checkpoint. Harmless to repeat or to crash in. */
 SHOAL_MUST_USE shoal_status shoal_delta_checkpoint(const shoal_delta_table *table, const shoal_delta_snapshot *s,

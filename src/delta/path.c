@@ -72,15 +72,108 @@ static bool leaves_table(shoal_str path) {
   return false;
 }
 
-shoal_status shoal_delta_path_decode(shoal_str path, bool anywhere, shoal_buf *out, shoal_error *err) {
+static shoal_status outside(shoal_str path, shoal_error *err) {
+  shoal_status status = shoal_fail(err, SHOAL_EUNSUPPORTED, "'%.*s' lies outside the table", SHOAL_FMT(path));
+  shoal_hint(err, "files elsewhere (a shallow clone's) are read only when the source says 'clone: true'");
+  return status;
+}
+
+shoal_status shoal_delta_path_decode(shoal_str path, shoal_buf *out, shoal_error *err) {
   size_t start = out->len;
   if (path.len == 0)
     return shoal_fail(err, SHOAL_ECORRUPT, "a file of the table has an empty path");
   SHOAL_TRY(decode(path, out, err));
-  shoal_str decoded = shoal_str_n(out->ptr + start, out->len - start);
-  if (!anywhere && (has_scheme(path) || leaves_table(decoded)))
-    return shoal_fail(err, SHOAL_EUNSUPPORTED,
-                      "'%.*s' lies outside the table, which this build does not read (a shallow clone?)",
-                      SHOAL_FMT(path));
+  if (has_scheme(path) || leaves_table(shoal_str_n(out->ptr + start, out->len - start)))
+    return outside(path, err);
   return SHOAL_OK;
+}
+
+/* Cuts "file:", "file://" and "file://localhost" off. */
+static shoal_status cut_scheme(shoal_str *path, shoal_error *err) {
+  shoal_str whole = *path;
+  if (!has_scheme(*path))
+    return SHOAL_OK;
+  if (!shoal_str_starts(*path, SHOAL_STR("file:/")))
+    return shoal_fail(err, SHOAL_EUNSUPPORTED, "'%.*s' lies in another store than its table", SHOAL_FMT(whole));
+  *path = shoal_str_sub(*path, SHOAL_STR("file:").len, path->len);
+  if (!shoal_str_starts(*path, SHOAL_STR("//")))
+    return SHOAL_OK;
+  *path = shoal_str_sub(*path, 2, path->len);
+  if (shoal_str_starts(*path, SHOAL_STR("localhost/")))
+    *path = shoal_str_sub(*path, SHOAL_STR("localhost").len, path->len);
+  if (path->len && path->ptr[0] == '/')
+    return SHOAL_OK;
+  return shoal_fail(err, SHOAL_EUNSUPPORTED, "'%.*s' is on another machine", SHOAL_FMT(whole));
+}
+
+/* "/a/./b/../c" to "/a/c". */
+static void normalise(shoal_str path, shoal_buf *out) {
+  shoal_str rest = path, piece;
+  while (shoal_str_split(&rest, '/', &piece)) {
+    if (shoal_str_is(piece, "..")) {
+      while (out->len && out->ptr[out->len - 1] != '/')
+        out->len--;
+      out->len -= out->len > 0;
+    } else if (piece.len && !shoal_str_is(piece, ".")) {
+      shoal_buf_addc(out, '/');
+      shoal_buf_add(out, piece);
+    }
+  }
+}
+
+static shoal_status place_inside(const shoal_delta_table *table, shoal_str relative, shoal_arena *arena,
+                                 shoal_delta_place *out, shoal_error *err) {
+  char *key = shoal_arena_printf(arena, "%.*s%s%.*s", SHOAL_FMT(table->prefix), table->prefix.len ? "/" : "",
+                                 SHOAL_FMT(relative));
+  if (!key)
+    return shoal_fail_nomem(err);
+  out->key = shoal_str_z(key);
+  SHOAL_TRY(shoal_store_check_key(out->key, err));
+  out->local = shoal_store_local_path(table->store, out->key, arena);
+  return SHOAL_OK;
+}
+
+/* A path that is absolute, or that ".." leads somewhere: it may yet end up in the table. */
+static shoal_status place_absolute(const shoal_delta_table *table, shoal_str path, shoal_str decoded,
+                                   shoal_arena *arena, shoal_delta_place *out, shoal_error *err) {
+  shoal_buf from = {0}, to = {0};
+  char *root = shoal_store_local_path(table->store, table->prefix, arena);
+  if (!root)
+    return outside(path, err);
+  if (decoded.ptr[0] != '/')
+    shoal_buf_addf(&from, "%s/", root);
+  shoal_buf_add(&from, decoded);
+  normalise(shoal_buf_str(&from), &to);
+  shoal_status status = from.status < 0 ? shoal_buf_check(&from, err) : shoal_buf_check(&to, err);
+  shoal_str whole = shoal_buf_str(&to), folder = shoal_str_z(root);
+  while (folder.len && folder.ptr[folder.len - 1] == '/')
+    folder.len--;
+  if (status == SHOAL_OK && whole.len > folder.len + 1 && shoal_str_starts(whole, folder) &&
+      whole.ptr[folder.len] == '/') {
+    status = place_inside(table, shoal_str_sub(whole, folder.len + 1, whole.len), arena, out, err);
+  } else if (status == SHOAL_OK && !table->anywhere) {
+    status = outside(path, err);
+  } else if (status == SHOAL_OK && !(out->local = shoal_arena_cstr(arena, whole))) {
+    status = shoal_fail_nomem(err);
+  }
+  shoal_buf_dispose(&from);
+  shoal_buf_dispose(&to);
+  return status;
+}
+
+shoal_status shoal_delta_path_resolve(const shoal_delta_table *table, shoal_str path, shoal_arena *arena,
+                                      shoal_delta_place *out, shoal_error *err) {
+  shoal_buf buf = {0};
+  shoal_str rest = path;
+  *out = (shoal_delta_place){0};
+  if (path.len == 0)
+    return shoal_fail(err, SHOAL_ECORRUPT, "a file of the table has an empty path");
+  SHOAL_TRY(cut_scheme(&rest, err));
+  shoal_status status = decode(rest, &buf, err);
+  shoal_str decoded = shoal_buf_str(&buf);
+  if (status == SHOAL_OK)
+    status = leaves_table(decoded) ? place_absolute(table, path, decoded, arena, out, err)
+                                   : place_inside(table, decoded, arena, out, err);
+  shoal_buf_dispose(&buf);
+  return status;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A snapshot as an engine sees it. Refuses by name what the engine would read wrongly: rows that a deletion vector
- * hides, columns that files know by other names, types it has not.
+ * A snapshot as an engine sees it: local files, partition values, and the rows that deletion vectors leave. Files
+ * without such a vector come first, so that an engine need not ask about their rows. Refuses by name what an engine
+ * does not read.
  */
+#include "delta/deletion_vector.h"
 #include "delta/delta_internal.h"
 
 static shoal_status check_types(const shoal_field *fields, size_t n, shoal_error *err) {
@@ -17,16 +19,8 @@ static shoal_status check_types(const shoal_field *fields, size_t n, shoal_error
 }
 
 static shoal_status check(const shoal_delta_snapshot *s, shoal_error *err) {
-  shoal_str mode = shoal_delta_config(&s->metadata, "delta.columnMapping.mode");
   if (s->metadata.schema.n_fields == 0)
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table has no columns");
-  if (mode.len && !shoal_str_is(mode, "none"))
-    return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table uses column mapping (%.*s), which this build does not read",
-                      SHOAL_FMT(mode));
-  for (size_t i = 0; i < s->n_files; i++) {
-    if (s->files[i].deletion_vector.ptr)
-      return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table uses deletion vectors, which this build does not read");
-  }
   return check_types(s->metadata.schema.fields, s->metadata.schema.n_fields, err);
 }
 
@@ -39,37 +33,73 @@ static shoal_str value_of(const shoal_delta_file *f, shoal_str column) {
   return SHOAL_STR_NONE;
 }
 
-static shoal_status scan_file(const shoal_delta_table *table, const shoal_delta_file *f, shoal_buf *key,
-                              shoal_arena *arena, shoal_scan_file *out, shoal_error *err) {
-  shoal_buf_clear(key);
-  shoal_buf_add(key, table->prefix);
-  shoal_buf_addz(key, table->prefix.len ? "/" : "");
-  SHOAL_TRY(shoal_delta_path_decode(f->path, false, key, err));
-  SHOAL_TRY(shoal_store_check_key(shoal_buf_str(key), err));
-  char *path = shoal_store_local_path(table->store, shoal_buf_str(key), arena);
-  if (!path)
-    return shoal_fail(err, SHOAL_EUNSUPPORTED, "the store has no local file for '%s'", shoal_buf_z(key));
-  out->path = shoal_str_z(path);
+/* Of the files from n_whole on. */
+typedef struct vectors {
+  shoal_delta_vector **of;
+  size_t n_whole;
+} vectors;
+
+static void keep(void *arg, size_t file, const int64_t *rows, size_t n, bool *alive) {
+  const vectors *v = arg;
+  shoal_delta_vector_keep(v->of[file - v->n_whole], rows, n, alive);
+}
+
+static void free_vector(void *v) { shoal_delta_vector_free(v); }
+
+static shoal_status read_vector(const shoal_delta_table *table, const shoal_delta_file *f, shoal_arena *arena,
+                                shoal_delta_vector **out, shoal_error *err) {
+  shoal_delta_vector_descriptor d;
+  SHOAL_TRY(shoal_delta_vector_describe(f->deletion_vector, arena, &d, err));
+  SHOAL_TRY(shoal_delta_vector_read(table, &d, out, err));
+  return shoal_arena_own(arena, free_vector, *out) ? SHOAL_OK : shoal_fail_nomem(err);
+}
+
+static shoal_status scan_file(const shoal_delta_table *table, const shoal_delta_snapshot *s, const shoal_delta_file *f,
+                              const shoal_scan *scan, shoal_arena *arena, shoal_scan_file *out, shoal_error *err) {
+  size_t n = scan->n_partition_columns;
+  shoal_delta_place place;
+  shoal_str *values = SHOAL_NEW_ARRAY(arena, shoal_str, n ? n : 1);
+  if (!values)
+    return shoal_fail_nomem(err);
+  SHOAL_TRY(shoal_delta_path_resolve(table, f->path, arena, &place, err));
+  if (!place.local)
+    return shoal_fail(err, SHOAL_EUNSUPPORTED, "the store has no local file for '%.*s'", SHOAL_FMT(f->path));
+  for (size_t k = 0; k < n; k++)
+    values[k] = value_of(f, s->metadata.schema.fields[scan->partition_columns[k]].physical);
+  *out = (shoal_scan_file){shoal_str_z(place.local), values};
   return SHOAL_OK;
 }
 
+/* Files without a vector, then those with one. */
 static shoal_status scan_files(const shoal_delta_table *table, const shoal_delta_snapshot *s, shoal_arena *arena,
                                shoal_scan *out, shoal_error *err) {
-  size_t n = out->n_partition_columns;
   shoal_scan_file *files = SHOAL_NEW_ARRAY(arena, shoal_scan_file, s->n_files ? s->n_files : 1);
-  shoal_buf key = {0};
-  shoal_status status = files ? SHOAL_OK : shoal_fail_nomem(err);
-  for (size_t i = 0; i < s->n_files && status == SHOAL_OK; i++) {
-    shoal_str *values = SHOAL_NEW_ARRAY(arena, shoal_str, n ? n : 1);
-    status = values ? scan_file(table, &s->files[i], &key, arena, &files[i], err) : shoal_fail_nomem(err);
-    for (size_t k = 0; k < n && status == SHOAL_OK; k++)
-      values[k] = value_of(&s->files[i], s->metadata.schema.fields[out->partition_columns[k]].physical);
-    files[i].partition_values = values;
+  vectors *v = SHOAL_NEW(arena, vectors);
+  size_t n = 0;
+  if (!files || !v)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < s->n_files; i++) {
+    if (!s->files[i].deletion_vector.ptr)
+      SHOAL_TRY(scan_file(table, s, &s->files[i], out, arena, &files[n++], err));
   }
-  shoal_buf_dispose(&key);
+  *v = (vectors){SHOAL_NEW_ARRAY(arena, shoal_delta_vector *, s->n_files - n + 1), n};
+  if (!v->of)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < s->n_files; i++) {
+    if (!s->files[i].deletion_vector.ptr)
+      continue;
+    SHOAL_TRY(scan_file(table, s, &s->files[i], out, arena, &files[n], err));
+    SHOAL_TRY(read_vector(table, &s->files[i], arena, &v->of[n - v->n_whole], err));
+    n++;
+  }
   out->files = files;
-  out->n_files = s->n_files;
-  return status;
+  out->n_files = n;
+  out->n_whole = v->n_whole;
+  if (v->n_whole < n) {
+    out->keep = keep;
+    out->keep_arg = v;
+  }
+  return SHOAL_OK;
 }
 
 shoal_status shoal_delta_scan(const shoal_delta_table *table, const shoal_delta_snapshot *s, shoal_arena *arena,
@@ -78,6 +108,7 @@ shoal_status shoal_delta_scan(const shoal_delta_table *table, const shoal_delta_
   shoal_scan scan = {.format = SHOAL_SCAN_TABLE, .schema = &m->schema, .n_partition_columns = m->n_partition_columns};
   *out = (shoal_scan){0};
   SHOAL_TRY(check(s, err));
+  scan.by_field_id = shoal_str_is(shoal_delta_config(m, "delta.columnMapping.mode"), "id");
   size_t *columns = SHOAL_NEW_ARRAY(arena, size_t, m->n_partition_columns ? m->n_partition_columns : 1);
   if (!columns)
     return shoal_fail_nomem(err);

@@ -55,10 +55,12 @@ typedef struct shoal_scan {
   size_t n_files;
   const shoal_scan_option *options; /* of source files */
   size_t n_options;
-  /* Which rows of a file are alive, NULL: all. keep(arg, file_index, first_row, n, bits): sets bit i for row
-     first_row+i. Any thread. (Deletion vectors; comes with the Delta issue.) */
-  void (*keep)(void *arg, size_t file_index, uint64_t first_row, size_t n, uint8_t *bits);
+  bool by_field_id; /* a file's columns are found by the fields' ids, not by their physical names */
+  /* Which rows are alive (deletion vectors); NULL: all. Asked for the files from n_whole on only: alive[i] is whether
+     row rows[i], counted from 0, of files[file] is there. `rows` mostly ascends without gaps. Any thread. */
+  void (*keep)(void *arg, size_t file, const int64_t *rows, size_t n, bool *alive);
   void *keep_arg;
+  size_t n_whole;
 } shoal_scan;
 
 typedef struct shoal_input {

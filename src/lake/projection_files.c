@@ -111,9 +111,9 @@ static shoal_status place_file(shoal_lake *lake, shoal_str folder, shoal_str pre
   shoal_buf from = {0}, to = {0};
   shoal_buf_addf(&from, "%.*s/", SHOAL_FMT(folder));
   shoal_buf_addf(&to, "%.*s/%.*s", SHOAL_FMT(prefix), SHOAL_FMT(inside));
-  shoal_status st = shoal_delta_path_decode(path, false, &from, err);
+  shoal_status st = shoal_delta_path_decode(path, &from, err);
   if (st == SHOAL_OK)
-    st = shoal_delta_path_decode(path, false, &to, err);
+    st = shoal_delta_path_decode(path, &to, err);
   if (st == SHOAL_OK)
     st = shoal_store_link(lake->store, shoal_buf_str(&from), shoal_buf_str(&to), err);
   if (st == SHOAL_EUNSUPPORTED && trunk)

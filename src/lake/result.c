@@ -311,7 +311,7 @@ static shoal_status files_there(shoal_lake *lake, shoal_str folder, const shoal_
     shoal_object o;
     shoal_buf_clear(&key);
     shoal_buf_addf(&key, "%.*s/", SHOAL_FMT(folder));
-    st = shoal_delta_path_decode(files[i].path, false, &key, err);
+    st = shoal_delta_path_decode(files[i].path, &key, err);
     if (st == SHOAL_OK)
       st = shoal_store_head(lake->store, shoal_buf_str(&key), &o, err);
     *out = st == SHOAL_OK && o.size == files[i].size;

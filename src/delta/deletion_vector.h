@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Deletion vectors: the rows of a data file that are no longer in the table (protocol, "Deletion Vectors" and "Deletion
+ * Vector Format"). A vector is immutable once read and may be used from any thread.
+ */
+#ifndef SHOAL_DELTA_DELETION_VECTOR_H
+#define SHOAL_DELTA_DELETION_VECTOR_H
+
+#include "delta/delta.h"
+
+typedef struct shoal_delta_vector shoal_delta_vector;
+
+/* What add.deletionVector says, {NULL,0} where it says nothing. */
+typedef struct shoal_delta_vector_descriptor {
+  char storage;         /* 'u': a file named by a UUID, 'p': a path, 'i': inline */
+  shoal_str where;      /* pathOrInlineDv */
+  int64_t offset;       /* into the file; 1 where the descriptor has none: that is where the first one stands */
+  uint64_t size;        /* bytes of magic number and bitmap */
+  uint64_t cardinality; /* rows deleted */
+} shoal_delta_vector_descriptor;
+
+/* From its JSON text. SHOAL_ECORRUPT; SHOAL_EUNSUPPORTED for another storage type. */
+SHOAL_MUST_USE shoal_status shoal_delta_vector_describe(shoal_str json, shoal_arena *arena,
+                                                        shoal_delta_vector_descriptor *out, shoal_error *err);
+/* Reads the vector of a file of the table: checks size, checksum, magic number and cardinality (SHOAL_ECORRUPT). A path
+   that leads out of the table is refused (SHOAL_EUNSUPPORTED) unless table->anywhere. */
+SHOAL_MUST_USE shoal_status shoal_delta_vector_read(const shoal_delta_table *table,
+                                                    const shoal_delta_vector_descriptor *d, shoal_delta_vector **out,
+                                                    shoal_error *err);
+void shoal_delta_vector_free(shoal_delta_vector *v);
+uint64_t shoal_delta_vector_count(const shoal_delta_vector *v);
+/* alive[i]: rows[i] is not deleted. Ascending runs of rows are fast, any order is right. */
+void shoal_delta_vector_keep(const shoal_delta_vector *v, const int64_t *rows, size_t n, bool *alive);
+
+/* Z85 (ZeroMQ RFC 32): five characters for four bytes. */
+SHOAL_MUST_USE shoal_status shoal_z85_decode(shoal_str text, shoal_buf *out, shoal_error *err);
+
+#endif
