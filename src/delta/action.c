@@ -186,6 +186,15 @@ static shoal_status parse_texts(yyjson_val *v, const char *name, shoal_arena *ar
   return SHOAL_OK;
 }
 
+/* Without column mapping the names in a field's metadata, which may have stayed from before, mean nothing. */
+static void forget_mapping(shoal_field *fields, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    fields[i].physical = fields[i].name;
+    fields[i].field_id = 0;
+    forget_mapping(fields[i].type.fields, fields[i].type.n_fields);
+  }
+}
+
 static shoal_status read_metadata(yyjson_val *v, shoal_arena *arena, shoal_delta_metadata *out, shoal_error *err) {
   const char *name = "metaData";
   shoal_str provider = shoal_json_str(yyjson_obj_get(v, "format"), "provider");
@@ -200,6 +209,9 @@ static shoal_status read_metadata(yyjson_val *v, shoal_arena *arena, shoal_delta
   SHOAL_TRY(parse_texts(yyjson_obj_get(v, "partitionColumns"), name, arena, &out->partition_columns,
                         &out->n_partition_columns, err));
   SHOAL_TRY(parse_kv(yyjson_obj_get(v, "configuration"), name, arena, &out->configuration, &out->n_configuration, err));
+  shoal_str mapping = shoal_delta_config(out, "delta.columnMapping.mode");
+  if (!mapping.len || shoal_str_is(mapping, "none"))
+    forget_mapping(out->schema.fields, out->schema.n_fields);
   out->created_ms = shoal_json_i64(v, "createdTime", 0);
   for (size_t i = 0; i < out->n_partition_columns; i++) {
     if (shoal_schema_find(&out->schema, out->partition_columns[i]) < 0)

@@ -70,6 +70,7 @@
   X(query_progress)                                                                                                    \
   X(register_scalar_function)                                                                                          \
   X(result_error)                                                                                                      \
+  X(scalar_function_add_parameter)                                                                                     \
   X(scalar_function_get_extra_info)                                                                                    \
   X(scalar_function_set_error)                                                                                         \
   X(scalar_function_set_extra_info)                                                                                    \

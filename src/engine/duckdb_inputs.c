@@ -16,10 +16,19 @@
 #include "engine/duckdb_internal.h"
 #include "engine/lexer.h"
 
-/* The variable of input i: its files; of its k-th partition column: the values, one for each file. */
-static shoal_str variable_name(char *out, size_t size, size_t input, ptrdiff_t k) {
-  int n = k < 0 ? snprintf(out, size, "shoal:%zu", input) : snprintf(out, size, "shoal:%zu:%td", input, k);
-  return (shoal_str){out, (size_t)n};
+/* Files of a scan that are read by one call of a reader, and the name of the list of them. */
+typedef struct file_range {
+  size_t first, n;
+  const char *name;
+} file_range;
+
+/* The variable of input i: a range of its files; of its k-th partition column: the values, one for each file. */
+static shoal_str files_variable(char *out, size_t size, size_t input, const file_range *range) {
+  return (shoal_str){out, (size_t)snprintf(out, size, "shoal:%zu:%s", input, range->name)};
+}
+
+static shoal_str values_variable(char *out, size_t size, size_t input, size_t k) {
+  return (shoal_str){out, (size_t)snprintf(out, size, "shoal:%zu:%zu", input, k)};
 }
 
 /* The engine would expand *, ? and [ in a path: a foreign file's name must not select other files. */
@@ -53,52 +62,78 @@ static duckdb_value partition_value(shoal_duckdb *d, const shoal_type *type, sho
   return scratch->status < 0 ? NULL : text_value(d, shoal_buf_str(scratch));
 }
 
-/* Sets a variable to a list of texts: paths (k < 0) or the values of partition column k, cast to its type. */
-static shoal_status set_list(shoal_duckdb *d, size_t input, const shoal_scan *scan, ptrdiff_t k, shoal_error *err) {
-  char name[64];
-  shoal_buf scratch = {0}, type = {0};
+/* Sets a variable to a list of `n` texts, cast to `type`[] (NULL: texts they stay). Takes the values. */
+static shoal_status set_list(shoal_duckdb *d, shoal_str name, duckdb_value *values, size_t n, const shoal_type *type,
+                             shoal_error *err) {
+  shoal_buf sql = {0};
   duckdb_logical_type text = d->api->create_logical_type(DUCKDB_TYPE_VARCHAR);
-  duckdb_value list = NULL, *values = shoal_calloc(scan->n_files, sizeof *values);
-  shoal_status status = values && text ? SHOAL_OK : shoal_fail_nomem(err);
-  const shoal_type *t = k < 0 ? NULL : &scan->schema->fields[scan->partition_columns[k]].type;
-  for (size_t i = 0; status == SHOAL_OK && i < scan->n_files; i++) {
-    values[i] = t ? partition_value(d, t, scan->files[i].partition_values[k], &scratch)
-                  : path_value(d, scan->files[i].path, &scratch);
+  duckdb_value list = NULL;
+  shoal_status status = text ? SHOAL_OK : shoal_fail_nomem(err);
+  for (size_t i = 0; i < n && status == SHOAL_OK; i++) {
     if (!values[i])
       status = shoal_fail_nomem(err);
   }
-  if (status == SHOAL_OK && t) {
-    shoal_type_sql(&type, t);
-    shoal_buf_addz(&type, "[]");
-    status = shoal_buf_check(&type, err);
+  if (status == SHOAL_OK && type) {
+    shoal_type_sql(&sql, type);
+    shoal_buf_addz(&sql, "[]");
+    status = shoal_buf_check(&sql, err);
   }
-  if (status == SHOAL_OK && !(list = d->api->create_list_value(text, values, scan->n_files)))
+  if (status == SHOAL_OK && !(list = d->api->create_list_value(text, values, n)))
     status = shoal_fail(err, SHOAL_EENGINE, "the engine did not take a list of files");
   if (status == SHOAL_OK)
-    status = shoal_duckdb_set_variable(d, variable_name(name, sizeof name, input, k), list,
-                                       k < 0 ? NULL : shoal_buf_z(&type), err);
-  for (size_t i = 0; values && i < scan->n_files; i++)
+    status = shoal_duckdb_set_variable(d, name, list, type ? shoal_buf_z(&sql) : NULL, err);
+  for (size_t i = 0; i < n; i++)
     d->api->destroy_value(&values[i]);
-  shoal_free(values);
   d->api->destroy_logical_type(&text);
+  shoal_buf_dispose(&sql);
+  return status;
+}
+
+static shoal_status set_files(shoal_duckdb *d, const shoal_scan *scan, size_t input, const file_range *range,
+                              shoal_error *err) {
+  char name[64];
+  shoal_buf scratch = {0};
+  duckdb_value *values = shoal_calloc(range->n, sizeof *values);
+  if (!values)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < range->n; i++)
+    values[i] = path_value(d, scan->files[range->first + i].path, &scratch);
+  shoal_status status = set_list(d, files_variable(name, sizeof name, input, range), values, range->n, NULL, err);
+  shoal_free(values);
   shoal_buf_dispose(&scratch);
-  shoal_buf_dispose(&type);
+  return status;
+}
+
+/* The values of partition column k, cast to its type. */
+static shoal_status set_values(shoal_duckdb *d, const shoal_scan *scan, size_t input, size_t k, shoal_error *err) {
+  char name[64];
+  shoal_buf scratch = {0};
+  const shoal_type *type = &scan->schema->fields[scan->partition_columns[k]].type;
+  duckdb_value *values = shoal_calloc(scan->n_files, sizeof *values);
+  if (!values)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < scan->n_files; i++)
+    values[i] = partition_value(d, type, scan->files[i].partition_values[k], &scratch);
+  shoal_status status = set_list(d, values_variable(name, sizeof name, input, k), values, scan->n_files, type, err);
+  shoal_free(values);
+  shoal_buf_dispose(&scratch);
   return status;
 }
 
 #define SHORT_LIST 8
 
-/* The first argument of a reader: the scan's files. */
-static shoal_status add_files(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql, shoal_error *err) {
+/* The first argument of a reader: a scan's files. */
+static shoal_status add_files(shoal_duckdb *d, const shoal_scan *scan, size_t input, const file_range *range,
+                              shoal_buf *sql, shoal_error *err) {
   char name[64];
   shoal_buf path = {0};
-  if (scan->n_files > SHORT_LIST) {
-    shoal_buf_addf(sql, "getvariable('%s')", variable_name(name, sizeof name, input, -1).ptr);
-    return set_list(d, input, scan, -1, err);
+  if (range->n > SHORT_LIST) {
+    shoal_buf_addf(sql, "getvariable('%s')", files_variable(name, sizeof name, input, range).ptr);
+    return set_files(d, scan, input, range, err);
   }
-  for (size_t i = 0; i < scan->n_files; i++) {
+  for (size_t i = 0; i < range->n; i++) {
     shoal_buf_clear(&path);
-    add_escaped(&path, scan->files[i].path);
+    add_escaped(&path, scan->files[range->first + i].path);
     shoal_buf_addc(sql, i ? ',' : '[');
     shoal_buf_sql_literal(sql, shoal_buf_str(&path));
     if (path.status < 0)
@@ -118,8 +153,9 @@ static ptrdiff_t partition_index(const shoal_scan *scan, size_t column) {
   return -1;
 }
 
-static void add_select_item(shoal_buf *sql, const shoal_scan *scan, size_t column, size_t input) {
-  char name[64];
+static void add_select_item(shoal_buf *sql, const shoal_scan *scan, size_t column, size_t input,
+                            const file_range *range) {
+  char name[64], expression[32];
   ptrdiff_t k = partition_index(scan, column);
   const shoal_field *field = &scan->schema->fields[column];
   if (scan->n_files == 0) {
@@ -127,15 +163,17 @@ static void add_select_item(shoal_buf *sql, const shoal_scan *scan, size_t colum
     shoal_type_sql(sql, &field->type);
     shoal_buf_addz(sql, ")");
   } else if (k < 0) {
-    shoal_buf_addf(sql, "c%zu", column);
+    snprintf(expression, sizeof expression, "c%zu", column);
+    shoal_duckdb_add_logical(sql, &field->type, expression);
   } else {
-    shoal_buf_addf(sql, "getvariable('%s')[file_index::BIGINT + 1]", variable_name(name, sizeof name, input, k).ptr);
+    shoal_buf_addf(sql, "getvariable('%s')[file_index::BIGINT + %zu]",
+                   values_variable(name, sizeof name, input, (size_t)k).ptr, range->first + 1);
   }
   shoal_buf_addz(sql, " AS ");
   shoal_buf_sql_ident(sql, field->name);
 }
 
-/* MAP{'physical': {name: 'c0', type: 'BIGINT', default_value: NULL}, …} */
+/* MAP{'physical': {name: 'c0', type: 'BIGINT', default_value: NULL}, …}; keys are field ids where those count. */
 static void add_schema_map(shoal_buf *sql, const shoal_scan *scan) {
   const char *separator = "";
   shoal_buf type = {0};
@@ -145,66 +183,76 @@ static void add_schema_map(shoal_buf *sql, const shoal_scan *scan) {
     if (partition_index(scan, i) >= 0)
       continue;
     shoal_buf_addz(sql, separator);
-    shoal_buf_sql_literal(sql, field->physical.ptr ? field->physical : field->name);
+    if (scan->by_field_id)
+      shoal_buf_addf(sql, "%d", field->field_id);
+    else
+      shoal_buf_sql_literal(sql, field->physical.ptr ? field->physical : field->name);
     shoal_buf_addf(sql, ": {name: 'c%zu', type: ", i);
     shoal_buf_clear(&type);
-    shoal_type_sql(&type, &field->type);
+    shoal_type_sql_physical(&type, &field->type);
     shoal_buf_sql_literal(sql, shoal_buf_str(&type));
     shoal_buf_addz(sql, ", default_value: NULL}");
     separator = ", ";
   }
   if (!*separator) /* all columns are partition columns; the reader wants one of the files' nevertheless */
-    shoal_buf_addz(sql, "'shoal:none': {name: 'none', type: 'INTEGER', default_value: NULL}");
+    shoal_buf_addf(sql, "%s: {name: 'none', type: 'INTEGER', default_value: NULL}",
+                   scan->by_field_id ? "-1" : "'shoal:none'");
   shoal_buf_addz(sql, "}");
   if (type.status < 0)
     sql->status = type.status;
   shoal_buf_dispose(&type);
 }
 
-static bool renamed_inside(const shoal_type *type) {
-  for (size_t i = 0; i < type->n_fields; i++) {
-    const shoal_field *f = &type->fields[i];
-    if ((type->kind == SHOAL_TYPE_STRUCT && f->physical.ptr && !shoal_str_eq(f->physical, f->name)) ||
-        renamed_inside(&f->type))
-      return true;
-  }
-  return false;
-}
-
 static shoal_status check_table(const shoal_scan *scan, shoal_error *err) {
   if (!scan->schema || scan->schema->n_fields == 0)
     return shoal_fail(err, SHOAL_EINVAL, "the table has no columns");
-  if (scan->keep)
-    return shoal_fail(err, SHOAL_EUNSUPPORTED, "this build does not read tables with deletion vectors");
   for (size_t i = 0; i < scan->schema->n_fields; i++) {
     const shoal_field *f = &scan->schema->fields[i];
     if (f->type.kind == SHOAL_TYPE_VARIANT || f->type.kind == SHOAL_TYPE_VOID)
       return shoal_fail(err, SHOAL_EUNSUPPORTED, "column \"%.*s\" has a type the engine does not read",
                         SHOAL_FMT(f->name));
-    if (renamed_inside(&f->type))
-      return shoal_fail(err, SHOAL_EUNSUPPORTED,
-                        "column \"%.*s\" has mapped names inside, which this build does not read", SHOAL_FMT(f->name));
   }
   return SHOAL_OK;
 }
 
-static shoal_status add_table(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql, shoal_error *err) {
-  SHOAL_TRY(check_table(scan, err));
+static void add_select_items(shoal_buf *sql, const shoal_scan *scan, size_t input, const file_range *range) {
   for (size_t i = 0; i < scan->schema->n_fields; i++) {
     shoal_buf_addz(sql, i ? ", " : "SELECT ");
-    add_select_item(sql, scan, i, input);
+    add_select_item(sql, scan, i, input, range);
   }
-  if (scan->n_files == 0) {
-    shoal_buf_addz(sql, " WHERE false");
-    return SHOAL_OK;
-  }
+}
+
+static shoal_status add_range(shoal_duckdb *d, const shoal_scan *scan, size_t input, const file_range *range,
+                              shoal_buf *sql, shoal_error *err) {
+  add_select_items(sql, scan, input, range);
   shoal_buf_addz(sql, " FROM read_parquet(");
-  SHOAL_TRY(add_files(d, scan, input, sql, err));
+  SHOAL_TRY(add_files(d, scan, input, range, sql, err));
   shoal_buf_addz(sql, ", hive_partitioning = false, schema = ");
   add_schema_map(sql, scan);
   shoal_buf_addz(sql, ")");
+  return SHOAL_OK;
+}
+
+/* Files whose rows are all there are read apart: nothing is asked of those rows. */
+static shoal_status add_table(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql, shoal_error *err) {
+  size_t n_whole = scan->keep ? scan->n_whole : scan->n_files;
+  const file_range whole = {0, n_whole, "whole"}, kept = {n_whole, scan->n_files - n_whole, "kept"};
+  SHOAL_TRY(check_table(scan, err));
+  if (scan->n_files == 0) {
+    add_select_items(sql, scan, input, &whole);
+    shoal_buf_addz(sql, " WHERE false");
+    return SHOAL_OK;
+  }
+  if (whole.n)
+    SHOAL_TRY(add_range(d, scan, input, &whole, sql, err));
+  if (whole.n && kept.n)
+    shoal_buf_addz(sql, " UNION ALL ");
+  if (kept.n) {
+    SHOAL_TRY(add_range(d, scan, input, &kept, sql, err));
+    shoal_buf_addf(sql, " WHERE \"" SHOAL_DUCKDB_KEEP "\"(%zu, file_index, file_row_number)", input);
+  }
   for (size_t k = 0; k < scan->n_partition_columns; k++)
-    SHOAL_TRY(set_list(d, input, scan, (ptrdiff_t)k, err));
+    SHOAL_TRY(set_values(d, scan, input, k, err));
   return SHOAL_OK;
 }
 
@@ -327,7 +375,8 @@ static shoal_status add_source(shoal_duckdb *d, const shoal_scan *scan, size_t i
   if (scan->n_files == 0)
     return shoal_fail(err, SHOAL_ENOTFOUND, "the source has no files");
   shoal_buf_addf(sql, "SELECT * FROM %s(", reader(scan->format));
-  SHOAL_TRY(add_files(d, scan, input, sql, err));
+  const file_range all = {0, scan->n_files, "all"};
+  SHOAL_TRY(add_files(d, scan, input, &all, sql, err));
   SHOAL_TRY(add_options(scan, sql, err));
   shoal_buf_addz(sql, ")");
   return SHOAL_OK;

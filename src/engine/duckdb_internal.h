@@ -19,6 +19,7 @@
 /* The catalogue that holds a job's inputs: no identifier, so that no schema of the user's can share its name. */
 #define SHOAL_DUCKDB_CATALOG "\"shoal:lake\""
 #define SHOAL_DUCKDB_TAP "shoal:tap"
+#define SHOAL_DUCKDB_KEEP "shoal:keep"
 
 typedef struct shoal_duckdb {
   shoal_engine base;
@@ -102,6 +103,11 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_read_files(shoal_duckdb *d, duckdb_resu
                                                     shoal_arena *arena, shoal_outcome *out, shoal_error *err);
 /* duckdb_tap.c */
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_tap(shoal_duckdb *d, shoal_error *err);
+/* duckdb_keep.c: the function that asks a scan which rows are alive. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_register_keep(shoal_duckdb *d, shoal_error *err);
+/* duckdb_mapped.c: columns whose structs have other names in the files. */
+/* An expression of the physical type as one of the logical type. */
+void shoal_duckdb_add_logical(shoal_buf *out, const shoal_type *type, const char *expression);
 /* duckdb_query.c */
 SHOAL_MUST_USE shoal_status shoal_duckdb_op_query(shoal_engine *e, const shoal_job *job, shoal_rows **out,
                                                   shoal_error *err);

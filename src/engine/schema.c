@@ -31,9 +31,9 @@ static const struct {
     [SHOAL_TYPE_VOID] = {"\"NULL\"", "void"},
 };
 
-void shoal_type_sql(shoal_buf *out, const shoal_type *type) {
+static void add_sql(shoal_buf *out, const shoal_type *type, bool physical) {
   if (type->kind == SHOAL_TYPE_ARRAY) {
-    shoal_type_sql(out, &type->fields[0].type);
+    add_sql(out, &type->fields[0].type, physical);
     shoal_buf_addz(out, "[]");
     return;
   }
@@ -43,15 +43,19 @@ void shoal_type_sql(shoal_buf *out, const shoal_type *type) {
     return;
   }
   for (size_t i = 0; i < type->n_fields; i++) {
+    const shoal_field *f = &type->fields[i];
     shoal_buf_addz(out, i ? ", " : "(");
     if (type->kind == SHOAL_TYPE_STRUCT) {
-      shoal_buf_sql_ident(out, type->fields[i].name);
+      shoal_buf_sql_ident(out, physical && f->physical.ptr ? f->physical : f->name);
       shoal_buf_addc(out, ' ');
     }
-    shoal_type_sql(out, &type->fields[i].type);
+    add_sql(out, &f->type, physical);
   }
   shoal_buf_addz(out, type->n_fields ? ")" : "");
 }
+
+void shoal_type_sql(shoal_buf *out, const shoal_type *type) { add_sql(out, type, false); }
+void shoal_type_sql_physical(shoal_buf *out, const shoal_type *type) { add_sql(out, type, true); }
 
 void shoal_type_text(shoal_buf *out, const shoal_type *type) {
   shoal_buf_addz(out, plain[type->kind].text);

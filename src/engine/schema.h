@@ -59,6 +59,8 @@ typedef struct shoal_schema {
 /* The engine-neutral spelling as DuckDB's SQL types: BIGINT, DECIMAL(10,2), STRUCT("a" INTEGER), DATE[], MAP(VARCHAR,
  * BIGINT). */
 void shoal_type_sql(shoal_buf *out, const shoal_type *type);
+/* The same with the names that data files have for the members of structs. */
+void shoal_type_sql_physical(shoal_buf *out, const shoal_type *type);
 /* Delta's short spelling for people: long, decimal(10,2), struct<a:integer>, array<date>, map<string,long>. */
 void shoal_type_text(shoal_buf *out, const shoal_type *type);
 bool shoal_type_eq(const shoal_type *a, const shoal_type *b); /* names, kinds, nullability; not metadata */

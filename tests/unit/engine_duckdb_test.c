@@ -3,6 +3,7 @@
 #include "support/support.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -483,6 +484,82 @@ static void test_evolved_table(void **state) {
   check_rows(f, &job, "part\n");
 }
 
+/* Rows of file 1 are alive where row % 4 is 0; `asked` counts what was asked. */
+static void keep_quarter(void *arg, size_t file, const int64_t *rows, size_t n, bool *alive) {
+  assert_int_equal(file, 1);
+  atomic_fetch_add((atomic_size_t *)arg, n);
+  for (size_t i = 0; i < n; i++)
+    alive[i] = rows[i] % 4 == 0;
+}
+
+/* A row that is not there must not be seen by anything, not even by a cast that it would break. */
+static void test_rows_that_are_gone(void **state) {
+  fixture *f = *state;
+  atomic_size_t asked = 0;
+  shoal_outcome outs[] = {
+      execute(f, (shoal_job){.sql = SHOAL_STR("SELECT i, i::VARCHAR AS s, -i AS file_row_number, {'x': i} AS st FROM "
+                                              "range(10) t(i)")}),
+      execute(f, (shoal_job){.sql = SHOAL_STR("SELECT i, CASE i % 4 WHEN 0 THEN i::VARCHAR ELSE 'bad' END AS s, -i AS "
+                                              "file_row_number, {'x': i} AS st FROM range(300000) t(i)")})};
+  shoal_scan scan = scan_of(f, &outs[0], NULL, 0), second = scan_of(f, &outs[1], NULL, 0);
+  shoal_scan_file files[] = {scan.files[0], second.files[0]};
+  scan.files = files;
+  scan.n_files = 2;
+  scan.n_whole = 1;
+  scan.keep = keep_quarter;
+  scan.keep_arg = &asked;
+  shoal_input inputs[] = {{SHOAL_STR("t"), &scan}};
+  static const struct {
+    const char *sql, *want;
+  } cases[] = {
+      {"SELECT count(*), sum(i), min(file_row_number) FROM t", "75010|11249850045|-299996\n"},
+      {"SELECT count(*) FROM t WHERE CAST(s AS INTEGER) >= 299000", "250\n"},
+      {"SELECT count(*) FROM t WHERE CAST(s AS INTEGER) % 2 = 0 AND i > 5 AND st.x < 100", "25\n"},
+      {"SELECT i FROM t WHERE i > 299990 ORDER BY i", "299992\n299996\n"},
+      {"SELECT max(CAST(s AS INTEGER)) FROM t", "299996\n"},
+      {"SELECT count(*) FROM t a JOIN t b ON a.i = CAST(b.s AS INTEGER)", "75016\n"},
+      {"SELECT i FROM t ORDER BY i DESC LIMIT 2", "299996\n299992\n"},
+      {"SELECT count(*) FROM t WHERE i IN (1, 2, 3, 4, 5)", "6\n"},
+      {"SELECT i FROM t WHERE file_row_number = -299996", "299996\n"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    shoal_job job = {.sql = shoal_str_z(cases[i].sql), .inputs = inputs, .n_inputs = 1};
+    check_rows(f, &job, cases[i].want);
+  }
+  assert_true(asked > 0);
+  shoal_buf none = {0};
+  shoal_job stray = {.sql = SHOAL_STR("SELECT \"shoal:keep\"(0, i::UBIGINT, i) FROM range(3) t(i)")};
+  CHECK_STATUS(rows_of(f, &stray, &none), SHOAL_EENGINE, &f->err);
+  shoal_buf_dispose(&none);
+}
+
+/* Members of structs that the file knows by other names. */
+static void test_mapped_names(void **state) {
+  fixture *f = *state;
+  shoal_outcome out = execute(
+      f,
+      (shoal_job){.sql = SHOAL_STR("SELECT * FROM (VALUES ({'p1': 1, 'p2': {'p3': 'x'}}, [{'p4': 2}, NULL], MAP {'k': "
+                                   "{'p5': 3}}), (NULL, NULL, NULL)) t(a, b, c)")});
+  shoal_scan scan = scan_of(f, &out, NULL, 0);
+  shoal_field *fields = scan.schema->fields, *a = fields[0].type.fields;
+  a[0].physical = SHOAL_STR("p1");
+  a[0].name = SHOAL_STR("it's one");
+  a[1].physical = SHOAL_STR("p2");
+  a[1].name = SHOAL_STR("p1");
+  a[1].type.fields[0].physical = SHOAL_STR("p3");
+  a[1].type.fields[0].name = SHOAL_STR("a \"b\"");
+  fields[1].type.fields[0].type.fields[0].physical = SHOAL_STR("p4");
+  fields[1].type.fields[0].type.fields[0].name = SHOAL_STR("four");
+  fields[2].type.fields[1].type.fields[0].physical = SHOAL_STR("p5");
+  fields[2].type.fields[1].type.fields[0].name = SHOAL_STR("five");
+  shoal_input inputs[] = {{SHOAL_STR("t"), &scan}};
+  shoal_job job = {.sql = SHOAL_STR("SELECT a::VARCHAR, b::VARCHAR, c::VARCHAR, a.\"it's one\", a.p1.\"a \"\"b\"\"\" "
+                                    "FROM t ORDER BY a NULLS LAST"),
+                   .inputs = inputs,
+                   .n_inputs = 1};
+  check_rows(f, &job, "{'it\\'s one': 1, 'p1': {'a \"b\"': x}}|[{'four': 2}, NULL]|{k={'five': 3}}|1|x\n~|~|~|~|~\n");
+}
+
 static void test_source_files(void **state) {
   fixture *f = *state;
   char one[512], two[512], json[512], odd[512];
@@ -809,6 +886,8 @@ int main(void) {
       TEST(test_statistics),
       TEST(test_empty_results_and_inputs),
       TEST(test_evolved_table),
+      TEST(test_rows_that_are_gone),
+      TEST(test_mapped_names),
       TEST(test_source_files),
       TEST(test_macros_and_variables),
       TEST(test_rows_hash_of_queries),

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Columns whose structs have other names in the files than in the table (Delta's column mapping). The reader finds the
+ * members of a struct by name only, so it is given the names in the files, and an expression over what it read gives
+ * the members their own. Where nothing inside is renamed the column stays as it is, and filters reach the reader.
+ */
+#include <stdio.h>
+
+#include "base/str.h"
+#include "engine/duckdb_internal.h"
+
+static bool renamed_inside(const shoal_type *type) {
+  for (size_t i = 0; i < type->n_fields; i++) {
+    const shoal_field *f = &type->fields[i];
+    if ((type->kind == SHOAL_TYPE_STRUCT && f->physical.ptr && !shoal_str_eq(f->physical, f->name)) ||
+        renamed_inside(&f->type))
+      return true;
+  }
+  return false;
+}
+
+static void add(shoal_buf *out, const shoal_type *type, shoal_str expression, int depth);
+
+/* {'name': …, …}, where NULL stays NULL. */
+static void add_struct(shoal_buf *out, const shoal_type *type, shoal_str expression, int depth) {
+  shoal_buf member = {0};
+  shoal_buf_addf(out, "CASE WHEN %.*s IS NOT NULL THEN {", SHOAL_FMT(expression));
+  for (size_t i = 0; i < type->n_fields; i++) {
+    const shoal_field *f = &type->fields[i];
+    shoal_buf_addz(out, i ? ", " : "");
+    shoal_buf_sql_literal(out, f->name);
+    shoal_buf_addz(out, ": ");
+    shoal_buf_clear(&member);
+    shoal_buf_addf(&member, "struct_extract(%.*s, ", SHOAL_FMT(expression));
+    shoal_buf_sql_literal(&member, f->physical.ptr ? f->physical : f->name);
+    shoal_buf_addz(&member, ")");
+    add(out, &f->type, shoal_buf_str(&member), depth);
+    if (member.status < 0)
+      out->status = member.status;
+  }
+  shoal_buf_addz(out, "} END");
+  shoal_buf_dispose(&member);
+}
+
+/* list_transform over the elements; `e<depth>` is one of them. */
+static void add_list(shoal_buf *out, const shoal_type *type, shoal_str expression, int depth) {
+  char element[16];
+  int n = snprintf(element, sizeof element, "e%d", depth);
+  shoal_buf_addf(out, "list_transform(%.*s, lambda %s: ", SHOAL_FMT(expression), element);
+  add(out, &type->fields[0].type, shoal_str_n(element, (size_t)n), depth + 1);
+  shoal_buf_addz(out, ")");
+}
+
+static void add_map(shoal_buf *out, const shoal_type *type, shoal_str expression, int depth) {
+  char part[32];
+  shoal_buf_addf(out,
+                 "CASE WHEN %.*s IS NOT NULL THEN map_from_entries(list_transform(map_entries(%.*s), lambda e%d: {",
+                 SHOAL_FMT(expression), SHOAL_FMT(expression), depth);
+  for (size_t i = 0; i < 2; i++) {
+    const char *name = i ? "value" : "key";
+    int n = snprintf(part, sizeof part, "struct_extract(e%d, '%s')", depth, name);
+    shoal_buf_addf(out, "%s'%s': ", i ? ", " : "", name);
+    add(out, &type->fields[i].type, shoal_str_n(part, (size_t)n), depth + 1);
+  }
+  shoal_buf_addz(out, "})) END");
+}
+
+static void add(shoal_buf *out, const shoal_type *type, shoal_str expression, int depth) {
+  if (!renamed_inside(type))
+    shoal_buf_add(out, expression);
+  else if (type->kind == SHOAL_TYPE_STRUCT)
+    add_struct(out, type, expression, depth);
+  else if (type->kind == SHOAL_TYPE_ARRAY)
+    add_list(out, type, expression, depth);
+  else
+    add_map(out, type, expression, depth);
+}
+
+void shoal_duckdb_add_logical(shoal_buf *out, const shoal_type *type, const char *expression) {
+  add(out, type, shoal_str_z(expression), 0);
+}
