@@ -121,14 +121,51 @@ static const char *schema_words(cli *c, const shoal_item *it, const shoal_bound 
   return words;
 }
 
+/* "from branch anna", "from #3 of this branch", "from an unpublished run". */
+static const char *origin_words(cli *c, const shoal_origin *o) {
+  if (!o || !o->branch.ptr)
+    return "found in the lake";
+  if (o->publication == 0)
+    return "from an unpublished run";
+  if (shoal_str_eq(o->branch, c->s->branch))
+    return cli_text(c, "from #%lld of this branch", (long long)o->publication);
+  return cli_text(c, "from branch %.*s", SHOAL_FMT(o->branch));
+}
+
+#define MOST_ORIGINS 4 /* named in the sum; beyond, only counted */
+
+/* "3 of them from branch anna, 1 from an unpublished run". */
+static void print_origins(cli *c, const shoal_plan *plan, const shoal_origin *origins) {
+  const char *words[MOST_ORIGINS];
+  size_t counts[MOST_ORIGINS] = {0}, n = 0, others = 0;
+  for (size_t i = 0; i < plan->n_items; i++) {
+    size_t k = 0;
+    if (plan->items[i].action != SHOAL_ACTION_ADOPT)
+      continue;
+    const char *w = origin_words(c, origins ? &origins[i] : NULL);
+    while (k < n && strcmp(words[k], w))
+      k++;
+    if (k == MOST_ORIGINS) {
+      others++;
+      continue;
+    }
+    words[k] = w;
+    counts[k]++;
+    n += k == n;
+  }
+  for (size_t k = 0; k < n; k++)
+    printf("%s%zu %s%s", k ? ", " : "            ", counts[k], k ? "" : "of them ", words[k]);
+  if (others)
+    printf(", %zu from elsewhere", others);
+}
+
 /* The last lines of a plan. */
-static void print_sum(cli *c, const shoal_plan *plan) {
-  if (plan->n_reuse + plan->n_adopt)
+static void print_sum(cli *c, const shoal_plan *plan, const shoal_origin *origins) {
+  if (plan->n_reuse + plan->n_adopt) {
     printf("= %zu reused", plan->n_reuse + plan->n_adopt);
-  if (plan->n_adopt)
-    printf("            %zu of them found in the lake", plan->n_adopt);
-  if (plan->n_reuse + plan->n_adopt)
+    print_origins(c, plan, origins);
     putchar('\n');
+  }
   if (shoal_plan_empty(plan)) {
     printf("nothing to do: %u datasets on branch %.*s are as the code says\n",
            plan->graph->n_models - (unsigned)plan->n_stale, SHOAL_FMT(c->s->branch));
@@ -148,13 +185,14 @@ static void print_sum(cli *c, const shoal_plan *plan) {
 /* The cells that tell of an item, without its mark. */
 enum { CELL_NAME, CELL_WHY, CELL_PLACE, CELL_ROWS, CELL_BYTES, CELL_TIME, CELLS };
 static void item_cells(cli *c, const shoal_plan *plan, const shoal_item *it, const shoal_bound *bound,
-                       const char **cell) {
+                       const shoal_origin *origin, const char **cell) {
   const char *place = "";
   bool runs = it->action == SHOAL_ACTION_RUN, known = it->predicted && runs;
   cell[CELL_NAME] = cli_text(c, "%.*s", SHOAL_FMT(it->name));
-  cell[CELL_WHY] = it->action == SHOAL_ACTION_REMOVED ? "its model is gone; stays until run --prune"
-                   : it->action == SHOAL_ACTION_PINNED
-                       ? "pinned by rollback"
+  cell[CELL_WHY] = it->action == SHOAL_ACTION_REMOVED  ? "its model is gone; stays until run --prune"
+                   : it->action == SHOAL_ACTION_PINNED ? "pinned by rollback"
+                   : it->action == SHOAL_ACTION_ADOPT
+                       ? origin_words(c, origin)
                        : cli_text(c, "%s%s", cli_why_words(c, plan, it, &place), schema_words(c, it, bound));
   cell[CELL_PLACE] = place;
   cell[CELL_ROWS] = !runs ? "" : known ? cli_text(c, "%s rows", cli_count(c, it->rows)) : "?";
@@ -166,7 +204,7 @@ static bool is_shown(const cli *c, const shoal_item *it) {
   return it->action != SHOAL_ACTION_REUSE && (it->action != SHOAL_ACTION_ADOPT || c->verbose);
 }
 
-static void print_items(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
+static void print_items(cli *c, const shoal_plan *plan, const shoal_bound *bound, const shoal_origin *origins) {
   size_t rows = 0;
   const char **cells = SHOAL_NEW_ARRAY(&c->arena, const char *, plan->n_items *CELLS);
   for (size_t i = 0; cells && i < plan->n_items; i++) {
@@ -175,7 +213,7 @@ static void print_items(cli *c, const shoal_plan *plan, const shoal_bound *bound
       continue;
     const char **row = &cells[CELLS * rows++];
     bool below = it->reason == SHOAL_REASON_INPUT;
-    item_cells(c, plan, it, bound, row);
+    item_cells(c, plan, it, bound, origins ? &origins[i] : NULL, row);
     row[CELL_NAME] = cli_text(c, "%s%s %s", below ? "  " : mark(it), below ? "└" : "", row[CELL_NAME]);
   }
   static const bool right[] = {false, false, false, true, true, true};
@@ -197,7 +235,7 @@ static void markdown_cell(const char *text) {
 }
 
 /* A comment on a pull request. */
-static void print_markdown(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
+static void print_markdown(cli *c, const shoal_plan *plan, const shoal_bound *bound, const shoal_origin *origins) {
   bool any = false;
   for (size_t i = 0; i < plan->n_items; i++) {
     const char *cell[CELLS];
@@ -206,7 +244,7 @@ static void print_markdown(cli *c, const shoal_plan *plan, const shoal_bound *bo
     if (!any)
       puts("|   | dataset | why | where | rows | bytes | time |\n|---|---|---|---|--:|--:|--:|");
     any = true;
-    item_cells(c, plan, &plan->items[i], bound, cell);
+    item_cells(c, plan, &plan->items[i], bound, origins ? &origins[i] : NULL, cell);
     markdown_cell(mark(&plan->items[i]));
     for (size_t k = 0; k < CELLS; k++)
       markdown_cell(cell[k]);
@@ -214,12 +252,7 @@ static void print_markdown(cli *c, const shoal_plan *plan, const shoal_bound *bo
   }
   if (any)
     putchar('\n');
-  print_sum(c, plan);
-}
-
-void cli_print_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
-  print_items(c, plan, bound);
-  print_sum(c, plan);
+  print_sum(c, plan, origins);
 }
 
 static const char *reason_name(shoal_reason r) {
@@ -227,7 +260,16 @@ static const char *reason_name(shoal_reason r) {
   return names[r];
 }
 
-void cli_json_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound, shoal_buf *out) {
+static void origin_json(shoal_jw *w, const shoal_origin *o) {
+  shoal_jw_kstr(w, "from_branch", o->branch);
+  if (o->publication)
+    shoal_jw_ki64(w, "from_publication", o->publication);
+  shoal_jw_kbool(w, "unpublished", o->publication == 0);
+  shoal_jw_kstr(w, "from_run", o->run);
+}
+
+void cli_json_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound, const shoal_origin *origins,
+                   shoal_buf *out) {
   shoal_jw w = {.out = out};
   shoal_jw_obj(&w);
   shoal_jw_ki64(&w, "schema_version", 1);
@@ -265,6 +307,8 @@ void cli_json_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound, sho
     }
     if (*schema_words(c, it, bound))
       shoal_jw_kz(&w, "schema", schema_words(c, it, bound) + 2);
+    if (origins && origins[i].branch.ptr)
+      origin_json(&w, &origins[i]);
     if (it->predicted) {
       shoal_jw_ki64(&w, "rows", (int64_t)it->rows);
       shoal_jw_ki64(&w, "bytes", (int64_t)it->bytes);
@@ -287,19 +331,21 @@ static shoal_status save(cli *c, const shoal_plan *plan, const shoal_plan_option
   return status;
 }
 
-static void show(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
+static void show(cli *c, const shoal_plan *plan, const shoal_bound *bound, const shoal_origin *origins) {
   shoal_buf b = {0};
   const char *format = cli_value(c, "format");
   if (c->json) {
-    cli_json_plan(c, plan, bound, &b);
+    cli_json_plan(c, plan, bound, origins, &b);
     puts(shoal_buf_z(&b));
     shoal_buf_dispose(&b);
     return;
   }
   if (format && !strcmp(format, "markdown"))
-    print_markdown(c, plan, bound);
-  else
-    cli_print_plan(c, plan, bound);
+    print_markdown(c, plan, bound, origins);
+  else {
+    print_items(c, plan, bound, origins);
+    print_sum(c, plan, origins);
+  }
   for (size_t i = 0; bound && i < plan->n_items; i++) /* what would fail is said before it runs */
     if (plan->items[i].node != UINT32_MAX && bound[plan->items[i].node].error)
       (void)cli_fail(c, bound[plan->items[i].node].error);
@@ -308,12 +354,14 @@ static void show(cli *c, const shoal_plan *plan, const shoal_bound *bound) {
 static shoal_status make_plan(cli *c, const shoal_plan_options *options, const char *path, shoal_plan **plan,
                               shoal_error *err) {
   shoal_bound *bound = NULL;
+  shoal_origin *origins;
   SHOAL_TRY(shoal_session_plan(c->s, options, plan, err));
+  SHOAL_TRY(shoal_session_origins(c->s, *plan, &c->arena, &origins, err));
   if ((*plan)->n_run > 0 && (*plan)->n_run <= MOST_BOUND)
     SHOAL_TRY(shoal_session_bind(c->s, *plan, false, &c->arena, &bound, err));
   if (path)
     SHOAL_TRY(save(c, *plan, options, path, err));
-  show(c, *plan, bound);
+  show(c, *plan, bound, origins);
   if (path && !c->json && !c->quiet)
     printf("saved: shoal run %s does just this, or refuses\n", cli_value(c, "output"));
   return SHOAL_OK;

@@ -71,7 +71,7 @@ static int run(cli *c) {
     return cli_fail(c, &err);
   if (c->json) {
     shoal_buf b = {0};
-    cli_json_plan(c, plan, NULL, &b);
+    cli_json_plan(c, plan, NULL, NULL, &b);
     puts(shoal_buf_z(&b));
     shoal_buf_dispose(&b);
   } else {

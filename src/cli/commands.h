@@ -9,9 +9,10 @@ extern const cli_command cmd_init, cmd_plan, cmd_run, cmd_status, cmd_why, cmd_s
     cmd_rollback, cmd_branch, cmd_config, cmd_version, cmd_diff, cmd_graph, cmd_check, cmd_completion, cmd_doctor,
     cmd_rm, cmd_fsck;
 
-/* Shared by plan and status: the lines of a plan, and its JSON. `bound` (per node, may be NULL) adds schema changes. */
-void cli_print_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound);
-void cli_json_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound, shoal_buf *out);
+/* Shared by plan and status: a plan's JSON. `bound` (per node, may be NULL) adds schema changes, `origins` (per item,
+   may be NULL) where results come from. */
+void cli_json_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound, const shoal_origin *origins,
+                   shoal_buf *out);
 /* Runs a query and prints its rows, or writes them to `path`. Ctrl-C cancels it: SHOAL_ECANCELLED. */
 SHOAL_MUST_USE shoal_status cli_sql(cli *c, shoal_str sql, const char *path, shoal_error *err);
 /* The prompt of `shoal sql`, until its end. The exit code. */

@@ -124,6 +124,17 @@ typedef struct shoal_plan_options {
 SHOAL_MUST_USE shoal_status shoal_session_plan(shoal_session *s, const shoal_plan_options *options, shoal_plan **out,
                                                shoal_error *err);
 
+/* Where a result that a plan adopts was published. */
+typedef struct shoal_origin {
+  shoal_str branch;    /* it was computed on; {NULL,0}: not known, or nothing is adopted */
+  int64_t publication; /* that set it there; 0: none, it was left by a run that did not publish */
+  shoal_str run;
+} shoal_origin;
+/* One for each item of the plan. Costs a few small reads for each run and branch the results come from; texts are in
+   the arena or the plan's. */
+SHOAL_MUST_USE shoal_status shoal_session_origins(shoal_session *s, const shoal_plan *plan, shoal_arena *arena,
+                                                  shoal_origin **out, shoal_error *err);
+
 /* Plans anew against the branch's head, for a run that was overtaken. SHOAL_ECONFLICT: the new plan would set or remove
    a dataset that others have changed since `first`, for another reason than that its inputs have moved: that is for
    people to decide. */

@@ -77,6 +77,37 @@ def a_plan_as_markdown():
     p.remove()
 
 
+@case
+def a_plan_says_where_reused_results_come_from():
+    p = Project(BASE)
+    p.shoal("run")
+    p.git("switch", "-q", "-c", "anna")
+    p.write({"models/silver/b.sql": "select id, v + 2 as v from bronze.a\n"})
+    p.shoal("run")
+    has(p.shoal("plan").stdout, "= 3 reused\n", "nothing to do")
+    p.git("switch", "-q", "main")
+    has(p.shoal("plan").stdout, "= 3 reused            2 of them from branch anna\n")
+    has(p.shoal("plan", "-v").stdout, "= silver.b  from branch anna", "└ gold.d  from branch anna")
+    item = [i for i in p.json("plan")["items"] if i["dataset"] == "gold.d"][0]
+    same((item["action"], item["from_branch"], item["from_publication"], item["unpublished"]), ("adopt", "anna", 1, False))
+    # anna's branch goes on, so that its head no longer holds it
+    p.shoal("run", "--branch", "anna")
+    p.write({"models/silver/b.sql": "select id, v + 9 as v from bronze.a\n"})
+    p.shoal("run", "--branch", "anna")
+    p.write({"models/silver/b.sql": "select id, v + 2 as v from bronze.a\n"})
+    has(p.shoal("plan").stdout, "2 of them from branch anna\n")
+    p.shoal("run")
+    # a run that fails leaves results nobody published
+    p.write({"models/silver/b.sql": "select id, v + 3 as v from bronze.a\n", "models/gold/e.sql": "select error('no') as x from silver.b\n"})
+    p.shoal("run", "--keep-going", code=1)
+    os.remove(p.dir + "/models/gold/e.sql")
+    has(p.shoal("plan").stdout, "2 of them from an unpublished run")
+    same([i["unpublished"] for i in p.json("plan")["items"] if i["action"] == "adopt"], [True, True])
+    p.write({"models/silver/b.sql": BASE["models/silver/b.sql"]})
+    has(p.shoal("plan").stdout, "2 of them from #1 of this branch")
+    p.remove()
+
+
 def terminal(p, *args, columns=80, env=None):
     """What a command prints on a terminal of a width."""
     import fcntl, pty, struct, termios
