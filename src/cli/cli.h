@@ -53,6 +53,12 @@ struct cli {
 
 extern const cli_command *const cli_commands[]; /* ends with NULL */
 extern const cli_option cli_global_options[];   /* ends with a NULL name */
+/* What models read beside data: options of the verbs that plan. main.c puts them into the session's options. */
+#define CLI_PARAMETERS                                                                                                 \
+  {"var", 0, "NAME=VALUE", "set a variable", false, true},                                                             \
+      {"now", 0, "TIME", "what now(), current_date and their like say", true, false}, {                                \
+    "seed", 0, "N", "what random() begins with", true, false                                                           \
+  }
 
 bool cli_has(const cli *c, const char *option);
 const char *cli_value(const cli *c, const char *option); /* the last one given, or NULL */

@@ -3,10 +3,20 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "code/functions.h"
 
 typedef struct tally {
   size_t errors, blocked, fine, volatiles;
 } tally;
+
+static const char *what_fixes(const shoal_node *n) {
+  if (n->uses == 0 || (n->uses & SHOAL_USES_OTHER))
+    return "";
+  bool clock = n->uses & SHOAL_USES_TIME, chance = n->uses & SHOAL_USES_CHANCE;
+  return clock && chance ? " unless --now and --seed are given"
+         : clock         ? " unless --now is given"
+                         : " unless --seed is given";
+}
 
 static void one(cli *c, const shoal_plan *plan, const shoal_item *it, const shoal_bound *b, tally *t, shoal_jw *w) {
   const shoal_node *n = &plan->graph->nodes[it->node];
@@ -14,7 +24,7 @@ static void one(cli *c, const shoal_plan *plan, const shoal_item *it, const shoa
   t->errors += b->error != NULL;
   t->blocked += b->blocked;
   t->fine += b->bound;
-  t->volatiles += n->volatile_why.ptr != NULL;
+  t->volatiles += n->moving;
   if (b->bound)
     for (size_t i = 0; i < b->schema.n_fields; i++) {
       shoal_buf_addf(&text, "%s%.*s ", i ? ", " : "", SHOAL_FMT(b->schema.fields[i].name));
@@ -29,15 +39,16 @@ static void one(cli *c, const shoal_plan *plan, const shoal_item *it, const shoa
     if (b->error)
       shoal_jw_ki64(w, "line", b->error->line);
     shoal_jw_kbool(w, "blocked", b->blocked);
-    shoal_jw_kstr(w, "volatile", n->volatile_why);
+    shoal_jw_kstr(w, "volatile", n->moving ? n->volatile_why : SHOAL_STR_NONE);
     if (b->bound)
       shoal_jw_kstr(w, "schema", shoal_buf_str(&text));
     shoal_jw_end(w);
   } else {
     if (b->error)
       (void)cli_fail(c, b->error);
-    if (n->volatile_why.ptr)
-      printf("%.*s calls %.*s, so it is run every time\n", SHOAL_FMT(n->unit->path), SHOAL_FMT(n->volatile_why));
+    if (n->moving)
+      printf("%.*s calls %.*s, so it is run every time%s\n", SHOAL_FMT(n->unit->path), SHOAL_FMT(n->volatile_why),
+             what_fixes(n));
     if (c->verbose && b->bound)
       printf("%.*s (%s)\n", SHOAL_FMT(n->name), shoal_buf_z(&text));
   }
@@ -82,8 +93,7 @@ static int run(cli *c) {
   return t.errors ? EXIT_ERROR : EXIT_DONE;
 }
 
-static const cli_option options[] = {{"var", 0, "NAME=VALUE", "set a variable", false, true},
-                                     {NULL, 0, NULL, NULL, false, false}};
+static const cli_option options[] = {CLI_PARAMETERS, {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {
     {"shoal check", "every model"}, {"shoal check gold.delays -v", "with its columns and their types"}, {NULL, NULL}};
 const cli_command cmd_check = {"check",

@@ -233,12 +233,16 @@ static int run_saved(cli *c, const char *path, int64_t start) {
   shoal_error err = {0};
   shoal_saved_plan saved;
   shoal_plan *plan = NULL;
-  if (cli_has(c, "again") || cli_has(c, "prune") || c->session.n_vars)
-    return cli_usage(c, "a plan from a file is run as it is: say --again and --var to shoal plan");
+  if (cli_has(c, "again") || cli_has(c, "prune") || c->session.n_vars || cli_has(c, "now") || cli_has(c, "seed"))
+    return cli_usage(c, "a plan from a file is run as it is: say --again, --var, --now and --seed to shoal plan");
   if (shoal_saved_plan_read(path, &c->arena, &saved, &err) < 0)
     return cli_fail(c, &err);
   c->session.vars = saved.vars;
   c->session.n_vars = saved.n_vars;
+  c->session.now_fixed = saved.now_fixed;
+  c->session.now_us = saved.now_us;
+  c->session.seed_fixed = saved.seed_fixed;
+  c->session.seed = saved.seed;
   int rc = cli_open(c);
   if (rc)
     return rc;
@@ -275,7 +279,7 @@ static int run(cli *c) {
 }
 
 static const cli_option options[] = {
-    {"var", 0, "NAME=VALUE", "set a variable", false, true},
+    CLI_PARAMETERS,
     {"again", 0, NULL, "compute what is selected anew and compare with what is there", false, false},
     {"keep-going", 'k', NULL, "go on with independent models after a failure", false, false},
     {"prune", 0, NULL, "take datasets off the branch whose model is gone", false, false},

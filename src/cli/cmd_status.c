@@ -87,8 +87,7 @@ static int run(cli *c) {
   return EXIT_DONE;
 }
 
-static const cli_option options[] = {{"var", 0, "NAME=VALUE", "set a variable", false, true},
-                                     {NULL, 0, NULL, NULL, false, false}};
+static const cli_option options[] = {CLI_PARAMETERS, {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {{"shoal status", "branch, base, stale, pinned, removed, running"},
                                        {"shoal status --json", "the whole plan"},
                                        {NULL, NULL}};

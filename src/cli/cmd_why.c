@@ -24,7 +24,10 @@ static void say_leaf(cli *c, const shoal_why_chain *chain) {
       printf("  that is in the macro %.*s, which %.*s uses\n", SHOAL_FMT(w->what), SHOAL_FMT(last));
     break;
   case SHOAL_WHY_VARIABLE:
-    printf("  the variable %.*s is %.*s and was %.*s\n", SHOAL_FMT(w->what), SHOAL_FMT(w->after), SHOAL_FMT(w->before));
+    printf("  %s%.*s is %.*s and was %.*s\n",
+           shoal_str_starts(w->what, SHOAL_STR("--")) || shoal_str_find(w->what, SHOAL_STR(" ")) >= 0 ? ""
+                                                                                                      : "the variable ",
+           SHOAL_FMT(w->what), SHOAL_FMT(w->after), SHOAL_FMT(w->before));
     break;
   case SHOAL_WHY_SOURCE:
     printf("  the source %.*s: %.*s %.*s\n", SHOAL_FMT(w->what), SHOAL_FMT(w->path), SHOAL_FMT(w->after));
@@ -97,8 +100,7 @@ static int run(cli *c) {
   return EXIT_DONE;
 }
 
-static const cli_option options[] = {{"var", 0, "NAME=VALUE", "set a variable", false, true},
-                                     {NULL, 0, NULL, NULL, false, false}};
+static const cli_option options[] = {CLI_PARAMETERS, {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {{"shoal why gold.delays", "the first difference, with file and line"},
                                        {"shoal why gold.delays --json", "for programs"},
                                        {NULL, NULL}};

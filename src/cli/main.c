@@ -8,6 +8,7 @@
 
 #include "base/os.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "cli/cli.h"
 
 shoal_cancel cli_cancel;
@@ -179,6 +180,20 @@ static void collect_vars(cli *c) {
   c->session.vars = vars;
 }
 
+/* --now and --seed; 0, or an exit code. */
+static int collect_fixed(cli *c) {
+  const char *now = cli_value(c, "now"), *seed = cli_value(c, "seed");
+  int64_t n = 0;
+  if (now && !shoal_time_parse(shoal_str_z(now), &c->session.now_us))
+    return cli_usage(c, "'%s' is no time: write 2026-01-31, or 2026-01-31T14:00:00Z", now);
+  if (seed && (!shoal_str_i64(shoal_str_z(seed), &n) || n < 0 || n > UINT32_MAX))
+    return cli_usage(c, "'%s' is no seed: a number from 0 to 4294967295", seed);
+  c->session.now_fixed = now != NULL;
+  c->session.seed_fixed = seed != NULL;
+  c->session.seed = (uint32_t)n;
+  return 0;
+}
+
 static int run_command(const cli_command *cmd, int argc, char **argv) {
   cli c = {.command = cmd, .argv = calloc((size_t)argc + 1, sizeof(char *))};
   if (!c.argv)
@@ -195,6 +210,8 @@ static int run_command(const cli_command *cmd, int argc, char **argv) {
   c.session.branch = cli_value(&c, "branch");
   c.session.cancel = &cli_cancel;
   collect_vars(&c);
+  if (rc == 0)
+    rc = collect_fixed(&c);
   if (rc == 0 && cli_value(&c, "chdir") && chdir(cli_value(&c, "chdir"))) {
     perror(cli_value(&c, "chdir"));
     rc = EXIT_ERROR;

@@ -5,6 +5,8 @@
  * - version, pg_* and the privileges describe engine and session, not data.
  * - read_text and read_blob give the files' times beside their content.
  * - histogram in FROM takes a table by its name as text, as query_table does: dependencies can't be seen.
+ * - the clock functions are fixed by macros of their names, random() and its like by setseed in an engine of one
+ * thread; uuidv7 has the clock in it, age(ts) and samples take other ways: nothing fixes them.
  * - approx_quantile, first, list and their like depend on the order of rows: the query's own non-determinism.
  */
 #include "code/functions.h"
@@ -154,6 +156,24 @@ static int compare(const void *key, const void *item) {
 }
 
 #define AMONG(name, list) (bsearch(&(name), list, sizeof list / sizeof *list, sizeof *list, compare) != NULL)
+
+unsigned shoal_volatile_uses(shoal_str name) {
+  static const char *const times[] = {"ago",
+                                      "current_localtime",
+                                      "current_localtimestamp",
+                                      "current_time",
+                                      "current_timestamp",
+                                      "get_current_time",
+                                      "get_current_timestamp",
+                                      "localtime",
+                                      "localtimestamp",
+                                      "now",
+                                      "transaction_timestamp"};
+  static const char *const chances[] = {"gen_random_uuid", "random", "uuid", "uuidv4"};
+  if (shoal_str_is(name, "current_date") || shoal_str_is(name, "today"))
+    return SHOAL_USES_DATE;
+  return AMONG(name, times) ? SHOAL_USES_TIME : AMONG(name, chances) ? SHOAL_USES_CHANCE : SHOAL_USES_OTHER;
+}
 
 shoal_function_class shoal_scalar_function_class(shoal_str name) {
   if (shoal_str_is(name, "current_date") || shoal_str_is(name, "today"))

@@ -18,6 +18,11 @@ typedef enum shoal_function_class {
   SHOAL_FUNCTION_REFUSED   /* the engine's internals, side effects, SQL made of text */
 } shoal_function_class;
 
+/* What a volatile thing's value rests on, as bits: what --now and --seed can fix, and what nothing can. */
+enum { SHOAL_USES_DATE = 1, SHOAL_USES_TIME = 2, SHOAL_USES_CHANCE = 4, SHOAL_USES_OTHER = 8 };
+/* Of a volatile function or word, lower case, as it stands without a schema; all that is not known is OTHER. */
+unsigned shoal_volatile_uses(shoal_str name);
+
 /* Of a function in an expression; name in lower case. */
 shoal_function_class shoal_scalar_function_class(shoal_str name);
 /* Of a function in FROM. */

@@ -112,6 +112,7 @@ static shoal_status merge(shoal_str **to, size_t *n, const shoal_str *from, size
 static shoal_status add_form(const shoal_sql_form *form, shoal_macro *m, shoal_arena *arena, shoal_error *err) {
   SHOAL_TRY(merge(&m->functions, &m->n_functions, form->functions, form->n_functions, arena, err));
   SHOAL_TRY(merge(&m->variables, &m->n_variables, form->variables, form->n_variables, arena, err));
+  m->uses |= (uint8_t)form->uses;
   if (form->volatile_ && !(m->volatile_why.ptr && form->date_only)) {
     m->volatile_why = form->volatile_why;
     m->date_only = form->date_only;

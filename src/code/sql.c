@@ -37,6 +37,7 @@ typedef struct walk {
   SHOAL_VEC(shoal_sql_file) files;
   names functions, variables;
   shoal_str volatile_why, date_why;
+  unsigned uses; /* SHOAL_USES_… */
 } walk;
 
 /* ---- the hash ---- */
@@ -152,11 +153,13 @@ static shoal_status add_name(walk *w, names *list, shoal_str name) {
   return SHOAL_OK;
 }
 
-static shoal_status note_volatile(walk *w, shoal_function_class class_, shoal_str name) {
+static shoal_status note_volatile(walk *w, shoal_function_class class_, shoal_str name, bool fixable) {
+  shoal_str small = lower(w, name);
+  w->uses |= fixable && small.ptr ? shoal_volatile_uses(small) : SHOAL_USES_OTHER;
   shoal_str *why = class_ == SHOAL_FUNCTION_CLOCK ? &w->date_why : &w->volatile_why;
   if (why->ptr)
     return SHOAL_OK;
-  *why = lower(w, name);
+  *why = small;
   return why->ptr ? SHOAL_OK : shoal_fail_nomem(w->err);
 }
 
@@ -298,7 +301,9 @@ static shoal_status visit_scalar(walk *w, yyjson_val *node) {
     class_ = SHOAL_FUNCTION_PURE;
   if (class_ == SHOAL_FUNCTION_REFUSED)
     return refuse(w, node, name, " is not for models", "a model is a function of datasets, files and variables");
-  return class_ == SHOAL_FUNCTION_PURE ? SHOAL_OK : note_volatile(w, class_, name);
+  /* system.main.now() is not the macro that fixes now(). */
+  bool plain = shoal_json_str(node, "schema").len + shoal_json_str(node, "catalog").len == 0;
+  return class_ == SHOAL_FUNCTION_PURE ? SHOAL_OK : note_volatile(w, class_, name, plain);
 }
 
 static bool writes_hive(yyjson_val *children) {
@@ -350,7 +355,8 @@ static shoal_status visit_table_function(walk *w, yyjson_val *function) {
                   "a model reads datasets and files by constant names; write the SELECT itself");
   if (reads_files(name))
     SHOAL_TRY(visit_paths(w, function, name));
-  return class_ == SHOAL_FUNCTION_PURE || class_ == SHOAL_FUNCTION_READER ? SHOAL_OK : note_volatile(w, class_, name);
+  return class_ == SHOAL_FUNCTION_PURE || class_ == SHOAL_FUNCTION_READER ? SHOAL_OK
+                                                                          : note_volatile(w, class_, name, false);
 }
 
 /* current_date and its like are columns in the tree, and functions where no such column is. */
@@ -360,7 +366,7 @@ static shoal_status visit_column(walk *w, yyjson_val *node) {
     return SHOAL_OK;
   shoal_str name = text_of(yyjson_arr_get_first(parts));
   shoal_function_class class_ = shoal_word_class(name);
-  return class_ == SHOAL_FUNCTION_UNKNOWN ? SHOAL_OK : note_volatile(w, class_, name);
+  return class_ == SHOAL_FUNCTION_UNKNOWN ? SHOAL_OK : note_volatile(w, class_, name, true);
 }
 
 static shoal_status visit(walk *w, yyjson_val *v, const scope *s);
@@ -403,7 +409,7 @@ static shoal_status visit_object(walk *w, yyjson_val *node, const scope *s) {
   shoal_str type = shoal_json_str(node, "type"), class_ = shoal_json_str(node, "class");
   yyjson_val *sample = yyjson_obj_get(node, "sample");
   if (yyjson_is_obj(sample) && shoal_json_i64(sample, "seed", -1) < 0)
-    SHOAL_TRY(note_volatile(w, SHOAL_FUNCTION_VOLATILE, SHOAL_STR("sample without a seed")));
+    SHOAL_TRY(note_volatile(w, SHOAL_FUNCTION_VOLATILE, SHOAL_STR("sample without a seed"), false));
   if (yyjson_obj_get(node, "cte_map"))
     return visit_query(w, node, s);
   if (shoal_str_is(type, "BASE_TABLE")) {
@@ -509,6 +515,7 @@ static shoal_status take_names(walk *w, names *list, shoal_str **out, size_t *n)
 static shoal_status take(walk *w, shoal_sql_form *out) {
   out->volatile_why = w->volatile_why.ptr ? w->volatile_why : w->date_why;
   out->volatile_ = out->volatile_why.ptr != NULL;
+  out->uses = w->uses;
   out->date_only = out->volatile_ && !w->volatile_why.ptr;
   SHOAL_TRY(take_refs(w, out));
   SHOAL_TRY(take_files(w, out));

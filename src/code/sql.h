@@ -37,6 +37,7 @@ typedef struct shoal_sql_form {
   size_t n_variables;
   bool volatile_;
   bool date_only;         /* volatile only by today's date */
+  unsigned uses;          /* SHOAL_USES_… of all that is volatile in it */
   shoal_str volatile_why; /* the function; {NULL,0}: none */
 } shoal_sql_form;
 

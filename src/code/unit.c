@@ -33,6 +33,7 @@ void shoal_unit_encode(const shoal_unit *u, shoal_buf *out) {
   put_list(out, u->tags, u->n_tags);
   shoal_put_str(out, u->volatile_why);
   shoal_put_u8(out, u->date_only);
+  shoal_put_u8(out, u->uses);
   shoal_put_str(out, u->was);
 }
 
@@ -62,6 +63,7 @@ void shoal_macro_encode(const shoal_macro *m, shoal_buf *out) {
   put_refs(out, m->refs, m->n_refs);
   shoal_put_str(out, m->volatile_why);
   shoal_put_u8(out, m->date_only);
+  shoal_put_u8(out, m->uses);
 }
 
 shoal_status shoal_macro_decode(shoal_decoder *d, shoal_arena *arena, shoal_macro *out, shoal_error *err) {
@@ -70,6 +72,7 @@ shoal_status shoal_macro_decode(shoal_decoder *d, shoal_arena *arena, shoal_macr
             take_list(d, arena, &out->variables, &out->n_variables) && take_refs(d, arena, &out->refs, &out->n_refs);
   out->volatile_why = shoal_take_str(d);
   out->date_only = shoal_take_u8(d) != 0;
+  out->uses = shoal_take_u8(d);
   return ok ? SHOAL_OK : shoal_fail_nomem(err);
 }
 
@@ -86,6 +89,7 @@ shoal_status shoal_unit_decode(shoal_decoder *d, shoal_arena *arena, shoal_unit 
             take_list(d, arena, &out->variables, &out->n_variables) && take_list(d, arena, &out->tags, &out->n_tags);
   out->volatile_why = shoal_take_str(d);
   out->date_only = shoal_take_u8(d) != 0;
+  out->uses = shoal_take_u8(d);
   out->was = shoal_take_str(d);
   return ok ? SHOAL_OK : shoal_fail_nomem(err);
 }

@@ -33,6 +33,7 @@ typedef struct shoal_unit {
   size_t n_tags;
   shoal_str volatile_why; /* the function that makes it volatile; {NULL,0}: it is a function of its inputs */
   bool date_only;         /* volatile only by today's date, which then counts in its key */
+  uint8_t uses;           /* SHOAL_USES_… (code/functions.h) of what is volatile in it */
   shoal_str was;
 } shoal_unit;
 
@@ -48,6 +49,7 @@ typedef struct shoal_macro {
   size_t n_refs;
   shoal_str volatile_why;
   bool date_only;
+  uint8_t uses;
 } shoal_macro;
 
 /* What analysing a macro told, for the index: canon, functions, variables, refs, volatility. */

@@ -119,6 +119,8 @@ shoal_status shoal_duckdb_begin(shoal_duckdb *d, const shoal_job *job, shoal_err
   if (status == SHOAL_OK)
     status = shoal_duckdb_variables(d, job, err);
   if (status == SHOAL_OK)
+    status = shoal_duckdb_fix(d, job, err);
+  if (status == SHOAL_OK)
     status = shoal_duckdb_macros(d, job, err);
   if (status < 0)
     shoal_duckdb_end(d);

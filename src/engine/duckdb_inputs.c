@@ -480,8 +480,7 @@ shoal_status shoal_duckdb_variables(shoal_duckdb *d, const shoal_job *job, shoal
   return status;
 }
 
-/* CREATE [OR REPLACE] [TEMP] MACRO|FUNCTION [IF NOT EXISTS] name; the name is returned, {NULL,0} for anything else. */
-static shoal_str macro_name(shoal_str sql) {
+shoal_str shoal_duckdb_macro_name(shoal_str sql) {
   static const char *const between[] = {"or", "replace", "temp", "temporary"};
   shoal_lexer lexer = {.sql = sql};
   shoal_token token;
@@ -521,7 +520,7 @@ shoal_status shoal_duckdb_macros(shoal_duckdb *d, const shoal_job *job, shoal_er
   shoal_buf sql = {0};
   shoal_status status = SHOAL_OK;
   for (size_t i = 0; status == SHOAL_OK && i < job->n_macros; i++) {
-    shoal_str name = macro_name(job->macros[i]);
+    shoal_str name = shoal_duckdb_macro_name(job->macros[i]);
     if (!name.ptr)
       status = shoal_fail(err, SHOAL_EINVAL, "only CREATE MACRO may stand among the macros");
     else

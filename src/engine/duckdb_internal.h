@@ -69,6 +69,10 @@ shoal_status shoal_duckdb_fail(shoal_duckdb *d, const char *message, shoal_duckd
 /* duckdb_inputs.c */
 SHOAL_MUST_USE shoal_status shoal_duckdb_inputs(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_duckdb_macros(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
+/* What CREATE [OR REPLACE] [TEMP] MACRO|FUNCTION [IF NOT EXISTS] names; {NULL,0} for anything else. */
+shoal_str shoal_duckdb_macro_name(shoal_str sql);
+/* Fixes clock and chance as the job says. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_fix(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_duckdb_variables(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
 /* Remembers a variable that is about to be set. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_note_variable(shoal_duckdb *d, shoal_str name, shoal_error *err);

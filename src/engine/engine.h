@@ -82,6 +82,10 @@ typedef struct shoal_job {
   size_t n_macros;
   const shoal_variable *variables;
   size_t n_variables;
+  bool clock_fixed; /* now(), current_date and their like say now_us, unless a macro of the job has their name */
+  int64_t now_us;
+  bool seeded; /* random() and random UUIDs begin at the seed; they repeat exactly only in an engine of one thread */
+  uint32_t seed;
   /* the rest only for execute */
   const char *staging;           /* absolute, exists, empty */
   const shoal_str *partition_by; /* columns of the result */

@@ -41,6 +41,7 @@ static shoal_status add_models(builder *b, shoal_error *err) {
                       .unit = u,
                       .volatile_why = u->volatile_why,
                       .date_only = u->date_only,
+                      .uses = u->uses,
                       .file_key = u->n_files ? (uint32_t)i : UINT32_MAX};
     SHOAL_TRY(shoal_map_put(&b->g->by_name, u->name, (uint32_t)i, err));
   }
@@ -163,6 +164,7 @@ static shoal_status find_macros(builder *b, shoal_node *n, bool *seen, shoal_err
     if (seen[i]) {
       n->macros[n->n_macros++] = (uint32_t)i;
       const shoal_macro *m = &b->in->macros[i];
+      n->uses |= m->uses;
       if (m->volatile_why.ptr && (!n->volatile_why.ptr || n->date_only)) {
         n->volatile_why = m->volatile_why;
         n->date_only = m->date_only;

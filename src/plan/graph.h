@@ -32,9 +32,11 @@ typedef struct shoal_node {
   uint32_t n_macros;
   shoal_str volatile_why; /* its own or a reached macro's; {NULL,0}: none */
   bool date_only;         /* volatile only by today's date */
+  uint8_t uses;           /* SHOAL_USES_… of what is volatile in it and in the macros it reaches */
   uint32_t
       file_key; /* of a model that reads files by constant paths: index into keys given to signing; UINT32_MAX none */
   /* set by shoal_graph_sign */
+  bool moving;           /* volatile, and nothing fixes it: it has another key in every session */
   shoal_hash code;       /* C */
   shoal_hash parameters; /* P */
   shoal_hash key;        /* S of a model, X of a source, the signature of a lake dataset; what children are keyed on */
@@ -85,7 +87,10 @@ typedef struct shoal_sign_input {
   const shoal_pin_key *pins;        /* sorted by name */
   size_t n_pins;
   shoal_hash nonce; /* for volatile models: unique to this run */
-  int64_t today;    /* days since 1970-01-01, UTC: for models that read only the date */
+  int64_t now_us;   /* models that read only the date are keyed by its day */
+  bool now_fixed;   /* by --now: then models that read the clock are keyed by now_us */
+  bool seed_fixed;  /* by --seed: then models that take chances are keyed by the seed */
+  uint32_t seed;
 } shoal_sign_input;
 /* Computes C, P and S of every node in topological order. A pinned model whose code is as it was when pinned gets the
    pinned key; `pinned` (n_nodes flags) tells which. SHOAL_EINVAL: a variable that is read and not set. */

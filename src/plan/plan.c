@@ -31,7 +31,7 @@ static uint32_t changed_parent(const shoal_plan_input *in, const shoal_item *by_
 static void give_reason(const shoal_plan_input *in, const shoal_item *by_node, shoal_item *it) {
   const shoal_node *n = &in->graph->nodes[it->node];
   it->cause = changed_parent(in, by_node, it->node);
-  if (n->volatile_why.ptr && !n->date_only)
+  if (n->moving)
     it->reason = SHOAL_REASON_VOLATILE;
   else if (!it->entry)
     it->reason = SHOAL_REASON_NEW;

@@ -2,6 +2,7 @@
 /* Signatures: C, P and S of every model, parents first (DESIGN 5). The domain tags below are format 1 of keys. */
 #include "base/str.h"
 #include "base/vec.h"
+#include "code/functions.h"
 #include "plan/graph.h"
 
 static shoal_hash code_of(const shoal_graph *g, const shoal_node *n) {
@@ -83,6 +84,32 @@ static const shoal_pin_key *find_pin(const shoal_sign_input *in, shoal_str name)
   return NULL;
 }
 
+/* Days since 1970-01-01, also before it. */
+static uint64_t day_of(int64_t us) {
+  const int64_t day = 86400 * 1000000LL;
+  return (uint64_t)(us / day - (us % day < 0));
+}
+
+/* Whether something that the model reads can't be known before it runs. */
+static bool is_moving(const shoal_sign_input *in, const shoal_node *n) {
+  if (!n->volatile_why.ptr || n->date_only)
+    return false;
+  return n->uses == 0 || (n->uses & SHOAL_USES_OTHER) || ((n->uses & SHOAL_USES_TIME) && !in->now_fixed) ||
+         ((n->uses & SHOAL_USES_CHANCE) && !in->seed_fixed);
+}
+
+/* Clock and chance, where they are fixed, count for those who read them only. */
+static void hash_fixed(const shoal_sign_input *in, const shoal_node *n, shoal_hasher *h) {
+  shoal_hasher_z(h, "fixed");
+  if (n->uses & SHOAL_USES_TIME)
+    shoal_hasher_u64(h, (uint64_t)in->now_us);
+  else if (n->uses & SHOAL_USES_DATE)
+    shoal_hasher_u64(h, day_of(in->now_us));
+  if (n->uses & SHOAL_USES_CHANCE)
+    shoal_hasher_u64(h, in->seed);
+  shoal_hasher_u64(h, n->uses);
+}
+
 static shoal_hash signature_of(const shoal_graph *g, const shoal_sign_input *in, const shoal_node *n) {
   shoal_hasher h;
   shoal_hasher_init(&h, "shoal/1/signature");
@@ -97,9 +124,11 @@ static shoal_hash signature_of(const shoal_graph *g, const shoal_sign_input *in,
   if (n->file_key != UINT32_MAX)
     shoal_hasher_hash(&h, &in->unit_file_keys[n->file_key]);
   if (n->volatile_why.ptr && n->date_only)
-    shoal_hasher_u64(&h, (uint64_t)in->today);
-  else if (n->volatile_why.ptr)
+    shoal_hasher_u64(&h, day_of(in->now_us));
+  else if (n->moving)
     shoal_hasher_hash(&h, &in->nonce);
+  else if (n->volatile_why.ptr)
+    hash_fixed(in, n, &h);
   return shoal_hasher_end(&h);
 }
 
@@ -113,6 +142,7 @@ shoal_status shoal_graph_sign(shoal_graph *g, const shoal_sign_input *in, bool *
     uint32_t i = g->order[k];
     shoal_node *n = &g->nodes[i];
     n->code = code_of(g, n);
+    n->moving = is_moving(in, n);
     SHOAL_TRY(parameters_of(g, in, n, err));
     const shoal_pin_key *pin = in->n_pins ? find_pin(in, n->name) : NULL;
     pinned[i] = pin && shoal_hash_eq(&pin->code, &n->code);

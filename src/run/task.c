@@ -58,6 +58,10 @@ static shoal_job job_of(const shoal_task *task, const shoal_input *inputs) {
                      .n_macros = task->n_macros,
                      .variables = task->variables,
                      .n_variables = task->n_variables,
+                     .clock_fixed = task->clock_fixed,
+                     .now_us = task->now_us,
+                     .seeded = task->seeded,
+                     .seed = task->seed,
                      .partition_by = task->model.partition_by,
                      .n_partition_by = task->model.n_partition_by,
                      .cluster_by = task->model.cluster_by,
@@ -80,7 +84,9 @@ static shoal_status count_broken(shoal_task *task, shoal_engine *engine, const s
                    .macros = task->macros,
                    .n_macros = task->n_macros,
                    .variables = task->variables,
-                   .n_variables = task->n_variables};
+                   .n_variables = task->n_variables,
+                   .clock_fixed = task->clock_fixed,
+                   .now_us = task->now_us};
   if (status >= 0)
     status = shoal_engine_query(engine, &job, &rows, err);
   if (status >= 0)

@@ -54,6 +54,9 @@ typedef struct shoal_task {
   size_t n_macros;
   const shoal_variable *variables;
   size_t n_variables;
+  bool clock_fixed, seeded; /* see shoal_job */
+  int64_t now_us;
+  uint32_t seed;
   shoal_str provenance; /* JSON object text */
   uint32_t stale_epoch; /* what has been watched without a sign of life */
   uint64_t stale_beat;

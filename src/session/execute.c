@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/str.h"
+#include "code/functions.h"
 #include "session/session.h"
 
 typedef struct run_arg { /* what the scheduler hands back to us */
@@ -257,6 +258,14 @@ static bool any_volatile(const shoal_plan *plan) {
   return false;
 }
 
+/* A seed repeats only what is drawn in one order, and so by one thread. */
+static bool takes_seeded_chances(const shoal_session *s, const shoal_plan *plan) {
+  for (size_t i = 0; s->options.seed_fixed && i < plan->n_items; i++)
+    if (plan->items[i].action == SHOAL_ACTION_RUN && (plan->graph->nodes[plan->items[i].node].uses & SHOAL_USES_CHANCE))
+      return true;
+  return false;
+}
+
 static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, const shoal_run_options *options,
                                     shoal_run_record *record, shoal_run_outcome *out, bool *moved, shoal_error *err) {
   *moved = false;
@@ -267,7 +276,8 @@ static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, co
     workers = (unsigned)(plan->n_run + plan->n_check);
   run_arg arg = {.session = s, .workers = workers};
   SHOAL_TRY(claim_names(s, plan, err));
-  if (workers == 1) {
+  s->one_thread = takes_seeded_chances(s, plan);
+  if (workers == 1 && !s->one_thread) {
     arg.spare = s->engine;
     s->engine = NULL;
   }

@@ -367,7 +367,7 @@ shoal_status shoal_session_open_engine(shoal_session *s, unsigned workers, shoal
   }
   if (status >= 0)
     status = shoal_engine_open_duckdb(&(shoal_engine_config){.memory = memory / workers,
-                                                             .threads = s->config.engine_threads,
+                                                             .threads = s->one_thread ? 1 : s->config.engine_threads,
                                                              .temp = temp,
                                                              .temp_max = s->config.engine_temp_max,
                                                              .allowed = allowed,

@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/str.h"
+#include "base/time.h"
+#include "code/functions.h"
 #include "session/session.h"
 
 #define MAX_LISTED_FILES 10000 /* of a source in provenance; beyond, only the key tells */
@@ -77,6 +79,20 @@ static void write_vars(const shoal_session *s, shoal_jw *w, const shoal_str *nam
       }
 }
 
+/* Clock and chance, for a model whose key they are part of. */
+static void write_fixed(const shoal_session *s, shoal_jw *w, const shoal_node *n) {
+  char text[SHOAL_TIME_TEXT];
+  if (n->moving || !n->volatile_why.ptr)
+    return;
+  shoal_time_text(s->now_us, text);
+  if (n->uses & SHOAL_USES_TIME)
+    shoal_jw_kz(w, "now", text);
+  else if (n->uses & SHOAL_USES_DATE)
+    shoal_jw_kstr(w, "today", shoal_str_n(text, 10));
+  if (n->uses & SHOAL_USES_CHANCE)
+    shoal_jw_ki64(w, "seed", s->options.seed);
+}
+
 static void write_preimage(const shoal_session *s, shoal_jw *w, const shoal_node *n, shoal_str sql, int first_line) {
   shoal_jw_obj(w);
   shoal_jw_ki64(w, "scheme", 1);
@@ -109,6 +125,7 @@ static void write_preimage(const shoal_session *s, shoal_jw *w, const shoal_node
     write_files(w, &s->unit_files[n->file_key]);
   }
   shoal_jw_kstr(w, "volatile", n->volatile_why);
+  write_fixed(s, w, n);
   shoal_jw_kz(w, "who", s->who);
   shoal_jw_kstr(w, "branch", s->branch);
   shoal_jw_end(w);
@@ -197,6 +214,11 @@ shoal_status shoal_session_prepare(shoal_session *s, const shoal_item *item, con
   SHOAL_TRY(shoal_model_parse(n->unit->path, text, &t->arena, &t->model, err));
   SHOAL_TRY(prepare_variables(s, t, err));
   SHOAL_TRY(shoal_session_order_macros(s, n->macros, n->n_macros, &t->arena, &t->macros, &t->n_macros, err));
+  /* Whoever reads only the date sees the one that is in its key, even if the run goes on past midnight. */
+  t->clock_fixed = s->options.now_fixed || (n->volatile_why.ptr && n->date_only);
+  t->now_us = s->now_us;
+  t->seeded = s->options.seed_fixed && (n->uses & SHOAL_USES_CHANCE);
+  t->seed = s->options.seed;
   t->no_rows_hash = getenv("SHOAL_NO_ROWS_HASH") != NULL; /* for docs/benchmarks.md: what the hash costs */
   if (!t->check_only)
     SHOAL_TRY(prepare_inputs(s, n, results, t, err));

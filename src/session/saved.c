@@ -25,7 +25,7 @@ static bool *find_volatile(const shoal_graph *g, shoal_arena *arena) {
   for (uint32_t k = 0; is && k < g->n_models; k++) {
     const shoal_node *n = &g->nodes[g->order[k]];
     bool *it = &is[g->order[k]];
-    *it = n->volatile_why.ptr && !n->date_only;
+    *it = n->moving;
     for (uint32_t e = 0; e < n->n_inputs && !*it; e++)
       *it = is[n->inputs[e].parent];
   }
@@ -56,6 +56,10 @@ shoal_status shoal_session_save_plan(shoal_session *s, const shoal_plan *plan, c
   write_strings(&w, "selectors", options->selectors, options->n_selectors);
   write_strings(&w, "vars", s->options.vars, s->options.n_vars);
   shoal_jw_kbool(&w, "again", options->again);
+  if (s->options.now_fixed)
+    shoal_jw_ki64(&w, "now_us", s->options.now_us);
+  if (s->options.seed_fixed)
+    shoal_jw_ki64(&w, "seed", s->options.seed);
   shoal_jw_key(&w, "items");
   shoal_jw_arr(&w);
   for (size_t i = 0; i < plan->n_items; i++) {
@@ -124,6 +128,10 @@ static shoal_status read_plan(yyjson_val *root, const char *path, shoal_arena *a
   SHOAL_TRY(read_strings(root, "selectors", arena, &out->selectors, &out->n_selectors, err));
   SHOAL_TRY(read_strings(root, "vars", arena, &out->vars, &out->n_vars, err));
   out->again = shoal_json_bool(root, "again", false);
+  out->now_fixed = yyjson_obj_get(root, "now_us") != NULL;
+  out->now_us = shoal_json_i64(root, "now_us", 0);
+  out->seed_fixed = yyjson_obj_get(root, "seed") != NULL;
+  out->seed = (uint32_t)shoal_json_i64(root, "seed", 0);
   return read_items(root, path, arena, out, err);
 }
 

@@ -109,11 +109,14 @@ static shoal_status sign(shoal_session *s, shoal_error *err) {
                          .unit_file_keys = files,
                          .lake_keys = s->lake_keys};
   if (s->now_us == 0) {
-    s->now_us = shoal_time_now();
+    s->now_us = s->options.now_fixed ? s->options.now_us : shoal_time_now();
     shoal_os_random(s->nonce.b, sizeof s->nonce.b);
   }
   in.nonce = s->nonce;
-  in.today = s->now_us / (86400 * 1000000LL);
+  in.now_us = s->now_us;
+  in.now_fixed = s->options.now_fixed;
+  in.seed_fixed = s->options.seed_fixed;
+  in.seed = s->options.seed;
   shoal_pin_key *pins;
   SHOAL_TRY(pin_keys(s, &pins, &in.n_pins, err));
   in.pins = pins;

@@ -21,6 +21,10 @@ typedef struct shoal_session_options {
   const char *branch;    /* overrides SHOAL_BRANCH and git's */
   const shoal_str *vars; /* "name=value", override shoal.yaml's */
   size_t n_vars;
+  bool now_fixed; /* --now: the clock of models that read it stands at now_us */
+  int64_t now_us;
+  bool seed_fixed; /* --seed: chance begins at the seed */
+  uint32_t seed;
   shoal_listener listener;
   shoal_cancel *cancel;
 } shoal_session_options;
@@ -72,7 +76,8 @@ typedef struct shoal_session {
   shoal_hash environment;
   shoal_hash
       nonce;       /* of volatile models' keys: one for the whole session, so that planning again finds their results */
-  int64_t now_us;  /* when the session began to sign */
+  int64_t now_us;  /* what the clock says: --now, or when the session began to sign */
+  bool one_thread; /* engines opened from here on have one thread each */
   size_t n_parsed; /* models whose SQL was parsed anew */
   /* the plan */
   shoal_lookup *lookups;
@@ -105,7 +110,8 @@ SHOAL_MUST_USE shoal_status shoal_session_load_state(shoal_session *s, shoal_err
 char *shoal_session_entry_mark(shoal_store *store, shoal_str entry, shoal_arena *arena);
 /* The engine for parsing and queries. */
 SHOAL_MUST_USE shoal_status shoal_session_engine(shoal_session *s, shoal_engine **out, shoal_error *err);
-/* Another engine with the project's settings, for a worker. `allowed` are further files it may read. Any thread. */
+/* Another engine with the project's settings, for a worker. With s->one_thread it draws its chances in one order. Any
+   thread. */
 SHOAL_MUST_USE shoal_status shoal_session_open_engine(shoal_session *s, unsigned workers, shoal_engine **out,
                                                       shoal_error *err);
 
@@ -153,6 +159,9 @@ typedef struct shoal_saved_plan {
   shoal_str *selectors, *vars;
   size_t n_selectors, n_vars;
   bool again;
+  bool now_fixed, seed_fixed;
+  int64_t now_us;
+  uint32_t seed;
   shoal_saved_item *items;
   size_t n_items;
 } shoal_saved_plan;

@@ -22,7 +22,7 @@
 /* What the analyses rest on. */
 static shoal_hash analysis_basis(const shoal_session *s) {
   shoal_hasher h;
-  shoal_hasher_init(&h, "shoal/1/analysis");
+  shoal_hasher_init(&h, "shoal/2/analysis");
   shoal_hasher_z(&h, SHOAL_VERSION);
   shoal_hasher_z(&h, SHOAL_DUCKDB_VERSION);
   shoal_hash names = shoal_macro_names_hash(s->macros, s->n_macros);
@@ -94,6 +94,7 @@ static shoal_status copy_form(const shoal_model *m, const shoal_sql_form *form, 
   u->n_variables = form->n_variables;
   u->volatile_why = form->volatile_why;
   u->date_only = form->date_only;
+  u->uses = (uint8_t)form->uses;
   u->refs = SHOAL_NEW_ARRAY(arena, shoal_unit_ref, form->n_refs);
   u->files = SHOAL_NEW_ARRAY(arena, shoal_str, form->n_files);
   if (!u->refs || !u->files)

@@ -150,6 +150,27 @@ static bool input_differs(yyjson_val *before, yyjson_val *after, shoal_arena *ar
   return false;
 }
 
+/* Clock or seed, where they are part of the key. */
+static bool fixed_differs(yyjson_val *before, yyjson_val *after, shoal_arena *arena, shoal_why *out) {
+  static const char *const keys[][2] = {{"now", "--now"}, {"today", "today's date"}};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    shoal_str x = shoal_json_str(before, keys[i][0]), y = shoal_json_str(after, keys[i][0]);
+    if (!y.ptr || shoal_str_eq(x, y))
+      continue;
+    *out = (shoal_why){.kind = SHOAL_WHY_VARIABLE, .what = shoal_str_z(keys[i][1])};
+    out->before = x.ptr ? keep(arena, x) : SHOAL_STR("not given");
+    out->after = keep(arena, y);
+    return true;
+  }
+  int64_t x = shoal_json_i64(before, "seed", -1), y = shoal_json_i64(after, "seed", -1);
+  if (y < 0 || x == y)
+    return false;
+  *out = (shoal_why){.kind = SHOAL_WHY_VARIABLE, .what = SHOAL_STR("--seed")};
+  out->before = x < 0 ? SHOAL_STR("not given") : shoal_str_z(shoal_arena_printf(arena, "%lld", (long long)x));
+  out->after = shoal_str_z(shoal_arena_printf(arena, "%lld", (long long)y));
+  return true;
+}
+
 static void compare(yyjson_val *before, yyjson_val *after, shoal_arena *arena, shoal_why *out) {
   *out = (shoal_why){0};
   bool canon = shoal_str_eq(shoal_json_str(before, "canon"), shoal_json_str(after, "canon")) &&
@@ -169,6 +190,8 @@ static void compare(yyjson_val *before, yyjson_val *after, shoal_arena *arena, s
     out->kind = SHOAL_WHY_ENVIRONMENT;
     out->before = keep(arena, shoal_json_str(before, "engine"));
     out->after = keep(arena, shoal_json_str(after, "engine"));
+  } else if (fixed_differs(before, after, arena, out)) {
+    return;
   } else if (shoal_json_str(after, "volatile").ptr) {
     out->kind = SHOAL_WHY_VOLATILE;
     out->what = keep(arena, shoal_json_str(after, "volatile"));

@@ -149,6 +149,65 @@ def a_plan_fits_a_terminal_and_colour_obeys_NO_COLOR():
     p.remove()
 
 
+CLOCKS = ("now()", "current_timestamp", "get_current_timestamp()", "transaction_timestamp()", "localtimestamp", "current_localtimestamp()",
+          "current_date", "current_date()", "today()", "current_time", "get_current_time()", "localtime", "current_localtime()",
+          "ago(interval 1 day)", "main.upper(now()::varchar)", "list_transform([1], x -> now())[1]", "tick()")
+
+
+@case
+def now_fixes_the_clock_of_models_that_read_it():
+    p = Project({"macros/m.sql": "create macro tick() as now()::timestamp;\n", "models/a.sql": "select 1 as x\n",
+                 "models/clock.sql": "select " + ", ".join(f"({c})::varchar as c{i}" for i, c in enumerate(CLOCKS)) + "\n",
+                 "models/below.sql": "select c0 from clock\n", "models/day.sql": "select current_date as d\n",
+                 "models/real.sql": "select system.main.now() as t, age(timestamp '2020-01-01')::varchar as a\n"})
+    t = "2024-03-05T06:07:08.5Z"
+    has(p.shoal("check").stdout, "models/clock.sql calls now, so it is run every time unless --now is given", "models/real.sql calls now, so it is run every time\n")
+    has(p.shoal("run", "--now", "yesterday", code=1).stderr, "'yesterday' is no time")
+    p.shoal("run", "--now", t)
+    day, clock, want = "2024-03-05", "06:07:08.5", []
+    for c in CLOCKS:
+        if "local" in c or c == "tick()":
+            want.append(clock if c in ("localtime", "current_localtime()") else f"{day} {clock}")
+        elif "date" in c or "today" in c:
+            want.append(day)
+        else:
+            want.append(clock + "+00" if "time()" in c or c == "current_time" else ("2024-03-04" if "ago" in c else day) + f" {clock}+00")
+    same(p.rows("from clock"), [want])
+    same((p.rows("from below"), p.rows("from day")), ([[want[0]]], [[day]]))
+    plan = {i["dataset"]: i["action"] for i in p.json("plan", "--now", t)["items"]}
+    same(plan, {"main.a": "reuse", "main.below": "reuse", "main.clock": "reuse", "main.day": "reuse", "main.real": "run"})
+    plan = {i["dataset"]: i["action"] for i in p.json("plan", "--now", "2024-03-05T23:59:59Z")["items"]}
+    same((plan["main.day"], plan["main.clock"], plan["main.below"]), ("reuse", "run", "run"))  # the date counts by itself
+    has(p.shoal("why", "main.clock", "--now", "2024-03-06").stdout, "--now is 2024-03-06T00:00:00.000000Z and was 2024-03-05T06:07:08.500000Z")
+    has(p.shoal("why", "main.day", "--now", "2024-03-06").stdout, "today's date is 2024-03-06 and was 2024-03-05")
+    same(p.plan()["main.clock"], "run")  # without it: every time
+    p.shoal("plan", "main.clock", "--now", t, "--again", "-o", "plan.json")
+    has(p.shoal("run", "plan.json").stdout, "1 with the same content")
+    p.remove()
+
+
+@case
+def seed_fixes_chance():
+    # Drawn by several threads it would not repeat.
+    p = Project({"models/a.sql": "select range as i from range(1500000)\n",
+                 "models/b.sql": "select bit_xor(hash(i, r, u)) as h, count(distinct r) as n from (select i, random() as r, uuid() as u from a)\n",
+                 "models/pick.sql": "select count(*) as n from a where random() < 0.5\n", "models/v7.sql": "select uuidv7() as u\n",
+                 "models/some.sql": "select i from a using sample 10 rows\n"}, yaml="name: t\nengine: {threads: 4}\n")
+    has(p.shoal("check").stdout, "models/b.sql calls random, so it is run every time unless --seed is given", "models/v7.sql calls uuidv7, so it is run every time\n")
+    has(p.shoal("run", "--seed", "-1", code=1).stderr, "'-1' is no seed")
+    p.shoal("run", "--seed", "7")
+    first = p.rows("from b")
+    assert int(first[0][1]) > 1000000, first
+    same({i["dataset"]: i["action"] for i in p.json("plan", "--seed", "7")["items"]},
+         {"main.a": "reuse", "main.b": "reuse", "main.pick": "reuse", "main.v7": "run", "main.some": "run"})
+    for _ in range(2):
+        has(p.shoal("run", "main.b", "main.pick", "--seed", "7", "--again").stdout, "2 with the same content, 0 with another")
+    has(p.shoal("why", "main.b", "--seed", "8").stdout, "--seed is 8 and was 7")
+    p.shoal("run", "main.b", "--seed", "8")
+    assert p.rows("from b") != first
+    p.remove()
+
+
 @case
 def completions_and_the_manual_know_every_verb():
     import shutil
