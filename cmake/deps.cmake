@@ -18,10 +18,18 @@ target_compile_options(yyjson PRIVATE -w -O3)
 add_library(roaring STATIC ${SHOAL_DEPS}/roaring/roaring.c)
 target_include_directories(roaring SYSTEM PUBLIC ${SHOAL_DEPS}/roaring)
 target_compile_options(roaring PRIVATE -w -O3)
+# Arrow's C data interface and IPC streams.
+set(NA ${SHOAL_DEPS}/nanoarrow)
+add_library(nanoarrow STATIC ${NA}/src/nanoarrow/common/array.c ${NA}/src/nanoarrow/common/schema.c
+            ${NA}/src/nanoarrow/common/array_stream.c ${NA}/src/nanoarrow/common/utils.c ${NA}/src/nanoarrow/ipc/encoder.c
+            ${NA}/src/nanoarrow/ipc/writer.c ${NA}/src/nanoarrow/ipc/decoder.c
+            ${NA}/src/nanoarrow/ipc/codecs.c ${NA}/runtime/verifier.c ${NA}/runtime/builder.c ${NA}/runtime/emitter.c ${NA}/runtime/refmap.c)
+target_include_directories(nanoarrow SYSTEM PUBLIC ${NA}/src PRIVATE ${NA}/include)
+target_compile_options(nanoarrow PRIVATE -w -O3)
 find_library(ZLIB_LIB NAMES libz.a REQUIRED)
 find_library(XXHASH_LIB NAMES libxxhash.a REQUIRED)
 find_library(YAML_LIB NAMES libyaml.a REQUIRED)
 find_library(LMDB_LIB NAMES liblmdb.a REQUIRED)
 add_library(shoal_deps INTERFACE)
 target_include_directories(shoal_deps SYSTEM INTERFACE ${SHOAL_DEPS}/duckdb)
-target_link_libraries(shoal_deps INTERFACE blake3 yyjson roaring ${ZLIB_LIB} ${XXHASH_LIB} ${YAML_LIB} ${LMDB_LIB})
+target_link_libraries(shoal_deps INTERFACE blake3 yyjson roaring nanoarrow ${ZLIB_LIB} ${XXHASH_LIB} ${YAML_LIB} ${LMDB_LIB})

@@ -18,6 +18,7 @@
   X(bind_varchar_length)                                                                                               \
   X(close)                                                                                                             \
   X(column_count)                                                                                                      \
+  X(column_logical_type)                                                                                               \
   X(column_name)                                                                                                       \
   X(connect)                                                                                                           \
   X(create_config)                                                                                                     \
@@ -29,11 +30,14 @@
   X(data_chunk_get_column_count)                                                                                       \
   X(data_chunk_get_size)                                                                                               \
   X(data_chunk_get_vector)                                                                                             \
+  X(data_chunk_to_arrow)                                                                                               \
   X(decimal_internal_type)                                                                                             \
   X(decimal_scale)                                                                                                     \
   X(decimal_width)                                                                                                     \
+  X(destroy_arrow_options)                                                                                             \
   X(destroy_config)                                                                                                    \
   X(destroy_data_chunk)                                                                                                \
+  X(destroy_error_data)                                                                                                \
   X(destroy_extracted)                                                                                                 \
   X(destroy_logical_type)                                                                                              \
   X(destroy_pending)                                                                                                   \
@@ -42,6 +46,8 @@
   X(destroy_scalar_function)                                                                                           \
   X(destroy_value)                                                                                                     \
   X(disconnect)                                                                                                        \
+  X(error_data_has_error)                                                                                              \
+  X(error_data_message)                                                                                                \
   X(execute_pending)                                                                                                   \
   X(execute_prepared)                                                                                                  \
   X(extract_statements)                                                                                                \
@@ -70,6 +76,7 @@
   X(query_progress)                                                                                                    \
   X(register_scalar_function)                                                                                          \
   X(result_error)                                                                                                      \
+  X(result_get_arrow_options)                                                                                          \
   X(scalar_function_add_parameter)                                                                                     \
   X(scalar_function_get_extra_info)                                                                                    \
   X(scalar_function_set_error)                                                                                         \
@@ -85,6 +92,7 @@
   X(struct_type_child_name)                                                                                            \
   X(struct_type_child_type)                                                                                            \
   X(struct_vector_get_child)                                                                                           \
+  X(to_arrow_schema)                                                                                                   \
   X(vector_get_data)                                                                                                   \
   X(vector_get_validity)
 

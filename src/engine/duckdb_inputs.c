@@ -414,6 +414,13 @@ static shoal_status make_view(shoal_duckdb *d, const shoal_input *input, size_t 
 }
 
 shoal_status shoal_duckdb_inputs(shoal_duckdb *d, const shoal_job *job, shoal_error *err) {
+  shoal_scan *scans = SHOAL_NEW_ARRAY(&d->job_arena, shoal_scan, job->n_inputs);
+  if (!scans)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < job->n_inputs; i++)
+    scans[i] = *job->inputs[i].scan;
+  d->scans = scans; /* a query's rows outlive the job, but not what its inputs' `keep` needs */
+  d->n_scans = job->n_inputs;
   for (size_t i = 0; i < job->n_inputs; i++) {
     shoal_status status = make_view(d, &job->inputs[i], i, err);
     if (status < 0) {
@@ -553,5 +560,7 @@ void shoal_duckdb_reset_variables(shoal_duckdb *d) {
   }
   shoal_buf_dispose(&sql);
   shoal_vec_dispose(&d->variables);
+  d->scans = NULL;
+  d->n_scans = 0;
   shoal_arena_dispose(&d->job_arena);
 }

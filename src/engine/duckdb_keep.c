@@ -16,12 +16,11 @@ static size_t run_of(const int32_t *inputs, const uint64_t *files, size_t from, 
   return to;
 }
 
-static shoal_status keep_rows(const shoal_job *job, const int32_t *inputs, const uint64_t *files, const int64_t *rows,
+static shoal_status keep_rows(const shoal_duckdb *d, const int32_t *inputs, const uint64_t *files, const int64_t *rows,
                               size_t n, bool *alive, shoal_error *err) {
   for (size_t from = 0, to; from < n; from = to) {
     to = run_of(inputs, files, from, n);
-    const shoal_scan *scan =
-        job && inputs[from] >= 0 && (size_t)inputs[from] < job->n_inputs ? job->inputs[inputs[from]].scan : NULL;
+    const shoal_scan *scan = inputs[from] >= 0 && (size_t)inputs[from] < d->n_scans ? &d->scans[inputs[from]] : NULL;
     if (!scan || !scan->keep || files[from] >= scan->n_files - scan->n_whole)
       return shoal_fail(err, SHOAL_EENGINE, SHOAL_DUCKDB_KEEP " is not for queries");
     scan->keep(scan->keep_arg, scan->n_whole + (size_t)files[from], rows + from, to - from, alive + from);
@@ -39,7 +38,7 @@ static void keep(duckdb_function_info info, duckdb_data_chunk input, duckdb_vect
   const void *columns[PARAMETERS];
   for (idx_t i = 0; i < PARAMETERS; i++)
     columns[i] = api->vector_get_data(api->data_chunk_get_vector(input, i));
-  if (keep_rows(d->job, columns[0], columns[1], columns[2], n, api->vector_get_data(output), &err) < 0)
+  if (keep_rows(d, columns[0], columns[1], columns[2], n, api->vector_get_data(output), &err) < 0)
     api->scalar_function_set_error(info, err.message);
 }
 

@@ -3,7 +3,7 @@
  * What delta_interop.py asks of Shoal's Delta code, as a small program:
  *   delta_driver append|overwrite FOLDER TABLE SQL [PARTITION,…]   commits the query's rows (makes the table)
  *   delta_driver checkpoint FOLDER TABLE
- *   delta_driver read FOLDER TABLE OUT.parquet [VERSION]           prints version and number of files
+ *   delta_driver read FOLDER TABLE OUT.parquet|.arrow [VERSION]    prints version and number of files
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,7 +145,7 @@ static shoal_status read_rows(driver *d, const char *out, const char *version, s
   shoal_input input = {SHOAL_STR("t"), &scan};
   shoal_job job = {.sql = SHOAL_STR("SELECT * FROM t"), .inputs = &input, .n_inputs = 1};
   if (status == SHOAL_OK)
-    status = shoal_engine_copy(d->engine, &job, out, SHOAL_STR("parquet"), err);
+    status = shoal_engine_copy(d->engine, &job, out, shoal_str_z(strrchr(out, '.') + 1), err);
   if (status == SHOAL_OK)
     printf("%lld %zu\n", (long long)shoal_delta_snapshot_version(s), shoal_delta_snapshot_n_files(s));
   shoal_delta_snapshot_free(s);

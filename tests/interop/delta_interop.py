@@ -14,6 +14,7 @@ import deltalake
 import duckdb
 import pandas as pd
 import polars as pl
+import pyarrow.ipc
 
 driver = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.environ["SHOAL_BUILD"] + "/tests/delta_driver")
 root = tempfile.mkdtemp(prefix="shoal-interop-")
@@ -71,6 +72,13 @@ def we_read(name, table, want, version=None):
 def ours_read_by_others():
     run("append", root, "ours", EVERYTHING)
     want = pl.from_arrow(arrow(EVERYTHING))
+    stream = os.path.join(root, "ours.arrow")
+    run("read", root, "ours", stream)
+    with pyarrow.ipc.open_stream(stream) as reader:
+        same("Arrow reads our stream", reader.read_all(), want)
+    run("append", root, "long", "SELECT i, [i, NULL] AS l, 't' || i AS t FROM range(10000) t(i)")
+    run("read", root, "long", stream)
+    same("Arrow reads a stream of many batches", pl.read_ipc_stream(stream), pl.from_arrow(arrow("SELECT i, [i, NULL] AS l, 't' || i AS t FROM range(10000) t(i)")))
     path = os.path.join(root, "ours")
     same("polars reads our append", delta_rows(path), want)
     run("checkpoint", root, "ours")
