@@ -370,11 +370,37 @@ static const char *reader(shoal_scan_format format) {
   return "read_parquet";
 }
 
+/* The option `filename` tells where this project lies on this machine, which no key knows: only what is below it. */
+static void add_told_names(const shoal_scan *scan, shoal_buf *sql) {
+  for (size_t i = 0; i < scan->n_options; i++) {
+    shoal_str value = scan->options[i].value;
+    if (!scan->below.ptr || !shoal_str_is(scan->options[i].name, "filename") ||
+        shoal_str_ieq(value, SHOAL_STR("false")))
+      continue;
+    shoal_str column = shoal_str_ieq(value, SHOAL_STR("true")) ? SHOAL_STR("filename") : value;
+    shoal_buf_addz(sql, " REPLACE (CASE WHEN starts_with(");
+    shoal_buf_sql_ident(sql, column);
+    shoal_buf_addz(sql, ", ");
+    shoal_buf_sql_literal(sql, scan->below);
+    shoal_buf_addz(sql, ") THEN substr(");
+    shoal_buf_sql_ident(sql, column);
+    shoal_buf_addz(sql, ", 1 + length(");
+    shoal_buf_sql_literal(sql, scan->below);
+    shoal_buf_addz(sql, ")) ELSE ");
+    shoal_buf_sql_ident(sql, column);
+    shoal_buf_addz(sql, " END AS ");
+    shoal_buf_sql_ident(sql, column);
+    shoal_buf_addc(sql, ')');
+  }
+}
+
 static shoal_status add_source(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql,
                                shoal_error *err) {
   if (scan->n_files == 0)
     return shoal_fail(err, SHOAL_ENOTFOUND, "the source has no files");
-  shoal_buf_addf(sql, "SELECT * FROM %s(", reader(scan->format));
+  shoal_buf_addz(sql, "SELECT *");
+  add_told_names(scan, sql);
+  shoal_buf_addf(sql, " FROM %s(", reader(scan->format));
   const file_range all = {0, scan->n_files, "all"};
   SHOAL_TRY(add_files(d, scan, input, &all, sql, err));
   SHOAL_TRY(add_options(scan, sql, err));

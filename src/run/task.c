@@ -161,6 +161,8 @@ static shoal_status compute_staged(shoal_task *task, const shoal_task_context *c
     shoal_model_place_error(&task->model, err);
     return ran;
   }
+  if (task->unchanged)
+    SHOAL_TRY(task->unchanged(task->unchanged_arg, task, err));
   if (task->model.n_expects) {
     shoal_scan scan;
     SHOAL_TRY(staged_scan(task, staging, &made, &scan, err));

@@ -58,6 +58,10 @@ typedef struct shoal_task {
   int64_t now_us;
   uint32_t seed;
   shoal_str provenance; /* JSON object text */
+  /* Asked after the engine has read: are the inputs still those of the key? NULL: they can't change. Any thread. */
+  shoal_status (*unchanged)(const void *arg, const struct shoal_task *task, shoal_error *err);
+  const void *unchanged_arg;
+  uint32_t node;        /* of the plan's graph */
   uint32_t stale_epoch; /* what has been watched without a sign of life */
   uint64_t stale_beat;
   /* what came of it */

@@ -31,6 +31,7 @@ static shoal_status watch_files(shoal_session *s, shoal_str pattern, const char 
   x->paths = paths;
   x->hashes = hashes;
   x->n_paths = n;
+  x->pattern = pattern;
   return SHOAL_OK;
 }
 
@@ -124,15 +125,21 @@ static shoal_status unit_files(shoal_session *s, const shoal_unit *u, shoal_exte
   shoal_hasher_init(&h, "shoal/1/sql-files");
   shoal_hasher_list(&h, u->n_files);
   for (size_t i = 0; i < u->n_files; i++) {
-    shoal_external one = {0};
-    shoal_status status = watch_files(s, u->files[i], u->path.ptr, &one, err);
+    shoal_external *one = i ? SHOAL_NEW(&s->arena, shoal_external) : x; /* provenance shows the first; all count */
+    if (!one)
+      return shoal_fail_nomem(err);
+    s->watch.hidden = true; /* the engine expands the pattern itself */
+    shoal_status status = watch_files(s, u->files[i], u->path.ptr, one, err);
+    s->watch.hidden = false;
     if (status < 0) {
       shoal_error_at(err, u->path.ptr, 1, 1, 0);
       return status;
     }
-    hash_files(&h, &one);
-    if (x->n_paths == 0)
-      *x = one; /* what provenance shows; the key covers all */
+    hash_files(&h, one);
+    if (i) {
+      one->more = x->more;
+      x->more = one;
+    }
   }
   x->key = shoal_hasher_end(&h);
   return SHOAL_OK;
@@ -154,6 +161,39 @@ shoal_status shoal_session_externals(shoal_session *s, shoal_error *err) {
   return SHOAL_OK;
 }
 
+static shoal_status moved(shoal_str what, shoal_error *err) {
+  (void)shoal_fail(err, SHOAL_ECONFLICT, "%.*s changed while it was read", SHOAL_FMT(what));
+  shoal_hint(err, "what was computed is discarded; run again");
+  return SHOAL_ECONFLICT;
+}
+
+static shoal_status same_files(const shoal_session *s, const shoal_external *x, shoal_error *err) {
+  for (size_t i = 0; i < x->n_paths; i++) {
+    bool same;
+    SHOAL_TRY(shoal_watch_recheck(&s->watch, x->paths[i], &same, err));
+    if (!same)
+      return moved(x->paths[i], err);
+  }
+  return SHOAL_OK;
+}
+
+shoal_status shoal_session_unchanged(const shoal_session *s, uint32_t node, shoal_error *err) {
+  const shoal_node *n = &s->graph->nodes[node];
+  for (uint32_t i = 0; i < n->n_inputs; i++) {
+    const shoal_node *p = &s->graph->nodes[n->inputs[i].parent];
+    if (p->kind == SHOAL_NODE_SOURCE)
+      SHOAL_TRY(same_files(s, &s->externals[p->file_key], err)); /* of files: the list is the plan's */
+  }
+  for (const shoal_external *x = n->file_key == UINT32_MAX ? NULL : &s->unit_files[n->file_key]; x; x = x->more) {
+    bool same;
+    SHOAL_TRY(same_files(s, x, err));
+    SHOAL_TRY(shoal_watch_recheck_glob(s->root, true, x->pattern, x->paths, x->n_paths, &same, err));
+    if (!same)
+      return moved(x->pattern, err);
+  }
+  return SHOAL_OK;
+}
+
 static shoal_status files_scan(shoal_session *s, const shoal_source *src, const shoal_external *x, shoal_arena *arena,
                                shoal_scan *out, shoal_error *err) {
   shoal_scan_file *files = SHOAL_NEW_ARRAY(arena, shoal_scan_file, x->n_paths);
@@ -172,9 +212,14 @@ static shoal_status files_scan(shoal_session *s, const shoal_source *src, const 
   shoal_scan_format format = shoal_str_is(src->format, "csv")    ? SHOAL_SCAN_CSV
                              : shoal_str_is(src->format, "json") ? SHOAL_SCAN_JSON
                                                                  : SHOAL_SCAN_PARQUET;
-  *out = (shoal_scan){
-      .format = format, .files = files, .n_files = x->n_paths, .options = options, .n_options = src->n_options};
-  return SHOAL_OK;
+  char *below = shoal_arena_printf(arena, "%s/", s->root);
+  *out = (shoal_scan){.format = format,
+                      .files = files,
+                      .n_files = x->n_paths,
+                      .options = options,
+                      .n_options = src->n_options,
+                      .below = shoal_str_z(below)};
+  return below ? SHOAL_OK : shoal_fail_nomem(err);
 }
 
 shoal_status shoal_session_source_scan(shoal_session *s, size_t source, shoal_opened *opened, shoal_arena *arena,

@@ -205,11 +205,18 @@ static shoal_status prepare_inputs(shoal_session *s, const shoal_node *n, const 
   return SHOAL_OK;
 }
 
+static shoal_status unchanged(const void *arg, const shoal_task *task, shoal_error *err) {
+  return shoal_session_unchanged(arg, task->node, err);
+}
+
 shoal_status shoal_session_prepare(shoal_session *s, const shoal_item *item, const shoal_result *const *results,
                                    shoal_task *t, shoal_error *err) {
   const shoal_node *n = &s->graph->nodes[item->node];
   shoal_str text;
   shoal_buf b = {0};
+  t->unchanged = unchanged;
+  t->unchanged_arg = s;
+  t->node = item->node;
   SHOAL_TRY(shoal_session_read(s, n->unit->path, &n->unit->content, &t->arena, &text, err));
   SHOAL_TRY(shoal_model_parse(n->unit->path, text, &t->arena, &t->model, err));
   SHOAL_TRY(prepare_variables(s, t, err));

@@ -37,6 +37,8 @@ typedef struct shoal_external {
   const shoal_str *paths; /* of files, sorted, relative to the project or absolute */
   const shoal_hash *hashes;
   size_t n_paths;
+  const struct shoal_external *more; /* of a model whose SQL names files: those of its next pattern */
+  shoal_str pattern;
   shoal_str table_path; /* of Delta: absolute */
   shoal_str table_id;
   int64_t version;
@@ -332,6 +334,8 @@ SHOAL_MUST_USE shoal_status shoal_session_read(shoal_session *s, shoal_str path,
 SHOAL_MUST_USE shoal_status shoal_session_units(shoal_session *s, shoal_error *err);
 /* Computes the keys of sources and of files named in SQL; part of scan. */
 SHOAL_MUST_USE shoal_status shoal_session_externals(shoal_session *s, shoal_error *err);
+/* Whether the files that a model reads are what they were when its key was made; SHOAL_ECONFLICT if not. Any thread. */
+SHOAL_MUST_USE shoal_status shoal_session_unchanged(const shoal_session *s, uint32_t node, shoal_error *err);
 /* Texts of macros (indices into s->macros), those that are called before those that call. */
 SHOAL_MUST_USE shoal_status shoal_session_order_macros(shoal_session *s, const uint32_t *macros, size_t n,
                                                        shoal_arena *arena, const shoal_str **out, size_t *n_out,

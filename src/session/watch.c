@@ -108,6 +108,8 @@ static shoal_status look(shoal_watch *w, shoal_watch_entry *e, shoal_error *err)
     return SHOAL_OK;
   if (e->stat.kind != SHOAL_FILE_REGULAR)
     return shoal_fail(err, SHOAL_EINVAL, "%s is no regular file", e->path.ptr);
+  if (w->names_only)
+    return SHOAL_OK;
   uint32_t i = shoal_map_get(&w->old_by_path, e->path);
   const shoal_watch_entry *old = i == SHOAL_MAP_NONE ? NULL : &w->old.ptr[i];
   if (old && old->kind == SHOAL_WATCH_FILE && !old->racy && shoal_stat_same(&old->stat, &e->stat)) {
@@ -230,7 +232,7 @@ static shoal_status glob(shoal_watch *w, shoal_str base, shoal_str rest, int dep
   if (any_depth && left.ptr)
     SHOAL_TRY(glob(w, base, left, depth + 1, found, err));
   for (size_t i = 0; i < n; i++) {
-    if (items[i].name.ptr[0] == '.' || (!any_depth && !shoal_str_glob(segment, items[i].name)))
+    if ((items[i].name.ptr[0] == '.' && !w->hidden) || (!any_depth && !shoal_str_glob(segment, items[i].name)))
       continue;
     char *path = shoal_arena_printf(&w->arena, "%.*s%s%s", SHOAL_FMT(base), between, items[i].name.ptr);
     if (!path)
@@ -278,6 +280,35 @@ shoal_status shoal_watch_add_glob(shoal_watch *w, shoal_str pattern, shoal_str *
     status = *paths ? SHOAL_OK : shoal_fail_nomem(err);
   }
   shoal_vec_dispose(&found);
+  return status;
+}
+
+shoal_status shoal_watch_recheck(const shoal_watch *w, shoal_str path, bool *same, shoal_error *err) {
+  const shoal_watch_entry *e = shoal_watch_find(w, path);
+  shoal_watch now = {.root = w->root, .names_only = true};
+  shoal_watch_entry again = {.path = path};
+  shoal_hash hash;
+  shoal_status status = e ? look(&now, &again, err) : shoal_fail(err, SHOAL_EINVAL, "%s is not watched", path.ptr);
+  *same = status >= 0 && again.kind == e->kind && shoal_stat_same(&again.stat, &e->stat);
+  if (*same && e->kind == SHOAL_WATCH_FILE && e->racy) {
+    char *full = full_path(&now, path);
+    status = full ? shoal_hash_file(full, &hash, err) : shoal_fail_nomem(err);
+    *same = status >= 0 && shoal_hash_eq(&hash, &e->hash);
+  }
+  shoal_watch_dispose(&now);
+  return status;
+}
+
+shoal_status shoal_watch_recheck_glob(const char *root, bool hidden, shoal_str pattern, const shoal_str *paths,
+                                      size_t n, bool *same, shoal_error *err) {
+  shoal_watch now = {.root = root, .hidden = hidden, .names_only = true};
+  shoal_str *found;
+  size_t n_found;
+  shoal_status status = shoal_watch_add_glob(&now, pattern, &found, &n_found, err);
+  *same = status >= 0 && n_found == n;
+  for (size_t i = 0; *same && i < n; i++)
+    *same = shoal_str_eq(found[i], paths[i]);
+  shoal_watch_dispose(&now);
   return status;
 }
 

@@ -32,6 +32,9 @@ typedef struct shoal_watch {
   SHOAL_VEC(shoal_watch_entry) old;
   shoal_map old_by_path;
   size_t n_hashed; /* files read because nothing was remembered */
+  /* how */
+  bool hidden;     /* patterns name what begins with '.' too, as the engine's do */
+  bool names_only; /* no file is read: hashes are zero */
 } shoal_watch;
 
 /* Everything as remembered? Stats each entry; no file is read. False also when something was racing. */
@@ -53,6 +56,11 @@ SHOAL_MUST_USE shoal_status shoal_watch_add_tree(shoal_watch *w, shoal_str folde
    arena. An existing folder stands for the files directly in it. */
 SHOAL_MUST_USE shoal_status shoal_watch_add_glob(shoal_watch *w, shoal_str pattern, shoal_str **paths, size_t *n,
                                                  shoal_error *err);
+/* Whether a file is what it was when it was watched. Reads it only if its times could not tell. Any thread. */
+SHOAL_MUST_USE shoal_status shoal_watch_recheck(const shoal_watch *w, shoal_str path, bool *same, shoal_error *err);
+/* Whether a pattern names the same files now. Any thread. */
+SHOAL_MUST_USE shoal_status shoal_watch_recheck_glob(const char *root, bool hidden, shoal_str pattern,
+                                                     const shoal_str *paths, size_t n, bool *same, shoal_error *err);
 const shoal_watch_entry *shoal_watch_find(const shoal_watch *w, shoal_str path);
 SHOAL_MUST_USE shoal_status shoal_watch_encode(const shoal_watch *w, shoal_buf *out, shoal_error *err);
 void shoal_watch_dispose(shoal_watch *w);
