@@ -7,6 +7,7 @@
  * - histogram in FROM takes a table by its name as text, as query_table does: dependencies can't be seen.
  * - the clock functions are fixed by macros of their names, random() and its like by setseed in an engine of one
  * thread; uuidv7 has the clock in it, age(ts) and samples take other ways: nothing fixes them.
+ * - the words user, current_user, session_user and current_role are the constant 'duckdb', and often columns.
  * - approx_quantile, first, list and their like depend on the order of rows: the query's own non-determinism.
  */
 #include "code/functions.h"
@@ -200,7 +201,8 @@ shoal_function_class shoal_table_function_class(shoal_str name) {
 }
 
 shoal_function_class shoal_word_class(shoal_str name) {
-  static const char *const words[] = {"current_time", "current_timestamp", "localtime", "localtimestamp"};
+  static const char *const words[] = {"current_time",   "current_timestamp", "localtime",
+                                      "localtimestamp", "current_catalog",   "current_schema"};
   if (shoal_str_ieq(name, SHOAL_STR("current_date")))
     return SHOAL_FUNCTION_CLOCK;
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) {

@@ -189,7 +189,23 @@ static const char *reader_of(shoal_str name) {
   return NULL;
 }
 
-static shoal_status add_file(walk *w, shoal_str path, shoal_str function, bool hive, int64_t position) {
+/* The engine reads more into a path than Shoal does: what both don't understand alike would miss in the key. */
+static const char *unkeyable(shoal_str path) {
+  static const char *const meant[] = {"[", "\\", "://"};
+  for (size_t i = 0; i < sizeof meant / sizeof *meant; i++)
+    if (shoal_str_find(path, shoal_str_z(meant[i])) >= 0)
+      return meant[i];
+  return shoal_str_starts(path, SHOAL_STR("~")) ? "~" : shoal_str_starts(path, SHOAL_STR("file:")) ? "file:" : NULL;
+}
+
+static shoal_status add_file(walk *w, yyjson_val *node, shoal_str path, shoal_str function, bool hive) {
+  int64_t position = position_of(node);
+  const char *sign = unkeyable(path);
+  if (sign) {
+    char *what = shoal_arena_printf(w->arena, ": a path with %s can't be keyed", sign);
+    SHOAL_TRY(what ? refuse(w, node, path, what, "use * and ? only, or declare the files as a source in shoal.yaml")
+                   : shoal_fail_nomem(w->err));
+  }
   shoal_sql_file file = {shoal_arena_str(w->arena, path), lower(w, function), hive, position};
   shoal_sql_file *slot = file.path.ptr && file.function.ptr ? shoal_vec_add(&w->files) : NULL;
   if (!slot)
@@ -254,7 +270,7 @@ static shoal_status visit_table(walk *w, yyjson_val *node, const scope *s) {
     return refuse(w, node, schema, " describes the engine, not data", "a model reads datasets and files only");
   const char *reader = schema.len ? NULL : reader_of(table);
   if (reader)
-    return add_file(w, table, shoal_str_z(reader), false, position_of(node));
+    return add_file(w, node, table, shoal_str_z(reader), false);
   return add_ref(w, node, schema, table);
 }
 
@@ -289,14 +305,15 @@ static shoal_status visit_scalar(walk *w, yyjson_val *node) {
   if (!is_name(name))
     return SHOAL_OK; /* an operator; all are pure */
   SHOAL_TRY(add_name(w, &w->functions, name));
-  if (is_macro(w, name))
-    return SHOAL_OK;
+  /* A macro of an engine function's name hides it, but not from system.main.f() nor across kinds: both count. */
   if (shoal_str_is(name, "getvariable"))
     return visit_getvariable(w, node);
   if (shoal_str_is(name, "current_setting"))
     return refuse(w, node, name, " depends on the session",
                   "declare a variable under vars and read it with getvariable");
   shoal_function_class class_ = shoal_scalar_function_class(name);
+  if (class_ == SHOAL_FUNCTION_UNKNOWN && is_macro(w, name))
+    return SHOAL_OK;
   if (shoal_str_is(name, "age") && yyjson_arr_size(yyjson_obj_get(node, "children")) == 2)
     class_ = SHOAL_FUNCTION_PURE;
   if (class_ == SHOAL_FUNCTION_REFUSED)
@@ -321,7 +338,7 @@ static shoal_status visit_paths(walk *w, yyjson_val *function, shoal_str name) {
   bool hive = writes_hive(children);
   shoal_str path = constant_text(first);
   if (path.ptr)
-    return add_file(w, path, name, hive, position_of(function));
+    return add_file(w, function, path, name, hive);
   yyjson_val *items = yyjson_obj_get(first, "children"), *item;
   bool constant = shoal_str_is(shoal_json_str(first, "function_name"), "list_value") && yyjson_arr_size(items) > 0;
   size_t i, n;
@@ -329,7 +346,7 @@ static shoal_status visit_paths(walk *w, yyjson_val *function, shoal_str name) {
     path = constant_text(item);
     constant = constant && path.ptr;
     if (constant)
-      SHOAL_TRY(add_file(w, path, name, hive, position_of(function)));
+      SHOAL_TRY(add_file(w, function, path, name, hive));
   }
   if (constant)
     return SHOAL_OK;
@@ -347,9 +364,9 @@ static shoal_status visit_table_function(walk *w, yyjson_val *function) {
   if (!name.ptr)
     return shoal_fail_nomem(w->err);
   SHOAL_TRY(add_name(w, &w->functions, name));
-  if (is_macro(w, name))
-    return SHOAL_OK;
   shoal_function_class class_ = shoal_table_function_class(name);
+  if (class_ == SHOAL_FUNCTION_UNKNOWN && is_macro(w, name))
+    return SHOAL_OK;
   if (class_ == SHOAL_FUNCTION_REFUSED)
     return refuse(w, function, name, " in FROM is not for models",
                   "a model reads datasets and files by constant names; write the SELECT itself");
