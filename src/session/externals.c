@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "session/session.h"
 
 /* The files a pattern names, with their hashes. None is an error. */
@@ -179,6 +180,9 @@ static shoal_status same_files(const shoal_session *s, const shoal_external *x, 
 
 shoal_status shoal_session_unchanged(const shoal_session *s, uint32_t node, shoal_error *err) {
   const shoal_node *n = &s->graph->nodes[node];
+  int64_t day = 86400 * 1000000LL;
+  if (n->volatile_why.ptr && n->date_only && !s->options.now_fixed && shoal_time_now() / day != s->now_us / day)
+    return moved(SHOAL_STR("the date"), err);
   for (uint32_t i = 0; i < n->n_inputs; i++) {
     const shoal_node *p = &s->graph->nodes[n->inputs[i].parent];
     if (p->kind == SHOAL_NODE_SOURCE)
