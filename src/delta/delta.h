@@ -102,6 +102,10 @@ SHOAL_MUST_USE shoal_status shoal_delta_scan(const shoal_delta_table *table, con
 
 /* --- writing --- */
 
+/* Whether a commit that this build makes would be right in a table that others write, too: SHOAL_EUNSUPPORTED names the
+   feature or setting that asks for more than is done here. `appends_only`: the commit removes nothing. */
+SHOAL_MUST_USE shoal_status shoal_delta_check_write(const shoal_delta_snapshot *s, bool appends_only, shoal_error *err);
+
 /* One commit under construction: text of newline-delimited JSON actions. commitInfo comes first. */
 typedef struct shoal_delta_commit {
   shoal_buf text;

@@ -190,16 +190,13 @@ static shoal_status check_content(look *l, shoal_error *err) {
 
 /* Foreign settings under which our commits would be wrong. */
 static shoal_status check_settings(look *l, shoal_error *err) {
-  const shoal_delta_metadata *m = shoal_delta_snapshot_metadata(l->snapshot);
-  const shoal_delta_protocol *p = shoal_delta_snapshot_protocol(l->snapshot);
-  shoal_str mapping = shoal_delta_config(m, "delta.columnMapping.mode");
-  if (mapping.ptr && !shoal_str_is(mapping, "none"))
-    return conflict(l, l->version, "has column mapping, which Shoal did not switch on", err);
-  if (shoal_str_is(shoal_delta_config(m, "delta.appendOnly"), "true"))
-    return conflict(l, l->version, "is append-only, which Shoal did not switch on", err);
-  if (p->min_writer > 2 && p->min_writer != 7)
-    return conflict(l, l->version, "has a protocol that Shoal did not choose", err);
-  return SHOAL_OK;
+  shoal_error cause;
+  if (shoal_delta_check_write(l->snapshot, false, &cause) == SHOAL_OK)
+    return SHOAL_OK;
+  (void)shoal_fail(err, SHOAL_ECONFLICT, "the table %.*s: version %lld was given settings from outside: %s",
+                   SHOAL_FMT(l->table.prefix), (long long)l->version, cause.message);
+  shoal_hint(err, "the dataset is published and shoal sql reads it; its table stays as the other writer left it");
+  return SHOAL_ECONFLICT;
 }
 
 /* T2: reads the whole table. */
@@ -359,13 +356,15 @@ static shoal_status old_files(look *l, shoal_delta_file **out, size_t *n, shoal_
   return files_under(l, l->old_result, l->tag.paths, out, n, err);
 }
 
+/* The paths of whole files. */
 static shoal_status index_paths(const shoal_delta_file *files, size_t n, shoal_map *out, shoal_error *err) {
   for (size_t i = 0; i < n; i++)
-    SHOAL_TRY(shoal_map_put(out, files[i].path, (uint32_t)i, err));
+    if (!files[i].deletion_vector.ptr)
+      SHOAL_TRY(shoal_map_put(out, files[i].path, (uint32_t)i, err));
   return SHOAL_OK;
 }
 
-/* T4 */
+/* T4. A file of which somebody deleted rows is not the file of the result. */
 static shoal_status add_files(look *l, int64_t now, shoal_error *err) {
   shoal_delta_file *old, *new;
   size_t n_old, n_new;
@@ -378,7 +377,7 @@ static shoal_status add_files(look *l, int64_t now, shoal_error *err) {
   if (st == SHOAL_OK)
     st = index_paths(new, n_new, &in_new, err);
   for (size_t i = 0; st == SHOAL_OK && i < n_old; i++)
-    if (shoal_map_get(&in_new, old[i].path) == SHOAL_MAP_NONE) {
+    if (old[i].deletion_vector.ptr || shoal_map_get(&in_new, old[i].path) == SHOAL_MAP_NONE) {
       shoal_delta_commit_remove(&l->commit, &old[i], now);
       l->n_removes++;
     }

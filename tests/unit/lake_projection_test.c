@@ -290,6 +290,51 @@ static void foreign_tables_are_left_alone(void **state) {
   close_lake(&p);
 }
 
+/* Another writer switched something on: our commits go on where they are still right, and stop, saying why, where not.
+ */
+static void foreign_settings_are_heeded(void **state) {
+  static const struct {
+    const char *features, *configuration, *column, *says; /* NULL: we go on */
+  } cases[] = {
+      {"\"deletionVectors\",\"clustering\",\"domainMetadata\"", "\"delta.enableDeletionVectors\":\"true\"", "", NULL},
+      {"\"domainMetadata\",\"rowTracking\"", "", "", "rowTracking"},
+      {"\"somethingNew\"", "", "", "somethingNew"},
+      {"\"columnMapping\"", "\"delta.columnMapping.mode\":\"name\"", "", "column mapping"},
+      {"\"columnMapping\"", "\"delta.columnMapping.mode\":\"none\"", "", NULL},
+      {"\"appendOnly\"", "\"delta.appendOnly\":\"true\"", "", "append-only"},
+      {"\"inCommitTimestamp\"", "\"delta.enableInCommitTimestamps\":\"true\"", "", "in-commit timestamps"},
+      {"\"checkConstraints\"", "\"delta.constraints.c\":\"n > 0\"", "", "CHECK constraints"},
+      {"\"generatedColumns\"", "", "\\\"delta.generationExpression\\\":\\\"1\\\"", "generated columns"},
+      {"\"identityColumns\"", "", "\\\"delta.identity.start\\\":1", "identity columns"},
+      {"\"invariants\"", "", "\\\"delta.invariants\\\":\\\"x\\\"", "invariants"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    projected p = open_lake(*state != NULL);
+    set(&p, "silver.a", 1, 1);
+    project(&p, SHOAL_OK);
+    shoal_delta_snapshot *s = open_table(&p, "silver/a");
+    shoal_str id = shoal_arena_str(&p.f.arena, shoal_delta_snapshot_metadata(s)->id);
+    shoal_delta_snapshot_free(s);
+    foreign_commit(
+        &p, "silver/a", 1,
+        shoal_arena_printf(&p.f.arena,
+                           "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[],"
+                           "\"writerFeatures\":[%s]}}\n{\"metaData\":{\"id\":\"%.*s\",\"format\":{\"provider\":"
+                           "\"parquet\",\"options\":{}},\"schemaString\":\"{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":"
+                           "[{\\\"name\\\":\\\"n\\\",\\\"type\\\":\\\"long\\\",\\\"nullable\\\":true,\\\"metadata\\\":{"
+                           "%s}}]}\",\"partitionColumns\":[],\"configuration\":{%s}}}\n",
+                           cases[i].features, SHOAL_FMT(id), cases[i].column, cases[i].configuration));
+    set(&p, "silver.a", 2, 1);
+    project(&p, cases[i].says ? SHOAL_ECONFLICT : SHOAL_OK);
+    if (cases[i].says && !strstr(p.f.err.message, cases[i].says))
+      fail_msg("\"%s\" does not say %s", p.f.err.message, cases[i].says);
+    s = open_table(&p, "silver/a");
+    assert_int_equal(shoal_delta_snapshot_version(s), cases[i].says ? 1 : 2);
+    shoal_delta_snapshot_free(s);
+    close_lake(&p);
+  }
+}
+
 /* A settled table gets checkpoints only where an engine is at hand; without one nothing fails. */
 static void many_versions(void **state) {
   projected p = open_lake(*state != NULL);
@@ -428,6 +473,7 @@ int main(void) {
       ON_BOTH(schema_changes_keep_the_table),
       ON_BOTH(foreign_commits_are_judged),
       ON_BOTH(foreign_tables_are_left_alone),
+      ON_BOTH(foreign_settings_are_heeded),
       ON_BOTH(many_versions),
       cmocka_unit_test(cleaned_log_is_no_foreign_table),
       cmocka_unit_test(processes_project_at_once),

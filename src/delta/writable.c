@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a table asks of those who write it (protocol, "Writer Version Requirements" and the sections of the features). A
+ * feature that is merely supported costs nothing as long as no column or setting uses it, so those are what is looked
+ * at; features that bind every commit, and unknown ones, are refused by name.
+ */
+#include "delta/delta_internal.h"
+
+/* Supported, they ask nothing of our commits beyond what is checked below. */
+static const char *const harmless[] = {
+    "allowColumnDefaults",                          /* every column is written */
+    "appendOnly",           "changeDataFeed",       /* whole files added or removed need no cdc action */
+    "checkConstraints",     "checkpointProtection", /* concerns log clean-up */
+    "clustering",           "columnMapping",        "deletionVectors",     "domainMetadata", "generatedColumns",
+    "identityColumns",      "inCommitTimestamp",    "invariants",          "timestampNtz",   "typeWidening",
+    "typeWidening-preview", "v2Checkpoint",         "vacuumProtocolCheck", "variantType",    "variantType-preview",
+};
+
+static shoal_status refuse(const char *what, shoal_error *err) {
+  return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table %s, which this build does not write", what);
+}
+
+static shoal_status check_features(const shoal_delta_protocol *p, shoal_error *err) {
+  for (size_t i = 0; p->min_writer == 7 && i < p->n_writer_features; i++) {
+    bool known = false;
+    for (size_t k = 0; k < sizeof harmless / sizeof *harmless; k++)
+      known = known || shoal_str_is(p->writer_features[i], harmless[k]);
+    if (!known)
+      return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table has the feature '%.*s', which this build does not write",
+                        SHOAL_FMT(p->writer_features[i]));
+  }
+  return SHOAL_OK;
+}
+
+static shoal_status check_settings(const shoal_delta_metadata *m, bool appends_only, shoal_error *err) {
+  static const struct {
+    const char *key, *says;
+  } switches[] = {{"delta.enableInCommitTimestamps", "has in-commit timestamps"},
+                  {"delta.enableRowTracking", "tracks its rows"},
+                  {"delta.enableIcebergCompatV1", "is kept readable as Iceberg"},
+                  {"delta.enableIcebergCompatV2", "is kept readable as Iceberg"}};
+  shoal_str mapping = shoal_delta_config(m, "delta.columnMapping.mode");
+  if (mapping.len && !shoal_str_is(mapping, "none"))
+    return refuse("has column mapping", err);
+  if (!appends_only && shoal_str_ieq(shoal_delta_config(m, "delta.appendOnly"), SHOAL_STR("true")))
+    return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table is append-only (delta.appendOnly)");
+  for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
+    if (shoal_str_ieq(shoal_delta_config(m, switches[i].key), SHOAL_STR("true")))
+      return refuse(switches[i].says, err);
+  for (size_t i = 0; i < m->n_configuration; i++)
+    if (shoal_str_starts(m->configuration[i].key, SHOAL_STR("delta.constraints.")))
+      return refuse("has CHECK constraints", err);
+  return SHOAL_OK;
+}
+
+/* What a column's metadata asks for. Names inside a struct count as well: only its text is looked at. */
+static shoal_status check_columns(const shoal_field *fields, size_t n, shoal_error *err) {
+  static const struct {
+    const char *key, *says;
+  } uses[] = {{"\"delta.invariants\"", "has columns with invariants"},
+              {"\"delta.generationExpression\"", "has generated columns"},
+              {"\"delta.identity.", "has identity columns"}};
+  for (size_t i = 0; i < n; i++) {
+    for (size_t k = 0; k < sizeof uses / sizeof *uses; k++)
+      if (shoal_str_find(fields[i].metadata, shoal_str_z(uses[k].key)) >= 0)
+        return refuse(uses[k].says, err);
+    SHOAL_TRY(check_columns(fields[i].type.fields, fields[i].type.n_fields, err));
+  }
+  return SHOAL_OK;
+}
+
+shoal_status shoal_delta_check_write(const shoal_delta_snapshot *s, bool appends_only, shoal_error *err) {
+  const shoal_delta_metadata *m = &s->metadata;
+  SHOAL_TRY(check_features(&s->protocol, err));
+  SHOAL_TRY(check_settings(m, appends_only, err));
+  return check_columns(m->schema.fields, m->schema.n_fields, err);
+}
