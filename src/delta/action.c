@@ -84,6 +84,9 @@ static shoal_status parse_file(yyjson_val *v, const char *name, shoal_arena *are
   f->data_change = shoal_json_bool(v, "dataChange", true);
   f->size = (uint64_t)shoal_json_i64(v, "size", 0);
   out->deleted_ms = shoal_json_i64(v, "deletionTimestamp", 0);
+  f->base_row_id = shoal_json_i64(v, "baseRowId", -1);
+  f->row_commit_version = shoal_json_i64(v, "defaultRowCommitVersion", -1);
+  f->has_row_id = f->base_row_id >= 0;
   SHOAL_TRY(
       parse_kv(yyjson_obj_get(v, "partitionValues"), name, arena, &f->partition_values, &f->n_partition_values, err));
   yyjson_val *dv = yyjson_obj_get(v, "deletionVector");
@@ -125,6 +128,7 @@ static shoal_status parse_body(yyjson_val *v, const char *name, shoal_arena *are
     return shoal_json_need_str(v, "path", name, arena, &out->id, err);
   case SHOAL_ACTION_INFO:
     out->ict_ms = shoal_json_i64(v, "inCommitTimestamp", -1);
+    out->blind_append = shoal_json_bool(v, "isBlindAppend", false);
     return SHOAL_OK;
   case SHOAL_ACTION_METADATA:
   case SHOAL_ACTION_PROTOCOL:

@@ -127,6 +127,14 @@ void shoal_delta_commit_metadata(shoal_delta_commit *c, const shoal_delta_metada
   close_action(&w);
 }
 
+static void add_row_ids(shoal_jw *w, const shoal_delta_file *f) {
+  if (!f->has_row_id)
+    return;
+  shoal_jw_ki64(w, "baseRowId", f->base_row_id);
+  if (f->row_commit_version >= 0)
+    shoal_jw_ki64(w, "defaultRowCommitVersion", f->row_commit_version);
+}
+
 void shoal_delta_commit_add(shoal_delta_commit *c, const shoal_delta_file *f) {
   shoal_jw w = open_action(c, "add");
   shoal_jw_kstr(&w, "path", f->path);
@@ -138,6 +146,7 @@ void shoal_delta_commit_add(shoal_delta_commit *c, const shoal_delta_file *f) {
   if (f->n_tags)
     add_kv(&w, "tags", f->tags, f->n_tags);
   add_json(&w, "deletionVector", f->deletion_vector);
+  add_row_ids(&w, f);
   close_action(&w);
 }
 
@@ -152,6 +161,7 @@ void shoal_delta_commit_remove(shoal_delta_commit *c, const shoal_delta_file *f,
   if (f->n_tags)
     add_kv(&w, "tags", f->tags, f->n_tags);
   add_json(&w, "deletionVector", f->deletion_vector);
+  add_row_ids(&w, f);
   close_action(&w);
 }
 
@@ -160,6 +170,14 @@ void shoal_delta_commit_txn(shoal_delta_commit *c, shoal_str app_id, int64_t ver
   shoal_jw_kstr(&w, "appId", app_id);
   shoal_jw_ki64(&w, "version", version);
   shoal_jw_ki64(&w, "lastUpdated", floor_ms(time_us));
+  close_action(&w);
+}
+
+void shoal_delta_commit_domain(shoal_delta_commit *c, shoal_str domain, shoal_str configuration, bool removed) {
+  shoal_jw w = open_action(c, "domainMetadata");
+  shoal_jw_kstr(&w, "domain", domain);
+  shoal_jw_kstr(&w, "configuration", configuration);
+  shoal_jw_kbool(&w, "removed", removed);
   close_action(&w);
 }
 

@@ -56,7 +56,9 @@ typedef struct shoal_delta_file {
   const shoal_delta_kv *tags;
   size_t n_tags;
   shoal_str deletion_vector; /* JSON text of the descriptor or {NULL,0} */
-  shoal_str raw;             /* of a snapshot: the whole add as JSON text, for checkpoints and rewrites */
+  bool has_row_id;           /* the next two (protocol, "Row Tracking") */
+  int64_t base_row_id, row_commit_version;
+  shoal_str raw; /* of a snapshot: the whole add as JSON text, for checkpoints and rewrites */
 } shoal_delta_file;
 
 typedef struct shoal_delta_snapshot shoal_delta_snapshot;
@@ -102,9 +104,17 @@ SHOAL_MUST_USE shoal_status shoal_delta_scan(const shoal_delta_table *table, con
 
 /* --- writing --- */
 
+/* What a writer takes care of itself, and shoal_delta_check_write need not refuse. */
+enum {
+  SHOAL_DELTA_APPENDS = 1, /* it removes nothing */
+  SHOAL_DELTA_STAMPS = 2,  /* in-commit timestamps and row ids */
+  SHOAL_DELTA_MAPS = 4     /* physical names and field ids in files, statistics and partition values */
+};
 /* Whether a commit that this build makes would be right in a table that others write, too: SHOAL_EUNSUPPORTED names the
-   feature or setting that asks for more than is done here. `appends_only`: the commit removes nothing. */
-SHOAL_MUST_USE shoal_status shoal_delta_check_write(const shoal_delta_snapshot *s, bool appends_only, shoal_error *err);
+   feature or setting that asks for more. `able` is of the above. */
+SHOAL_MUST_USE shoal_status shoal_delta_check_write(const shoal_delta_protocol *protocol,
+                                                    const shoal_delta_metadata *metadata, unsigned able,
+                                                    shoal_error *err);
 
 /* One commit under construction: text of newline-delimited JSON actions. commitInfo comes first. */
 typedef struct shoal_delta_commit {
@@ -121,6 +131,7 @@ void shoal_delta_commit_add(shoal_delta_commit *c, const shoal_delta_file *f);
 /* path is copied verbatim from the add it removes. */
 void shoal_delta_commit_remove(shoal_delta_commit *c, const shoal_delta_file *f, int64_t time_us);
 void shoal_delta_commit_txn(shoal_delta_commit *c, shoal_str app_id, int64_t version, int64_t time_us);
+void shoal_delta_commit_domain(shoal_delta_commit *c, shoal_str domain, shoal_str configuration, bool removed);
 /* SHOAL_EEXIST: somebody else's commit has this number: read it, decide, try the next. Our own commit is recognised
    after an ambiguous failure (contract C1). */
 SHOAL_MUST_USE shoal_status shoal_delta_commit_put(const shoal_delta_table *table, const shoal_delta_commit *c,

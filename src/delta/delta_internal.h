@@ -68,6 +68,7 @@ typedef struct shoal_action {
   int64_t version;       /* txn */
   int64_t ict_ms;        /* commitInfo's in-commit timestamp, -1: absent */
   bool removed;          /* domain */
+  bool blind_append;     /* commitInfo's isBlindAppend */
 } shoal_action;
 /* Parses {"add": {…}} and its like; `name` stands in messages. All in the arena. */
 SHOAL_MUST_USE shoal_status shoal_delta_action_parse(shoal_str line, const char *name, shoal_arena *arena,
@@ -101,6 +102,10 @@ typedef struct shoal_replay {
 void shoal_replay_dispose(shoal_replay *r);
 /* One action; the caller keeps to the order of versions, and within a commit removes before adds. */
 SHOAL_MUST_USE shoal_status shoal_replay_apply(shoal_replay *r, const shoal_action *a, shoal_error *err);
+typedef SHOAL_VEC(shoal_action) shoal_actions;
+/* The actions of a commit's text, in its order; texts are copied into the arena. `name` stands in messages. */
+SHOAL_MUST_USE shoal_status shoal_delta_actions_parse(shoal_str text, const char *name, shoal_arena *arena,
+                                                      shoal_actions *out, shoal_error *err);
 /* A whole commit's text, into the arena. */
 SHOAL_MUST_USE shoal_status shoal_replay_commit(shoal_replay *r, shoal_str text, const char *name, shoal_arena *arena,
                                                 shoal_error *err);

@@ -83,9 +83,8 @@ shoal_status shoal_replay_apply(shoal_replay *r, const shoal_action *a, shoal_er
   return SHOAL_OK;
 }
 
-typedef SHOAL_VEC(shoal_action) actions;
-
-static shoal_status parse_lines(shoal_str text, const char *name, shoal_arena *arena, actions *out, shoal_error *err) {
+shoal_status shoal_delta_actions_parse(shoal_str text, const char *name, shoal_arena *arena, shoal_actions *out,
+                                       shoal_error *err) {
   shoal_str line;
   size_t number = 0;
   while (shoal_str_split(&text, '\n', &line)) {
@@ -103,7 +102,7 @@ static shoal_status parse_lines(shoal_str text, const char *name, shoal_arena *a
   return SHOAL_OK;
 }
 
-static shoal_status apply_all(shoal_replay *r, const actions *list, bool removes, shoal_error *err) {
+static shoal_status apply_all(shoal_replay *r, const shoal_actions *list, bool removes, shoal_error *err) {
   for (size_t i = 0; i < list->len; i++) {
     if ((list->ptr[i].kind == SHOAL_ACTION_REMOVE) == removes)
       SHOAL_TRY(shoal_replay_apply(r, &list->ptr[i], err));
@@ -113,8 +112,8 @@ static shoal_status apply_all(shoal_replay *r, const actions *list, bool removes
 
 shoal_status shoal_replay_commit(shoal_replay *r, shoal_str text, const char *name, shoal_arena *arena,
                                  shoal_error *err) {
-  actions list = {0};
-  shoal_status status = parse_lines(text, name, arena, &list, err);
+  shoal_actions list = {0};
+  shoal_status status = shoal_delta_actions_parse(text, name, arena, &list, err);
   if (status == SHOAL_OK)
     status = apply_all(r, &list, true, err);
   if (status == SHOAL_OK)

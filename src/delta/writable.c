@@ -20,9 +20,9 @@ static shoal_status refuse(const char *what, shoal_error *err) {
   return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table %s, which this build does not write", what);
 }
 
-static shoal_status check_features(const shoal_delta_protocol *p, shoal_error *err) {
+static shoal_status check_features(const shoal_delta_protocol *p, unsigned able, shoal_error *err) {
   for (size_t i = 0; p->min_writer == 7 && i < p->n_writer_features; i++) {
-    bool known = false;
+    bool known = (able & SHOAL_DELTA_STAMPS) && shoal_str_is(p->writer_features[i], "rowTracking");
     for (size_t k = 0; k < sizeof harmless / sizeof *harmless; k++)
       known = known || shoal_str_is(p->writer_features[i], harmless[k]);
     if (!known)
@@ -32,20 +32,21 @@ static shoal_status check_features(const shoal_delta_protocol *p, shoal_error *e
   return SHOAL_OK;
 }
 
-static shoal_status check_settings(const shoal_delta_metadata *m, bool appends_only, shoal_error *err) {
+static shoal_status check_settings(const shoal_delta_metadata *m, unsigned able, shoal_error *err) {
   static const struct {
     const char *key, *says;
-  } switches[] = {{"delta.enableInCommitTimestamps", "has in-commit timestamps"},
-                  {"delta.enableRowTracking", "tracks its rows"},
-                  {"delta.enableIcebergCompatV1", "is kept readable as Iceberg"},
-                  {"delta.enableIcebergCompatV2", "is kept readable as Iceberg"}};
+    unsigned unless;
+  } switches[] = {{"delta.enableInCommitTimestamps", "has in-commit timestamps", SHOAL_DELTA_STAMPS},
+                  {"delta.enableRowTracking", "tracks its rows", SHOAL_DELTA_STAMPS},
+                  {"delta.enableIcebergCompatV1", "is kept readable as Iceberg", 0},
+                  {"delta.enableIcebergCompatV2", "is kept readable as Iceberg", 0}};
   shoal_str mapping = shoal_delta_config(m, "delta.columnMapping.mode");
-  if (mapping.len && !shoal_str_is(mapping, "none"))
+  if (mapping.len && !shoal_str_is(mapping, "none") && !(able & SHOAL_DELTA_MAPS))
     return refuse("has column mapping", err);
-  if (!appends_only && shoal_str_ieq(shoal_delta_config(m, "delta.appendOnly"), SHOAL_STR("true")))
+  if (!(able & SHOAL_DELTA_APPENDS) && shoal_str_ieq(shoal_delta_config(m, "delta.appendOnly"), SHOAL_STR("true")))
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table is append-only (delta.appendOnly)");
   for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
-    if (shoal_str_ieq(shoal_delta_config(m, switches[i].key), SHOAL_STR("true")))
+    if (!(able & switches[i].unless) && shoal_str_ieq(shoal_delta_config(m, switches[i].key), SHOAL_STR("true")))
       return refuse(switches[i].says, err);
   for (size_t i = 0; i < m->n_configuration; i++)
     if (shoal_str_starts(m->configuration[i].key, SHOAL_STR("delta.constraints.")))
@@ -69,9 +70,9 @@ static shoal_status check_columns(const shoal_field *fields, size_t n, shoal_err
   return SHOAL_OK;
 }
 
-shoal_status shoal_delta_check_write(const shoal_delta_snapshot *s, bool appends_only, shoal_error *err) {
-  const shoal_delta_metadata *m = &s->metadata;
-  SHOAL_TRY(check_features(&s->protocol, err));
-  SHOAL_TRY(check_settings(m, appends_only, err));
-  return check_columns(m->schema.fields, m->schema.n_fields, err);
+shoal_status shoal_delta_check_write(const shoal_delta_protocol *protocol, const shoal_delta_metadata *metadata,
+                                     unsigned able, shoal_error *err) {
+  SHOAL_TRY(check_features(protocol, able, err));
+  SHOAL_TRY(check_settings(metadata, able, err));
+  return check_columns(metadata->schema.fields, metadata->schema.n_fields, err);
 }

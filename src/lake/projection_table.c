@@ -191,7 +191,8 @@ static shoal_status check_content(look *l, shoal_error *err) {
 /* Foreign settings under which our commits would be wrong. */
 static shoal_status check_settings(look *l, shoal_error *err) {
   shoal_error cause;
-  if (shoal_delta_check_write(l->snapshot, false, &cause) == SHOAL_OK)
+  if (shoal_delta_check_write(shoal_delta_snapshot_protocol(l->snapshot), shoal_delta_snapshot_metadata(l->snapshot), 0,
+                              &cause) == SHOAL_OK)
     return SHOAL_OK;
   (void)shoal_fail(err, SHOAL_ECONFLICT, "the table %.*s: version %lld was given settings from outside: %s",
                    SHOAL_FMT(l->table.prefix), (long long)l->version, cause.message);
