@@ -13,18 +13,6 @@ typedef struct sides {
   shoal_state *before, *after;
 } sides;
 
-/* "A..B", or "A" against the current branch's head. */
-static shoal_status open_sides(cli *c, const char *range, sides *out, shoal_error *err) {
-  shoal_str r = shoal_str_z(range), a = r, b = SHOAL_STR("");
-  ptrdiff_t dots = shoal_str_find(r, SHOAL_STR(".."));
-  if (dots >= 0) {
-    a = shoal_str_sub(r, 0, (size_t)dots);
-    b = shoal_str_sub(r, (size_t)dots + 2, r.len);
-  }
-  SHOAL_TRY(shoal_session_revision(c->s, a, &out->before, err));
-  return shoal_session_revision(c->s, b, &out->after, err);
-}
-
 static bool same(const shoal_entry *a, const shoal_entry *b) {
   return shoal_hash_eq(&a->result.signature, &b->result.signature) && a->result.generation == b->result.generation;
 }
@@ -300,7 +288,7 @@ static int run(cli *c) {
   int rc = cli_open(c);
   if (rc)
     return rc;
-  shoal_status status = open_sides(c, c->argv[0], &d, &err);
+  shoal_status status = shoal_session_range(c->s, shoal_str_z(c->argv[0]), &d.before, &d.after, &err);
   if (status >= 0)
     status = cli_value(c, "rows") ? rows_of(c, &d, shoal_str_z(dataset), &err)
                                   : datasets(c, &d, dataset ? shoal_str_z(dataset) : SHOAL_STR_NONE, &err);

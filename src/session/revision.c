@@ -109,3 +109,22 @@ shoal_status shoal_session_revision(shoal_session *s, shoal_str rev, shoal_state
     return no_revision(s, rev, err);
   return status;
 }
+
+shoal_status shoal_session_range(shoal_session *s, shoal_str range, shoal_state **before, shoal_state **after,
+                                 shoal_error *err) {
+  shoal_str a = range, b = SHOAL_STR("");
+  ptrdiff_t dots = shoal_str_find(range, SHOAL_STR(".."));
+  *before = *after = NULL;
+  if (dots >= 0) {
+    a = shoal_str_sub(range, 0, (size_t)dots);
+    b = shoal_str_sub(range, (size_t)dots + 2, range.len);
+  }
+  shoal_status status = shoal_session_revision(s, a, before, err);
+  if (status >= 0)
+    status = shoal_session_revision(s, b, after, err);
+  if (status < 0) {
+    shoal_state_free(*before);
+    *before = NULL;
+  }
+  return status;
+}

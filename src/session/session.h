@@ -258,6 +258,10 @@ void shoal_fsck_report_dispose(shoal_fsck_report *r);
 SHOAL_MUST_USE shoal_status shoal_session_revision(shoal_session *s, shoal_str rev, shoal_state **out,
                                                    shoal_error *err);
 
+/* "A..B", or "A" against the current branch's head. Both are the caller's. */
+SHOAL_MUST_USE shoal_status shoal_session_range(shoal_session *s, shoal_str range, shoal_state **before,
+                                                shoal_state **after, shoal_error *err);
+
 /* --- provenance and explanation --- */
 /* The preimage of a model's signature as JSON: code, macros, variables, inputs. What a run writes into its result. */
 SHOAL_MUST_USE shoal_status shoal_session_preimage(shoal_session *s, uint32_t node, shoal_buf *out, shoal_error *err);
@@ -292,6 +296,13 @@ typedef struct shoal_why_chain {
 } shoal_why_chain;
 SHOAL_MUST_USE shoal_status shoal_session_why(shoal_session *s, shoal_str dataset, shoal_arena *arena,
                                               shoal_why_chain *out, shoal_error *err);
+
+/* Why a dataset's result at `after` is another than at `before`, from what was written into both; needs no project. The
+   leaf is SAME where the results are the same, NEW where there was none before. SHOAL_ENOTFOUND: it is not in `after`.
+ */
+SHOAL_MUST_USE shoal_status shoal_session_why_between(shoal_session *s, shoal_str dataset, const shoal_state *before,
+                                                      const shoal_state *after, shoal_arena *arena,
+                                                      shoal_why_chain *out, shoal_error *err);
 
 /* --- static checks --- */
 /* What binding a model without running it told. Schemas follow from the code: parents that would run are bound too. */

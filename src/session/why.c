@@ -268,3 +268,42 @@ shoal_status shoal_session_why(shoal_session *s, shoal_str dataset, shoal_arena 
   }
   return SHOAL_OK;
 }
+
+/* Two results of one dataset. */
+static shoal_status compare_results(shoal_session *s, const shoal_result *before, const shoal_result *after,
+                                    shoal_arena *arena, shoal_why *out, shoal_error *err) {
+  shoal_buf x = {0}, y = {0};
+  shoal_status status = shoal_result_provenance(s->lake, before, &x, err);
+  if (status >= 0)
+    status = shoal_result_provenance(s->lake, after, &y, err);
+  if (status >= 0)
+    status = shoal_why_compare(shoal_buf_str(&x), shoal_buf_str(&y), arena, out, err);
+  shoal_buf_dispose(&x);
+  shoal_buf_dispose(&y);
+  return status;
+}
+
+shoal_status shoal_session_why_between(shoal_session *s, shoal_str dataset, const shoal_state *before,
+                                       const shoal_state *after, shoal_arena *arena, shoal_why_chain *out,
+                                       shoal_error *err) {
+  *out = (shoal_why_chain){0};
+  shoal_str name = dataset;
+  while (out->n < sizeof out->datasets / sizeof *out->datasets) {
+    const shoal_entry *x = shoal_state_find(before, name), *y = shoal_state_find(after, name);
+    if (!y && out->n == 0)
+      return shoal_fail(err, SHOAL_ENOTFOUND, "%.*s is not on %.*s #%lld", SHOAL_FMT(name), SHOAL_FMT(after->branch),
+                        (long long)after->publication);
+    if (!y || (x && out->n && shoal_hash_eq(&x->result.signature, &y->result.signature)))
+      return SHOAL_OK; /* the input was another one than the branch held: the leaf above says so */
+    out->datasets[out->n++] = keep(arena, name);
+    out->leaf = (shoal_why){.kind = x ? SHOAL_WHY_SAME : SHOAL_WHY_NEW};
+    if (!x ||
+        (shoal_hash_eq(&x->result.signature, &y->result.signature) && x->result.generation == y->result.generation))
+      return SHOAL_OK;
+    SHOAL_TRY(compare_results(s, &x->result, &y->result, arena, &out->leaf, err));
+    if (out->leaf.kind != SHOAL_WHY_INPUT)
+      return SHOAL_OK;
+    name = out->leaf.what;
+  }
+  return SHOAL_OK;
+}

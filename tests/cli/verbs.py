@@ -149,6 +149,39 @@ def a_plan_fits_a_terminal_and_colour_obeys_NO_COLOR():
     p.remove()
 
 
+@case
+def why_between_two_publications():
+    p = Project(BASE)
+    p.shoal("run")
+    p.write({"models/silver/b.sql": "select id, v + 2 as v from bronze.a\n"})
+    p.shoal("run")
+    p.write({"models/silver/b.sql": "select id, v + 3 as v from bronze.a\n"})
+    has(p.shoal("why", "gold.d", "main~1..main").stdout, "gold.d reads silver.b, and that changed:\n", "models/silver/b.sql:1", "v + 1", "v + 2",
+        "between main #1 and main #2; everything else")
+    has(p.shoal("why", "silver.b", "main~1").stdout, "silver.b changed:\n", "v + 2")
+    has(p.shoal("why", "bronze.a", "main~1..main").stdout, "bronze.a is the same in both")
+    has(p.shoal("why", "gold.d", "main~2..main").stdout, "gold.d changed:\n  gold.d is new")
+    j = p.json("why", "gold.d", "#1..#2")
+    same((j["kind"], j["chain"], j["path"]), ("code", ["gold.d", "silver.b"], "models/silver/b.sql"))
+    has(p.shoal("why", "gold.x", "main~1..main", code=1).stderr, "gold.x is not on main #2")
+    has(p.shoal("why", "gold.d", "nowhere..main", code=1).stderr, "there is no revision 'nowhere'")
+    p.remove()
+
+
+@case
+def why_not_says_why_a_change_does_not_reach():
+    p = Project({**BASE, "models/gold/other.sql": "select max(v) as m from bronze.a\n"})
+    p.shoal("run")
+    has(p.shoal("why", "--not", "gold.other").stdout, "gold.other is as the code says, and so is everything else")
+    p.write({"models/silver/b.sql": "select id, v + 2 as v from bronze.a\n"})
+    same(p.shoal("why", "--not", "gold.other").stdout,
+         "gold.other is unaffected: it reads bronze.a; your change is in silver.b (models/silver/b.sql:1: 1 → 2)\n")
+    has(p.shoal("why", "--not", "gold.d").stdout, "gold.d is affected\ngold.d reads silver.b, and that changed:")
+    j = p.json("why", "--not", "gold.other")
+    same((j["affected"], j["reads"], j["changed"]), (False, ["bronze.a"], ["silver.b"]))
+    p.remove()
+
+
 CLOCKS = ("now()", "current_timestamp", "get_current_timestamp()", "transaction_timestamp()", "localtimestamp", "current_localtimestamp()",
           "current_date", "current_date()", "today()", "current_time", "get_current_time()", "localtime", "current_localtime()",
           "ago(interval 1 day)", "main.upper(now()::varchar)", "list_transform([1], x -> now())[1]", "tick()")
