@@ -18,7 +18,7 @@ static bool touches(const shoal_publication *p, shoal_str dataset) {
 }
 
 static void changes_text(cli *c, const shoal_publication *p, shoal_str dataset) {
-  static const char *const marks[] = {"", "−", "pinned ", "released "};
+  static const char *const marks[] = {"", "−", "pinned ", "released ", "from its base: "};
   if (dataset.ptr) {
     for (size_t i = 0; i < p->n_changes; i++)
       if (shoal_str_eq(p->changes[i].name, dataset) && p->changes[i].kind != SHOAL_CHANGE_REMOVE)
@@ -27,6 +27,8 @@ static void changes_text(cli *c, const shoal_publication *p, shoal_str dataset) 
                SHOAL_FMT(p->changes[i].result.writer), cli_time(c, p->changes[i].result.wall_us));
     return;
   }
+  if (p->n_changes == 0)
+    return;
   fputs("    ", stdout);
   for (size_t i = 0; i < p->n_changes && i < SHOWN_NAMES; i++)
     printf("%s%s%.*s", i ? ", " : "", marks[p->changes[i].kind], SHOAL_FMT(p->changes[i].name));
@@ -40,7 +42,9 @@ static void entry_text(cli *c, const shoal_publication *p, shoal_str dataset) {
          SHOAL_FMT(p->branch), cli_ago(c, p->time_us), SHOAL_FMT(p->writer));
   if (p->git_commit.ptr)
     printf("  git %.*s%s", 10, p->git_commit.ptr, p->git_dirty ? " with changes" : "");
-  if (!shoal_str_is(p->kind, "run"))
+  if (p->fork_branch.ptr)
+    printf("  (%.*s, from %.*s #%lld)", SHOAL_FMT(p->kind), SHOAL_FMT(p->fork_branch), (long long)p->fork_publication);
+  else if (!shoal_str_is(p->kind, "run"))
     printf("  (%.*s)", SHOAL_FMT(p->kind));
   putchar('\n');
   if (p->message.len)
@@ -49,7 +53,7 @@ static void entry_text(cli *c, const shoal_publication *p, shoal_str dataset) {
 }
 
 static void entry_json(const shoal_publication *p) {
-  static const char *const kinds[] = {"set", "remove", "pin", "unpin"};
+  static const char *const kinds[] = {"set", "remove", "pin", "unpin", "inherit"};
   char text[SHOAL_TIME_TEXT], hex[SHOAL_HASH_HEX + 1];
   shoal_buf b = {0};
   shoal_jw w = {.out = &b};
@@ -116,7 +120,11 @@ static int run(cli *c) {
       }
       shoal_arena_dispose(&arena);
     }
-    if (!at->fork_branch.ptr || rc)
+    shoal_state_free(at); /* where it began; its base may have been moved since */
+    at = NULL;
+    if (rc == 0 && shoal_branch_load(c->s->lake, branch, 0, &at, &err) < 0)
+      return cli_fail(c, &err);
+    if (rc || !at->fork_branch.ptr)
       break;
     branch = shoal_arena_str(&c->arena, at->fork_branch);
     n = at->fork_publication;

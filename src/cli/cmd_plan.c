@@ -398,6 +398,7 @@ static const cli_option options[] = {
     {"format", 0, "FORMAT", "text, or markdown for a comment on a pull request", false, false},
     {"again", 0, NULL, "plan to run what is selected even if its result is there", false, false},
     {"exit-code", 0, NULL, "exit with 2 if there is something to do", false, false},
+    {"from", 0, "REV", "start a new branch from this revision, not from the trunk's head", true, false},
     CLI_PARAMETERS,
     {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {{"shoal plan", "the whole project"},

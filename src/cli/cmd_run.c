@@ -265,7 +265,8 @@ static int run(cli *c) {
   int rc = cli_open(c);
   if (rc)
     return rc;
-  if (c->argc == 0 && !cli_has(c, "again") && !cli_has(c, "prune") && shoal_session_settled(c->s, &n))
+  if (c->argc == 0 && !c->session.from && !cli_has(c, "again") && !cli_has(c, "prune") &&
+      shoal_session_settled(c->s, &n))
     return nothing_to_do(c, n, start);
   shoal_str *selectors;
   if (cli_args(c, &selectors, &err) < 0)
@@ -279,6 +280,7 @@ static int run(cli *c) {
 }
 
 static const cli_option options[] = {
+    {"from", 0, "REV", "start a new branch from this revision, not from the trunk's head", true, false},
     CLI_PARAMETERS,
     {"again", 0, NULL, "compute what is selected anew and compare with what is there", false, false},
     {"keep-going", 'k', NULL, "go on with independent models after a failure", false, false},

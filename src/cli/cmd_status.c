@@ -52,7 +52,7 @@ static void where(cli *c) {
            (long long)st->fork_publication);
     if (shoal_branch_load(c->s->lake, st->fork_branch, -1, &trunk, &ignored) >= 0 &&
         trunk->publication > st->fork_publication)
-      printf(" (%.*s is %lld ahead)", SHOAL_FMT(st->fork_branch),
+      printf(" (%.*s is %lld ahead: shoal branch --update)", SHOAL_FMT(st->fork_branch),
              (long long)(trunk->publication - st->fork_publication));
     shoal_state_free(trunk);
     putchar('\n');

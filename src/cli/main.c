@@ -208,6 +208,8 @@ static int run_command(const cli_command *cmd, int argc, char **argv) {
   c.color = c.tty && !(no && *no) && !(term && !strcmp(term, "dumb")) && !cli_has(&c, "no-color");
   c.session.lake = cli_value(&c, "lake");
   c.session.branch = cli_value(&c, "branch");
+  if (strcmp(cmd->name, "branch")) /* there it is an argument of the verb */
+    c.session.from = cli_value(&c, "from");
   c.session.cancel = &cli_cancel;
   collect_vars(&c);
   if (rc == 0)

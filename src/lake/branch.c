@@ -219,6 +219,20 @@ static shoal_status name_taken(shoal_lake *lake, const char *key, shoal_str bran
   return st;
 }
 
+/* Whoever has the name may be deleted. */
+static shoal_status make_again(shoal_lake *lake, const char *key, shoal_str branch, const shoal_branch_head *fork,
+                               int64_t publication, shoal_error *err) {
+  shoal_state *there = NULL;
+  shoal_error ignored;
+  shoal_status st = SHOAL_EEXIST;
+  if (shoal_branch_load_deleted(lake, branch, &there, &ignored) == SHOAL_OK && there->deleted)
+    st = shoal_branch_make_again(lake, there, fork, publication, err);
+  else
+    st = name_taken(lake, key, branch, err);
+  shoal_state_free(there);
+  return st;
+}
+
 shoal_status shoal_branch_create(shoal_lake *lake, shoal_str branch, shoal_str from, int64_t from_publication,
                                  shoal_error *err) {
   shoal_arena arena = {0};
@@ -233,7 +247,9 @@ shoal_status shoal_branch_create(shoal_lake *lake, shoal_str branch, shoal_str f
     st = write_head(branch, from.ptr ? &fork : NULL, from_publication, &text, err);
   if (st == SHOAL_OK)
     st = shoal_object_put(lake, shoal_buf_z(&key), shoal_buf_str(&text), err);
-  if (st == SHOAL_EEXIST)
+  if (st == SHOAL_EEXIST && from.ptr)
+    st = make_again(lake, shoal_buf_z(&key), branch, &fork, from_publication, err);
+  else if (st == SHOAL_EEXIST)
     st = name_taken(lake, shoal_buf_z(&key), branch, err);
   shoal_buf_dispose(&text);
   shoal_buf_dispose(&key);

@@ -143,8 +143,9 @@ typedef struct shoal_state {
   shoal_arena arena;
   shoal_str branch, branch_id; /* true name; UUID */
   shoal_str fork_branch;       /* {NULL,0} on the trunk */
-  int64_t fork_publication;
-  int64_t publication; /* 0: nothing published on this branch itself */
+  int64_t fork_publication;    /* where it started, or where its base was moved to */
+  bool deleted;                /* its last entry deletes it: nobody but who makes it again may go on */
+  int64_t publication;         /* 0: nothing published on this branch itself */
   int64_t published_us;
   shoal_entry *entries;
   size_t n_entries;
@@ -154,8 +155,8 @@ typedef struct shoal_state {
 
 /* Folder of a branch: '/' becomes '-'. SHOAL_EINVAL: not a legal name (git's rules for branch names). */
 SHOAL_MUST_USE shoal_status shoal_branch_folder(shoal_str branch, shoal_arena *arena, shoal_str *out, shoal_error *err);
-/* SHOAL_ENOTFOUND if it does not exist. Publication -1 is the head. Reads the newest checkpoint and the entries after
- * it. */
+/* SHOAL_ENOTFOUND if it does not exist, or, at the head, is deleted. Publication -1 is the head. Reads the newest
+ * checkpoint and the entries after it. */
 SHOAL_MUST_USE shoal_status shoal_branch_load(shoal_lake *lake, shoal_str branch, int64_t publication,
                                               shoal_state **out, shoal_error *err);
 /* Brings a state up to the head by reading only what is new: one get when nothing is. *moved tells. */
@@ -163,10 +164,10 @@ SHOAL_MUST_USE shoal_status shoal_branch_refresh(shoal_lake *lake, shoal_state *
 /* The key of the branch log's entry n, for the no-op's single look. */
 SHOAL_MUST_USE shoal_status shoal_branch_entry_key(shoal_str branch, int64_t n, shoal_buf *out, shoal_error *err);
 /* New branch that starts at a publication of another. SHOAL_EEXIST: there is one (or one with the same folder).
-   Creating the trunk: from {NULL,0}. */
+   Creating the trunk: from {NULL,0}. Where a branch of that name was deleted, its log goes on. */
 SHOAL_MUST_USE shoal_status shoal_branch_create(shoal_lake *lake, shoal_str branch, shoal_str from,
                                                 int64_t from_publication, shoal_error *err);
-/* True names, sorted. */
+/* True names, sorted; those of deleted branches, too, which can't be loaded. */
 SHOAL_MUST_USE shoal_status shoal_branch_list(shoal_lake *lake, shoal_arena *arena, shoal_str **out, size_t *n,
                                               shoal_error *err);
 void shoal_state_free(shoal_state *s);
@@ -179,13 +180,16 @@ typedef enum shoal_change_kind {
   SHOAL_CHANGE_SET,
   SHOAL_CHANGE_REMOVE,
   SHOAL_CHANGE_PIN,
-  SHOAL_CHANGE_UNPIN
+  SHOAL_CHANGE_UNPIN,
+  SHOAL_CHANGE_INHERIT /* what the base holds, where the base is moved */
 } shoal_change_kind;
 typedef struct shoal_change {
   shoal_change_kind kind;
   shoal_str name;
-  shoal_result result;    /* SET and PIN */
-  shoal_hash pinned_code; /* PIN */
+  shoal_result result;    /* SET, PIN and INHERIT */
+  shoal_hash pinned_code; /* PIN, and INHERIT of what is pinned there */
+  int64_t publication;    /* INHERIT: the one that set it there */
+  bool pinned;            /* INHERIT */
 } shoal_change;
 /* A dataset that the run's decisions rest on: its result when it was planned, zero signature for "not there". */
 typedef struct shoal_read {
@@ -204,7 +208,9 @@ typedef struct shoal_publication_draft {
   shoal_str run, writer, message;
   shoal_str git_commit, git_branch; /* {NULL,0} outside git */
   bool git_dirty;
-  const char *kind; /* "run", "rollback", "release", "prune" … */
+  const char *kind; /* "run", "rollback", "release", "prune" …; "update", "branch" and "delete" are about the branch */
+  shoal_str fork_branch, fork_id; /* of "update" and "branch": the base from now on, else {NULL,0} */
+  int64_t fork_publication;
 } shoal_publication_draft;
 /* Puts the next entry of the branch's log; the commit point of a run. If others have published since `base`, their
    entries are read and the draft's reads compared: where a read or written dataset has moved, SHOAL_ECONFLICT with the
@@ -213,11 +219,28 @@ typedef struct shoal_publication_draft {
 SHOAL_MUST_USE shoal_status shoal_publish(shoal_lake *lake, shoal_state *state, const shoal_publication_draft *draft,
                                           int64_t *out, shoal_error *err);
 
+/* What moving a branch's base to `onto` changes: what the branch holds from its old base becomes what the new one
+   holds; what was set or removed on the branch itself stays. */
+typedef struct shoal_rebase {
+  shoal_change *changes; /* INHERIT and REMOVE */
+  shoal_read *reads;     /* of the same datasets */
+  size_t n_changes;
+  shoal_source_pin *sources;
+  size_t n_sources;
+  shoal_str *both; /* the branch's own, which the base has changed, too: they stay as they are */
+  size_t n_both;
+} shoal_rebase;
+/* Nothing is put; all is in the arena or borrowed from the states. */
+SHOAL_MUST_USE shoal_status shoal_branch_rebase(shoal_lake *lake, const shoal_state *mine, const shoal_state *onto,
+                                                shoal_arena *arena, shoal_rebase *out, shoal_error *err);
+
 /* One entry of a branch's log, for `log`. */
 typedef struct shoal_publication {
   int64_t number, time_us;
   shoal_str branch, kind, run, writer, message, git_commit, git_branch;
   bool git_dirty;
+  shoal_str fork_branch; /* "update" and "branch" */
+  int64_t fork_publication;
   const shoal_change *changes;
   size_t n_changes;
   const shoal_source_pin *sources;

@@ -59,9 +59,18 @@ typedef struct shoal_branch_head {
 } shoal_branch_head;
 SHOAL_MUST_USE shoal_status shoal_branch_head_read(shoal_lake *lake, shoal_str branch, shoal_arena *arena,
                                                    shoal_branch_head *out, shoal_error *err);
+/* Lets the log of a deleted branch go on, from a publication of `fork`; the state is that of its head. SHOAL_EEXIST:
+   somebody was faster. */
+SHOAL_MUST_USE shoal_status shoal_branch_make_again(shoal_lake *lake, shoal_state *deleted,
+                                                    const shoal_branch_head *fork, int64_t publication,
+                                                    shoal_error *err);
 /* The newest publication's number, and that of the newest checkpoint (-1: none). */
 SHOAL_MUST_USE shoal_status shoal_branch_newest(shoal_lake *lake, shoal_str branch, int64_t *head, int64_t *checkpoint,
                                                 shoal_error *err);
+
+/* The head's state, also that of a deleted branch. */
+SHOAL_MUST_USE shoal_status shoal_branch_load_deleted(shoal_lake *lake, shoal_str branch, shoal_state **out,
+                                                      shoal_error *err);
 
 /* A publication as text, and back. `id` is random: it tells our own entry from another's. */
 SHOAL_MUST_USE shoal_status shoal_publication_encode(const shoal_publication_draft *draft, const shoal_state *state,
@@ -75,6 +84,9 @@ SHOAL_MUST_USE shoal_status shoal_publication_decode(yyjson_val *obj, const char
 typedef struct shoal_apply {
   shoal_state *state;
   int64_t publication, published_us;
+  shoal_str fork_branch;
+  int64_t fork_publication;
+  bool deleted;
   shoal_source_pin *sources;
   size_t n_sources;
   SHOAL_VEC(shoal_entry) entries; /* a removed one has no name */

@@ -93,7 +93,7 @@ static shoal_status touch_changes(work *w, const shoal_get *get, shoal_error *er
   SHOAL_TRY(shoal_object_parse(get->bytes, get->key.ptr, &doc, err));
   shoal_status st = shoal_publication_decode(yyjson_doc_get_root(doc), get->key.ptr, &w->arena, &p, err);
   for (size_t i = 0; st == SHOAL_OK && i < p.n_changes; i++)
-    if (p.changes[i].kind != SHOAL_CHANGE_UNPIN)
+    if (p.changes[i].kind != SHOAL_CHANGE_UNPIN && p.changes[i].kind != SHOAL_CHANGE_INHERIT)
       st = touch(w, p.changes[i].name, p.number, err);
   yyjson_doc_free(doc);
   return st;
@@ -146,7 +146,7 @@ static shoal_status project_one(work *w, const touched *t, shoal_projection_repo
                          .state = w->state,
                          .name = t->name,
                          .entry = e && e->local ? e : NULL,
-                         .publication = e ? e->publication : t->last,
+                         .publication = e && e->local ? e->publication : t->last,
                          .report = report};
   return shoal_table_project(&job, err);
 }

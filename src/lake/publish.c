@@ -21,10 +21,13 @@
 static const char *const change_words[] = {[SHOAL_CHANGE_SET] = "set",
                                            [SHOAL_CHANGE_REMOVE] = "remove",
                                            [SHOAL_CHANGE_PIN] = "pin",
-                                           [SHOAL_CHANGE_UNPIN] = "unpin"};
+                                           [SHOAL_CHANGE_UNPIN] = "unpin",
+                                           [SHOAL_CHANGE_INHERIT] = "inherit"};
 #define N_CHANGE_WORDS (sizeof change_words / sizeof *change_words)
 
-static bool has_result(shoal_change_kind kind) { return kind == SHOAL_CHANGE_SET || kind == SHOAL_CHANGE_PIN; }
+static bool has_result(shoal_change_kind kind) {
+  return kind == SHOAL_CHANGE_SET || kind == SHOAL_CHANGE_PIN || kind == SHOAL_CHANGE_INHERIT;
+}
 
 static void write_changes(shoal_jw *w, const shoal_publication_draft *draft) {
   shoal_jw_key(w, "changes");
@@ -33,6 +36,10 @@ static void write_changes(shoal_jw *w, const shoal_publication_draft *draft) {
     const shoal_change *c = &draft->changes[i];
     shoal_jw_obj(w);
     shoal_jw_kstr(w, change_words[c->kind], c->name);
+    if (c->kind == SHOAL_CHANGE_INHERIT)
+      shoal_jw_ki64(w, "publication", c->publication);
+    if (c->kind == SHOAL_CHANGE_INHERIT && c->pinned)
+      shoal_jw_kbool(w, "pinned", true);
     shoal_object_hash(w, "code", &c->pinned_code);
     if (has_result(c->kind)) {
       shoal_jw_key(w, "result");
@@ -78,6 +85,14 @@ shoal_status shoal_publication_encode(const shoal_publication_draft *draft, cons
     shoal_jw_kbool(&w, "dirty", draft->git_dirty);
     shoal_jw_end(&w);
   }
+  if (draft->fork_branch.ptr) {
+    shoal_jw_key(&w, "fork");
+    shoal_jw_obj(&w);
+    shoal_jw_kstr(&w, "branch", draft->fork_branch);
+    shoal_jw_kstr(&w, "id", draft->fork_id);
+    shoal_jw_ki64(&w, "publication", draft->fork_publication);
+    shoal_jw_end(&w);
+  }
   write_changes(&w, draft);
   write_reads(&w, draft);
   shoal_jw_key(&w, "sources");
@@ -93,11 +108,13 @@ static shoal_status read_change(yyjson_val *obj, const char *key, shoal_arena *a
     out->kind = (shoal_change_kind)i;
     SHOAL_TRY(shoal_json_need_str(obj, change_words[i], key, arena, &out->name, err));
     SHOAL_TRY(shoal_object_read_hash(obj, "code", key, &out->pinned_code, err));
+    out->publication = shoal_json_i64(obj, "publication", 0);
+    out->pinned = shoal_json_bool(obj, "pinned", false);
     return has_result(out->kind)
                ? shoal_result_read(yyjson_obj_get(obj, "result"), key, out->name, arena, &out->result, err)
                : SHOAL_OK;
   }
-  return shoal_fail(err, SHOAL_ECORRUPT, "%s: a change that is none of set, remove, pin, unpin", key);
+  return shoal_fail(err, SHOAL_ECORRUPT, "%s: a change that is none of set, remove, pin, unpin, inherit", key);
 }
 
 static shoal_status read_changes(yyjson_val *array, const char *key, shoal_arena *arena, shoal_publication *out,
@@ -131,6 +148,8 @@ shoal_status shoal_publication_decode(yyjson_val *obj, const char *key, shoal_ar
   SHOAL_TRY(shoal_object_read_str(obj, "writer", arena, &out->writer, err));
   SHOAL_TRY(shoal_object_read_str(obj, "message", arena, &out->message, err));
   SHOAL_TRY(read_git(yyjson_obj_get(obj, "git"), arena, out, err));
+  SHOAL_TRY(shoal_object_read_str(yyjson_obj_get(obj, "fork"), "branch", arena, &out->fork_branch, err));
+  out->fork_publication = shoal_json_i64(yyjson_obj_get(obj, "fork"), "publication", 0);
   SHOAL_TRY(read_changes(yyjson_obj_get(obj, "changes"), key, arena, out, err));
   SHOAL_TRY(shoal_pins_read(yyjson_obj_get(obj, "sources"), key, arena, &sources, &out->n_sources, err));
   out->sources = sources;
@@ -212,7 +231,20 @@ static shoal_status find_moved(const shoal_state *state, const shoal_publication
   return SHOAL_OK;
 }
 
+/* A deleted branch takes nothing but its being made again, and only a deleted one takes that. */
+static shoal_status check_alive(const shoal_state *state, const shoal_publication_draft *draft, shoal_error *err) {
+  bool makes = draft->kind && !strcmp(draft->kind, "branch");
+  if (makes && !state->deleted)
+    return shoal_fail(err, SHOAL_EEXIST, "there is a branch %.*s already", SHOAL_FMT(state->branch));
+  if (makes || !state->deleted)
+    return SHOAL_OK;
+  (void)shoal_fail(err, SHOAL_ECONFLICT, "the branch %.*s was deleted meanwhile", SHOAL_FMT(state->branch));
+  shoal_hint(err, "what was computed is kept; a new run makes the branch again");
+  return SHOAL_ECONFLICT;
+}
+
 static shoal_status validate(const shoal_state *state, const shoal_publication_draft *draft, shoal_error *err) {
+  SHOAL_TRY(check_alive(state, draft, err));
   shoal_map reads = {0}, set = {0};
   shoal_buf names = {0};
   size_t n = 0;

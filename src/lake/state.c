@@ -39,6 +39,9 @@ shoal_status shoal_apply_begin(shoal_apply *a, shoal_state *state, shoal_error *
   *a = (shoal_apply){.state = state,
                      .publication = state->publication,
                      .published_us = state->published_us,
+                     .fork_branch = state->fork_branch,
+                     .fork_publication = state->fork_publication,
+                     .deleted = state->deleted,
                      .sources = state->sources,
                      .n_sources = state->n_sources};
   for (size_t i = 0; i < state->n_entries; i++) {
@@ -83,6 +86,14 @@ static shoal_status apply_change(shoal_apply *a, const shoal_change *c, int64_t 
     if (e->pinned)
       e->pinned_code = c->pinned_code;
     return SHOAL_OK;
+  case SHOAL_CHANGE_INHERIT:
+    SHOAL_TRY(entry_for(a, c->name, &e, err));
+    *e = (shoal_entry){.name = c->name,
+                       .result = c->result,
+                       .publication = c->publication,
+                       .pinned = c->pinned,
+                       .pinned_code = c->pinned_code};
+    return SHOAL_OK;
   }
   return SHOAL_OK;
 }
@@ -117,6 +128,11 @@ static shoal_status apply_publication(shoal_apply *a, const shoal_publication *p
   SHOAL_TRY(merge_pins(a, p->sources, p->n_sources, err));
   a->publication = p->number;
   a->published_us = p->time_us;
+  a->deleted = shoal_str_is(p->kind, "delete");
+  if (p->fork_branch.ptr) {
+    a->fork_branch = p->fork_branch;
+    a->fork_publication = p->fork_publication;
+  }
   return SHOAL_OK;
 }
 
@@ -155,6 +171,9 @@ static shoal_status store_entries(shoal_apply *a, shoal_error *err) {
   s->n_sources = a->n_sources;
   s->publication = a->publication;
   s->published_us = a->published_us;
+  s->fork_branch = a->fork_branch;
+  s->fork_publication = a->fork_publication;
+  s->deleted = a->deleted;
   return SHOAL_OK;
 }
 
@@ -196,6 +215,8 @@ shoal_status shoal_state_encode(const shoal_state *s, shoal_buf *out, shoal_erro
   }
   shoal_jw_ki64(&w, "publication", s->publication);
   shoal_jw_ki64(&w, "published_us", s->published_us);
+  if (s->deleted)
+    shoal_jw_kbool(&w, "deleted", true);
   shoal_jw_key(&w, "entries");
   shoal_jw_arr(&w);
   for (size_t i = 0; i < s->n_entries; i++)
@@ -237,6 +258,7 @@ static shoal_status read_state(shoal_state *s, yyjson_val *root, const char *key
   SHOAL_TRY(shoal_json_need_str(root, "branch_id", key, &s->arena, &s->branch_id, err));
   SHOAL_TRY(shoal_json_need_i64(root, "publication", key, &s->publication, err));
   SHOAL_TRY(shoal_json_need_i64(root, "published_us", key, &s->published_us, err));
+  s->deleted = shoal_json_bool(root, "deleted", false);
   if (fork) {
     SHOAL_TRY(shoal_json_need_str(fork, "branch", key, &s->arena, &s->fork_branch, err));
     SHOAL_TRY(shoal_json_need_i64(fork, "publication", key, &s->fork_publication, err));
@@ -306,6 +328,7 @@ static shoal_status load_base(shoal_lake *lake, const shoal_branch_head *head, i
   s->branch_id = shoal_arena_str(&s->arena, head->id);
   s->fork_branch = shoal_arena_str(&s->arena, head->fork_branch);
   s->fork_publication = head->fork_publication;
+  s->deleted = false;
   s->publication = 0;
   s->published_us = head->time_us;
   if (s->branch.ptr && s->branch_id.ptr && (s->fork_branch.ptr || !head->fork_branch.ptr))
@@ -390,7 +413,17 @@ static shoal_status load(shoal_lake *lake, shoal_str branch, shoal_str id, int64
 
 shoal_status shoal_branch_load(shoal_lake *lake, shoal_str branch, int64_t publication, shoal_state **out,
                                shoal_error *err) {
-  return load(lake, branch, SHOAL_STR_NONE, publication, 0, out, err);
+  SHOAL_TRY(load(lake, branch, SHOAL_STR_NONE, publication, 0, out, err));
+  if (publication >= 0 || !(*out)->deleted)
+    return SHOAL_OK;
+  (void)shoal_fail(err, SHOAL_ENOTFOUND, "there is no branch %.*s: it was deleted", SHOAL_FMT(branch));
+  shoal_state_free(*out);
+  *out = NULL;
+  return SHOAL_ENOTFOUND;
+}
+
+shoal_status shoal_branch_load_deleted(shoal_lake *lake, shoal_str branch, shoal_state **out, shoal_error *err) {
+  return load(lake, branch, SHOAL_STR_NONE, -1, 0, out, err);
 }
 
 /* Applies the next entry; SHOAL_DONE if there is none. */

@@ -172,9 +172,12 @@ static shoal_status put_publication(shoal_session *s, shoal_publication_draft *d
   SHOAL_TRY(check_protected(s, draft, err));
   SHOAL_TRY(make_branch(s, err));
   /* Publishing moves a state forward; the plan still reads the old one, so a fresh one is moved. */
-  SHOAL_TRY(shoal_branch_load(s->lake, s->branch, -1, &state, err));
+  shoal_status status = shoal_branch_load(s->lake, s->branch, -1, &state, err);
+  if (status == SHOAL_ENOTFOUND)
+    return shoal_fail(err, SHOAL_ECONFLICT, "the branch %.*s was deleted meanwhile", SHOAL_FMT(s->branch));
+  SHOAL_TRY(status);
   draft->base = s->branch_is_new ? 0 : s->state->publication;
-  shoal_status status = shoal_publish(s->lake, state, draft, out, err);
+  status = shoal_publish(s->lake, state, draft, out, err);
   *moved = status == SHOAL_ECONFLICT;
   shoal_state_free(state);
   return status;

@@ -121,6 +121,8 @@ static shoal_status check_head(checker *c, shoal_error *err) {
 static shoal_status check_branch(checker *c, shoal_str branch, shoal_error *err) {
   shoal_state *head;
   shoal_status status = shoal_branch_load(c->s->lake, branch, -1, &head, err);
+  if (status == SHOAL_ENOTFOUND)
+    return SHOAL_OK; /* a deleted one */
   SHOAL_TRY(status);
   for (int64_t n = head->publication; n > 0 && status >= 0; n--) {
     shoal_arena arena = {0};

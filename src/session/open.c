@@ -257,6 +257,16 @@ static void cache_state(shoal_session *s, shoal_str key) {
   shoal_buf_dispose(&text);
 }
 
+/* --from is for a branch that is made. */
+static shoal_status refuse_from(const shoal_session *s, shoal_error *err) {
+  if (!s->options.from)
+    return SHOAL_OK;
+  (void)shoal_fail(err, SHOAL_EINVAL, "the branch %.*s is there already, and --from is for a new one",
+                   SHOAL_FMT(s->branch));
+  shoal_hint(err, "shoal branch --update --from %s moves its base", s->options.from);
+  return SHOAL_EINVAL;
+}
+
 static shoal_status new_branch(shoal_session *s, shoal_error *err) {
   s->branch_is_new = true;
   shoal_status status = shoal_branch_load(s->lake, s->lake->trunk, -1, &s->state, err);
@@ -271,11 +281,23 @@ static shoal_status new_branch(shoal_session *s, shoal_error *err) {
     return status;
   if (shoal_str_eq(s->branch, s->lake->trunk)) {
     s->branch_is_new = false;
-    return SHOAL_OK;
+    return refuse_from(s, err);
   }
-  s->fork_branch = s->lake->trunk;
+  if (s->options.from) { /* a revision is told from where one is: on the trunk, as long as the branch is not there */
+    shoal_str name = s->branch, from = shoal_str_z(s->options.from);
+    shoal_state *trunk = s->state;
+    s->options.from = NULL;
+    s->branch = s->lake->trunk;
+    s->branch_is_new = false;
+    status = shoal_session_revision(s, from, &s->state, err);
+    s->branch = name;
+    s->branch_is_new = true;
+    shoal_state_free(trunk);
+    SHOAL_TRY(status);
+  }
+  s->fork_branch = shoal_arena_str(&s->arena, s->state->branch);
   s->fork_publication = s->state->publication;
-  return SHOAL_OK;
+  return s->fork_branch.ptr ? SHOAL_OK : shoal_fail_nomem(err);
 }
 
 shoal_status shoal_session_load_state(shoal_session *s, shoal_error *err) {
@@ -294,6 +316,8 @@ shoal_status shoal_session_load_state(shoal_session *s, shoal_error *err) {
   s->state = cached_state(s, shoal_str_z(key));
   int64_t start = shoal_time_monotonic();
   shoal_status status = s->state ? shoal_branch_refresh(s->lake, s->state, &moved, err) : SHOAL_ENOTFOUND;
+  if (status >= 0 && s->state->deleted)
+    status = SHOAL_ECORRUPT;
   if (status < 0) { /* nothing cached, or what was cached is of another life of the lake */
     shoal_state_free(s->state);
     s->state = NULL;
@@ -302,6 +326,8 @@ shoal_status shoal_session_load_state(shoal_session *s, shoal_error *err) {
   }
   if (status == SHOAL_ENOTFOUND)
     return new_branch(s, err);
+  if (status >= 0)
+    SHOAL_TRY(refuse_from(s, err));
   if (status >= 0 && moved && shoal_time_monotonic() - start > WORTH_CACHING_US)
     cache_state(s, shoal_str_z(key));
   return status;

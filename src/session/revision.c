@@ -27,8 +27,11 @@ static shoal_status back(shoal_session *s, shoal_str branch, int64_t n, shoal_st
     shoal_state_free(head);
     return shoal_branch_load(s->lake, branch, at, out, err);
   }
+  int64_t has = head->publication;
+  shoal_state_free(head);
+  SHOAL_TRY(shoal_branch_load(s->lake, branch, 0, &head, err)); /* where it began; its base may have been moved since */
   shoal_str fork = shoal_arena_str(&s->arena, head->fork_branch);
-  int64_t forked_at = head->fork_publication, has = head->publication;
+  int64_t forked_at = head->fork_publication;
   shoal_state_free(head);
   if (!fork.ptr) {
     (void)shoal_fail(err, SHOAL_ENOTFOUND, "%.*s has only %lld publications", SHOAL_FMT(branch), (long long)has);

@@ -143,8 +143,12 @@ shoal_status shoal_session_rescan(shoal_session *s, shoal_error *err) {
   s->old_states[s->n_replans++] = s->state;
   s->graph = NULL;
   s->state = NULL;
+  bool was_new = s->branch_is_new;
   s->branch_is_new = false;
+  s->options.from = NULL; /* it is made by now */
   SHOAL_TRY(shoal_session_load_state(s, err));
+  if (s->branch_is_new && !was_new)
+    return shoal_fail(err, SHOAL_ECONFLICT, "the branch %.*s was deleted while this ran", SHOAL_FMT(s->branch));
   SHOAL_TRY(build_graph(s, err));
   return sign(s, err);
 }

@@ -19,6 +19,7 @@ typedef struct shoal_session_options {
   const char *dir;       /* where to look for shoal.yaml, upward; NULL: the current folder */
   const char *lake;      /* overrides shoal.yaml's; without a project it is all there is */
   const char *branch;    /* overrides SHOAL_BRANCH and git's */
+  const char *from;      /* the revision a new branch starts from; NULL: the trunk's head */
   const shoal_str *vars; /* "name=value", override shoal.yaml's */
   size_t n_vars;
   bool now_fixed; /* --now: the clock of models that read it stands at now_us */
@@ -228,6 +229,24 @@ SHOAL_MUST_USE shoal_status shoal_session_release(shoal_session *s, const shoal_
 SHOAL_MUST_USE shoal_status shoal_session_remove(shoal_session *s, const shoal_str *names, size_t n, bool force,
                                                  const char *message, shoal_str **changed, size_t *n_changed,
                                                  int64_t *out, shoal_error *err);
+
+/* --- branches --- */
+/* Makes a branch from a revision, {NULL,0}: the trunk's head. *out is its state, the caller's. SHOAL_EEXIST. */
+SHOAL_MUST_USE shoal_status shoal_session_branch_make(shoal_session *s, shoal_str name, shoal_str from,
+                                                      shoal_state **out, shoal_error *err);
+typedef struct shoal_branch_moved {
+  shoal_rebase rebase;
+  shoal_str base;
+  int64_t base_publication, publication; /* 0: its base was there already */
+} shoal_branch_moved;
+/* Moves the base of a branch ({NULL,0}: the current one) to a revision ({NULL,0}: the head of the branch it is from).
+ */
+SHOAL_MUST_USE shoal_status shoal_session_branch_update(shoal_session *s, shoal_str name, shoal_str from,
+                                                        shoal_branch_moved *out, shoal_error *err);
+/* Ends a branch; results stay. SHOAL_EINVAL: it is the current one, the trunk, or protected, or, unless `anyway`, it
+   holds results that its base does not. */
+SHOAL_MUST_USE shoal_status shoal_session_branch_delete(shoal_session *s, shoal_str name, bool anyway, int64_t *out,
+                                                        shoal_error *err);
 
 /* --- verification --- */
 typedef struct shoal_fsck_options {

@@ -182,6 +182,87 @@ def why_not_says_why_a_change_does_not_reach():
     p.remove()
 
 
+@case
+def a_branch_from_a_revision_and_its_base_moved():
+    p = Project({**BASE, "models/gold/other.sql": "select max(v) as m from bronze.a\n"})
+    p.shoal("run")
+    p.write({"models/silver/b.sql": "select id, v + 2 as v from bronze.a\n"})
+    p.shoal("run")
+    has(p.shoal("branch", "old", "--from", "main~1").stdout, "made old from main #1")
+    has(p.shoal("branch", "old", code=1).stderr, "there is a branch old already")
+    same(p.rows("select max(v) from silver.b", "--at", "old"), [["19"]])
+    has(p.shoal("run", "--branch", "older", "--from", "main~1").stdout, "published #1 on older")
+    has(p.shoal("run", "--branch", "older", "--from", "main", code=1).stderr, "the branch older is there already")
+    same(p.json("plan", "--branch", "new", "--from", "#1")["adopt"], 2)  # main's second results, on the first base
+    # the branch has a model of its own, main goes on
+    p.git("switch", "-q", "-c", "try")
+    p.write({"models/gold/d.sql": "select count(*) + 1 as n from silver.b\n"})
+    p.shoal("run")
+    p.git("stash", "-q")
+    p.git("switch", "-q", "main")
+    p.write({"models/gold/other.sql": "select min(v) as m from bronze.a\n", "models/gold/d.sql": "select 5 as n\n"})
+    p.shoal("run")
+    has(p.shoal("status", "--branch", "try").stdout, "on branch try #1, from main #2 (main is 1 ahead: shoal branch --update)")
+    same({b["branch"]: (b.get("behind"), b["own"]) for b in p.json("branch")["branches"]},
+         {"main": (None, 4), "old": (2, 0), "older": (2, 2), "try": (1, 1)})
+    has(p.shoal("branch").stdout, "* main ", "  try ", "1 of 4 datasets its own", "from main #2", "1 behind", "#1, ")
+    same(p.rows("from gold.other", "--at", "try"), [["18"]])
+    r = p.shoal("branch", "--update", "try").stdout
+    has(r, "published #2 on try: it is from main #3 now, 2 datasets changed with it", "gold.d changed on both: the branch keeps its own")
+    same((p.rows("from gold.other", "--at", "try"), p.rows("from gold.d", "--at", "try")), ([["0"]], [["11"]]))
+    same(p.rows("from gold.other", "--at", "try~1"), [["18"]])  # the past stays
+    has(p.shoal("branch", "--update", "try").stdout, "try is from main #3 already")
+    has(p.shoal("log", "--branch", "try").stdout, "(update, from main #3)", "from its base: gold.other", "#2 on main")
+    has(p.shoal("branch", "--update", "try", "--from", "main~2").stdout, "from main #1 now")
+    has(p.shoal("branch", "--update", "main", code=1).stderr, "main is the trunk")
+    has(p.shoal("branch", "--update", "nowhere", code=1).stderr, "there is no branch nowhere yet")
+    p.remove()
+
+
+@case
+def a_branch_is_deleted_and_its_name_used_again():
+    import deltalake
+    p = Project(BASE)
+    p.shoal("run")
+    p.shoal("branch", "empty")
+    has(p.shoal("branch", "-d", "empty").stdout, "deleted empty (it was at #0)")
+    p.git("switch", "-q", "-c", "try")
+    p.write({"models/gold/d.sql": "select count(*) + 1 as n from silver.b\n"})
+    p.shoal("run")
+    table = p.dir + "/lake/_branches/try/gold/d"
+    version = deltalake.DeltaTable(table).version()
+    has(p.shoal("branch", "-d", "try", code=1).stderr, "try is the branch you are on")
+    has(p.shoal("branch", "-d", "main", code=1).stderr, "main is the trunk")
+    has(p.shoal("branch", "-d", "try", "--branch", "main", code=1).stderr, "try holds results that main does not: gold.d", "shoal branch -D try")
+    has(p.shoal("branch", "-D", "try", "--branch", "main").stdout, "deleted try (it was at #1); its results stay")
+    lacks(p.shoal("branch").stdout, "try")
+    has(p.shoal("sql", "from gold.d", "--at", "try", code=1).stderr, "there is no revision 'try'")
+    has(p.shoal("branch", "-d", "try", "--branch", "main", code=1).stderr, "there is no branch try")
+    p.shoal("fsck", "--all")
+    # Made again by a run: the same results, found in the lake; every path of its first life stays what it was.
+    before = {f: os.stat(f).st_ino for f in tree(p.dir + "/lake") if not f.endswith("projected.json")}
+    has(p.shoal("status").stdout, "on branch try (new), from main #1")
+    has(p.shoal("run").stdout, "published #4 on try: 1 dataset")
+    for f, inode in before.items():
+        assert os.path.exists(f) and os.stat(f).st_ino == inode, f
+    same(p.rows("from gold.d"), [["11"]])
+    again = deltalake.DeltaTable(table)
+    same((again.version() >= version, again.to_pyarrow_table().to_pydict()), (True, {"n": [11]}))
+    has(p.shoal("run").stdout, "nothing to do")
+    p.write({"models/gold/d.sql": BASE["models/gold/d.sql"]})
+    p.shoal("run")
+    has(p.shoal("branch", "-d", "try", "--branch", "main").stdout, "deleted try")  # what it holds, main holds
+    p.shoal("branch", "try")
+    same(p.rows("select n from gold.d", "--at", "try"), [["10"]])
+    p.shoal("run")
+    same(deltalake.DeltaTable(table).to_pyarrow_table().num_rows, 0)  # the base's is main's table
+    p.remove()
+
+
+def tree(folder):
+    return [os.path.join(d, f) for d, _, files in os.walk(folder) for f in files]
+
+
 CLOCKS = ("now()", "current_timestamp", "get_current_timestamp()", "transaction_timestamp()", "localtimestamp", "current_localtimestamp()",
           "current_date", "current_date()", "today()", "current_time", "get_current_time()", "localtime", "current_localtime()",
           "ago(interval 1 day)", "main.upper(now()::varchar)", "list_transform([1], x -> now())[1]", "tick()")

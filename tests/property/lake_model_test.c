@@ -169,6 +169,8 @@ static void apply(model_branch *b, const attempt *a) {
     case SHOAL_CHANGE_PIN:
       *c = (cell){a->chosen[i], a->changes[i].kind == SHOAL_CHANGE_PIN, true, n};
       break;
+    case SHOAL_CHANGE_INHERIT: /* tests/unit/lake_rebase_test.c */
+      break;
     }
   }
 }
