@@ -275,6 +275,7 @@ static const shoal_engine_ops duckdb_ops = {
     .execute = shoal_duckdb_op_execute,
     .query = shoal_duckdb_op_query,
     .copy = shoal_duckdb_op_copy,
+    .stream = shoal_duckdb_op_stream,
     .interrupt = op_interrupt,
     .free = op_free,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A job's result as an Arrow IPC stream in a file: the engine gives each chunk as an Arrow array, nanoarrow writes it.
- * A batch is a chunk of the engine, 2,048 rows.
+ * Results as Arrow: a stream whose batches are the engine's chunks of 2,048 rows, and such a stream written to a file
+ * in Arrow's IPC format by nanoarrow.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,55 +9,133 @@
 
 #include <nanoarrow/nanoarrow_ipc.h>
 
+#include "base/mem.h"
 #include "base/str.h"
+#include "engine/arrow.h"
 #include "engine/duckdb_internal.h"
 
-typedef struct arrow_file {
+/* ---- a stream ---- */
+
+typedef struct result_stream {
   shoal_duckdb *d;
-  const char *path;
-  FILE *file;
+  duckdb_result result;
   duckdb_arrow_options options;
-  struct ArrowSchema schema;
-  struct ArrowArrayView view;
-  struct ArrowIpcWriter writer;
-} arrow_file;
+  bool ends_job; /* the job is over when the stream is released */
+  char error[512];
+} result_stream;
 
-static shoal_status check_arrow(const arrow_file *a, ArrowErrorCode code, const struct ArrowError *cause,
-                                shoal_error *err) {
-  if (code == NANOARROW_OK)
-    return SHOAL_OK;
-  if (code == ENOMEM)
-    return shoal_fail_nomem(err);
-  return shoal_fail(err, code == ENOTSUP ? SHOAL_EUNSUPPORTED : SHOAL_EIO, "writing %s: %s", a->path,
-                    *cause->message ? cause->message : strerror(code));
+static int stream_fail(result_stream *s, int code, const char *message) {
+  snprintf(s->error, sizeof s->error, "%s", message);
+  return code;
 }
 
-/* Takes the engine's error data. */
-static shoal_status check_engine(const arrow_file *a, duckdb_error_data data, shoal_error *err) {
-  shoal_status status = SHOAL_OK;
-  if (data && a->d->api->error_data_has_error(data))
-    status = shoal_fail(err, SHOAL_EENGINE, "%s", a->d->api->error_data_message(data));
-  a->d->api->destroy_error_data(&data);
-  return status;
+/* Takes the engine's error data. 0, or an errno with the stream's error set. */
+static int stream_check(result_stream *s, duckdb_error_data data) {
+  int code = 0;
+  if (data && s->d->api->error_data_has_error(data))
+    code = stream_fail(s, EIO, s->d->api->error_data_message(data));
+  s->d->api->destroy_error_data(&data);
+  return code;
 }
 
-static shoal_status make_schema(arrow_file *a, duckdb_result *result, shoal_arena *arena, shoal_error *err) {
-  const shoal_duckdb_api *api = a->d->api;
-  idx_t n = api->column_count(result);
-  duckdb_logical_type *types = SHOAL_NEW_ARRAY(arena, duckdb_logical_type, n);
-  const char **names = SHOAL_NEW_ARRAY(arena, const char *, n);
-  if (!types || !names)
-    return shoal_fail_nomem(err);
-  for (idx_t i = 0; i < n; i++) {
-    types[i] = api->column_logical_type(result, i);
-    names[i] = api->column_name(result, i);
+static int stream_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out) {
+  result_stream *s = stream->private_data;
+  const shoal_duckdb_api *api = s->d->api;
+  shoal_arena arena = {0};
+  idx_t n = api->column_count(&s->result);
+  duckdb_logical_type *types = SHOAL_NEW_ARRAY(&arena, duckdb_logical_type, n);
+  const char **names = SHOAL_NEW_ARRAY(&arena, const char *, n);
+  int code = types && names ? 0 : stream_fail(s, ENOMEM, "out of memory");
+  for (idx_t i = 0; i < n && !code; i++) {
+    types[i] = api->column_logical_type(&s->result, i);
+    names[i] = api->column_name(&s->result, i);
   }
-  a->options = api->result_get_arrow_options(result);
-  shoal_status status = check_engine(a, api->to_arrow_schema(a->options, types, names, n, &a->schema), err);
-  for (idx_t i = 0; i < n; i++)
+  memset(out, 0, sizeof *out);
+  if (!code)
+    code = stream_check(s, api->to_arrow_schema(s->options, types, names, n, out));
+  for (idx_t i = 0; types && i < n; i++)
     api->destroy_logical_type(&types[i]);
+  shoal_arena_dispose(&arena);
+  return code;
+}
+
+/* The end of a stream is an array without a release callback. */
+static int stream_next(struct ArrowArrayStream *stream, struct ArrowArray *out) {
+  result_stream *s = stream->private_data;
+  memset(out, 0, sizeof *out);
+  if (atomic_load(&s->d->cancelled))
+    return stream_fail(s, ECANCELED, "cancelled");
+  duckdb_data_chunk chunk = s->d->api->fetch_chunk(s->result);
+  if (!chunk) {
+    const char *failure = s->d->api->result_error(&s->result);
+    return failure && *failure ? stream_fail(s, EIO, failure) : 0;
+  }
+  int code = stream_check(s, s->d->api->data_chunk_to_arrow(s->options, chunk, out));
+  s->d->api->destroy_data_chunk(&chunk);
+  return code;
+}
+
+static const char *stream_error(struct ArrowArrayStream *stream) {
+  result_stream *s = stream->private_data;
+  return *s->error ? s->error : NULL;
+}
+
+static void stream_release(struct ArrowArrayStream *stream) {
+  result_stream *s = stream->private_data;
+  shoal_duckdb *d = s->d;
+  bool ends_job = s->ends_job;
+  d->api->destroy_result(&s->result);
+  if (s->options)
+    d->api->destroy_arrow_options(&s->options);
+  shoal_free(s);
+  stream->release = NULL;
+  if (ends_job)
+    shoal_duckdb_end(d);
+}
+
+/* Runs the job's SQL. With SHOAL_OK the stream is the caller's. */
+static shoal_status open_stream(shoal_duckdb *d, const shoal_job *job, bool ends_job, struct ArrowArrayStream *out,
+                                shoal_error *err) {
+  shoal_arena arena = {0};
+  shoal_duckdb_column *columns;
+  shoal_buf sql = {0};
+  shoal_str body;
+  size_t n;
+  result_stream *s = shoal_calloc(1, sizeof *s);
+  if (!s)
+    return shoal_fail_nomem(err);
+  s->d = d;
+  shoal_status status = shoal_duckdb_bind_columns(d, job, false, &arena, &columns, &n, &body, err);
+  if (status == SHOAL_OK) {
+    shoal_buf_add(&sql, body);
+    status = shoal_buf_check(&sql, err);
+  }
+  if (status == SHOAL_OK)
+    status = shoal_duckdb_query_text(d, shoal_buf_z(&sql), (shoal_duckdb_place){.sql = body}, &s->result, err);
+  *out = (struct ArrowArrayStream){stream_schema, stream_next, stream_error, stream_release, s};
+  if (status == SHOAL_OK) {
+    s->options = d->api->result_get_arrow_options(&s->result);
+    s->ends_job = ends_job;
+  } else {
+    out->release(out);
+  }
+  shoal_buf_dispose(&sql);
+  shoal_arena_dispose(&arena);
   return status;
 }
+
+shoal_status shoal_duckdb_op_stream(shoal_engine *e, const shoal_job *job, struct ArrowArrayStream *out,
+                                    shoal_error *err) {
+  shoal_duckdb *d = (shoal_duckdb *)e;
+  SHOAL_TRY(shoal_duckdb_begin(d, job, err));
+  shoal_status status = open_stream(d, job, true, out, err);
+  d->job = NULL; /* the stream outlives the caller's job */
+  if (status < 0)
+    shoal_duckdb_end(d);
+  return status;
+}
+
+/* ---- a file ---- */
 
 /* As the engine's own COPY: nothing is written where it may not. */
 static bool may_write(const shoal_engine_config *config, shoal_str path) {
@@ -70,67 +148,40 @@ static bool may_write(const shoal_engine_config *config, shoal_str path) {
   return may && shoal_str_find(path, SHOAL_STR("/../")) < 0;
 }
 
-static shoal_status start(arrow_file *a, shoal_error *err) {
-  struct ArrowIpcOutputStream stream = {0};
-  struct ArrowError cause = {0};
-  if (!may_write(&a->d->config, shoal_str_z(a->path)))
-    return shoal_fail(err, SHOAL_EACCESS, "%s: the engine may not write here", a->path);
-  if (!(a->file = fopen(a->path, "wbe")))
-    return shoal_fail(err, SHOAL_EIO, "%s: %s", a->path, strerror(errno));
-  SHOAL_TRY(check_arrow(a, ArrowIpcOutputStreamInitFile(&stream, a->file, 0), &cause, err));
-  ArrowErrorCode code = ArrowIpcWriterInit(&a->writer, &stream);
-  if (code != NANOARROW_OK)
-    stream.release(&stream);
-  else
-    code = ArrowIpcWriterWriteSchema(&a->writer, &a->schema, &cause);
+static shoal_status check_written(const char *path, ArrowErrorCode code, const struct ArrowError *cause,
+                                  shoal_error *err) {
   if (code == NANOARROW_OK)
-    code = ArrowArrayViewInitFromSchema(&a->view, &a->schema, &cause);
-  return check_arrow(a, code, &cause, err);
+    return SHOAL_OK;
+  if (code == ENOMEM)
+    return shoal_fail_nomem(err);
+  shoal_status kind = code == ECANCELED ? SHOAL_ECANCELLED : code == ENOTSUP ? SHOAL_EUNSUPPORTED : SHOAL_EIO;
+  return shoal_fail(err, kind, "writing %s: %s", path, *cause->message ? cause->message : strerror(code));
 }
 
-static shoal_status write_chunk(arrow_file *a, duckdb_data_chunk chunk, shoal_error *err) {
-  struct ArrowArray array = {0};
+static shoal_status write_stream(struct ArrowArrayStream *stream, const char *path, FILE *file, shoal_error *err) {
+  struct ArrowIpcOutputStream out = {0};
+  struct ArrowIpcWriter writer = {0};
   struct ArrowError cause = {0};
-  SHOAL_TRY(check_engine(a, a->d->api->data_chunk_to_arrow(a->options, chunk, &array), err));
-  ArrowErrorCode code = ArrowArrayViewSetArray(&a->view, &array, &cause);
-  if (code == NANOARROW_OK)
-    code = ArrowIpcWriterWriteArrayView(&a->writer, &a->view, &cause);
-  array.release(&array);
-  return check_arrow(a, code, &cause, err);
-}
-
-static shoal_status write_rows(arrow_file *a, duckdb_result *result, shoal_error *err) {
-  struct ArrowError cause = {0};
-  for (duckdb_data_chunk chunk; (chunk = a->d->api->fetch_chunk(*result));) {
-    shoal_status status = write_chunk(a, chunk, err);
-    a->d->api->destroy_data_chunk(&chunk);
-    SHOAL_TRY(status);
-    if (atomic_load(&a->d->cancelled))
-      return shoal_fail(err, SHOAL_ECANCELLED, "cancelled");
+  ArrowErrorCode code = ArrowIpcOutputStreamInitFile(&out, file, 0);
+  if (code == NANOARROW_OK && (code = ArrowIpcWriterInit(&writer, &out)) != NANOARROW_OK)
+    out.release(&out);
+  if (code == NANOARROW_OK) {
+    code = ArrowIpcWriterWriteArrayStream(&writer, stream, &cause);
+    ArrowIpcWriterReset(&writer);
   }
-  SHOAL_TRY(check_arrow(a, ArrowIpcWriterWriteArrayView(&a->writer, NULL, &cause), &cause, err));
-  FILE *file = a->file;
-  a->file = NULL;
-  return fclose(file) == 0 ? SHOAL_OK : shoal_fail(err, SHOAL_EIO, "writing %s: %s", a->path, strerror(errno));
+  return check_written(path, code, &cause, err);
 }
 
-shoal_status shoal_duckdb_write_arrow(shoal_duckdb *d, duckdb_result *result, const char *path, shoal_error *err) {
-  arrow_file a = {.d = d, .path = path};
-  shoal_arena arena = {0};
-  shoal_status status = make_schema(&a, result, &arena, err);
-  if (status == SHOAL_OK)
-    status = start(&a, err);
-  if (status == SHOAL_OK)
-    status = write_rows(&a, result, err);
-  ArrowArrayViewReset(&a.view);
-  if (a.writer.private_data)
-    ArrowIpcWriterReset(&a.writer);
-  if (a.file)
-    fclose(a.file);
-  if (a.schema.release)
-    a.schema.release(&a.schema);
-  if (a.options)
-    d->api->destroy_arrow_options(&a.options);
-  shoal_arena_dispose(&arena);
+shoal_status shoal_duckdb_write_arrow(shoal_duckdb *d, const shoal_job *job, const char *path, shoal_error *err) {
+  struct ArrowArrayStream stream;
+  if (!may_write(&d->config, shoal_str_z(path)))
+    return shoal_fail(err, SHOAL_EACCESS, "%s: the engine may not write here", path);
+  SHOAL_TRY(open_stream(d, job, false, &stream, err));
+  FILE *file = fopen(path, "wbe");
+  shoal_status status =
+      file ? write_stream(&stream, path, file, err) : shoal_fail(err, SHOAL_EIO, "%s: %s", path, strerror(errno));
+  stream.release(&stream);
+  if (file && fclose(file) != 0 && status == SHOAL_OK)
+    status = shoal_fail(err, SHOAL_EIO, "writing %s: %s", path, strerror(errno));
   return status;
 }

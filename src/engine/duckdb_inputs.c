@@ -365,6 +365,7 @@ static const char *reader(shoal_scan_format format) {
     return "read_json";
   case SHOAL_SCAN_TABLE:
   case SHOAL_SCAN_PARQUET:
+  case SHOAL_SCAN_ARROW:
     break;
   }
   return "read_parquet";
@@ -415,6 +416,23 @@ static void split_name(shoal_str name, shoal_str *schema, shoal_str *table) {
   *table = dot < 0 ? name : shoal_str_sub(name, (size_t)dot + 1, name.len);
 }
 
+/* The engine makes a view of its own over the stream. */
+static shoal_status add_stream(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql,
+                               shoal_error *err) {
+  char name[64];
+  snprintf(name, sizeof name, "shoal:arrow:%zu", input);
+  if (!scan->stream || d->api->arrow_scan(d->con, name, (duckdb_arrow_stream)scan->stream) != DuckDBSuccess)
+    return shoal_fail(err, SHOAL_EENGINE, "the engine did not take the Arrow stream");
+  shoal_buf_addf(sql, "SELECT * FROM \"%s\"", name);
+  return SHOAL_OK;
+}
+
+static shoal_status add_input(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql, shoal_error *err) {
+  if (scan->format == SHOAL_SCAN_TABLE)
+    return add_table(d, scan, input, sql, err);
+  return scan->format == SHOAL_SCAN_ARROW ? add_stream(d, scan, input, sql, err) : add_source(d, scan, input, sql, err);
+}
+
 static shoal_status make_view(shoal_duckdb *d, const shoal_input *input, size_t index, shoal_error *err) {
   shoal_str schema, table;
   shoal_buf sql = {0};
@@ -429,8 +447,7 @@ static shoal_status make_view(shoal_duckdb *d, const shoal_input *input, size_t 
   shoal_buf_addc(&sql, '.');
   shoal_buf_sql_ident(&sql, table);
   shoal_buf_addz(&sql, " AS ");
-  shoal_status status = input->scan->format == SHOAL_SCAN_TABLE ? add_table(d, input->scan, index, &sql, err)
-                                                                : add_source(d, input->scan, index, &sql, err);
+  shoal_status status = add_input(d, input->scan, index, &sql, err);
   if (status == SHOAL_OK)
     status = shoal_buf_check(&sql, err);
   if (status == SHOAL_OK)

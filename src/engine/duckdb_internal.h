@@ -111,9 +111,11 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_read_files(shoal_duckdb *d, duckdb_resu
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_tap(shoal_duckdb *d, shoal_error *err);
 /* duckdb_keep.c: the function that asks a scan which rows are alive. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_keep(shoal_duckdb *d, shoal_error *err);
-/* duckdb_arrow.c: a result as an Arrow IPC stream. A file left by a failure is the caller's to remove. */
-SHOAL_MUST_USE shoal_status shoal_duckdb_write_arrow(shoal_duckdb *d, duckdb_result *result, const char *path,
+/* duckdb_arrow.c. The job has begun; a file left by a failure is the caller's to remove. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_write_arrow(shoal_duckdb *d, const shoal_job *job, const char *path,
                                                      shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_duckdb_op_stream(shoal_engine *e, const shoal_job *job, struct ArrowArrayStream *out,
+                                                   shoal_error *err);
 /* duckdb_mapped.c: columns whose structs have other names in the files. */
 /* An expression of the physical type as one of the logical type. */
 void shoal_duckdb_add_logical(shoal_buf *out, const shoal_type *type, const char *expression);

@@ -139,22 +139,8 @@ static const char *copy_options(shoal_str format) {
   return NULL;
 }
 
-/* `options` NULL: the query itself. */
-static shoal_duckdb_place add_copy(shoal_buf *sql, shoal_str body, const char *path, const char *options) {
-  shoal_buf_addz(sql, options ? "COPY (" : "");
-  shoal_duckdb_place place = {.sql = body, .offset = sql->len};
-  shoal_buf_add(sql, body);
-  if (!options)
-    return place;
-  shoal_buf_addz(sql, "\n) TO ");
-  shoal_buf_sql_literal(sql, shoal_str_z(path));
-  shoal_buf_addf(sql, " (%s)", options);
-  return place;
-}
-
-static shoal_status copy_to(shoal_duckdb *d, const shoal_job *job, const char *path, shoal_str format,
+static shoal_status copy_to(shoal_duckdb *d, const shoal_job *job, const char *path, const char *options,
                             shoal_error *err) {
-  bool arrow = shoal_str_is(format, "arrow");
   shoal_arena arena = {0};
   shoal_duckdb_column *columns;
   duckdb_result result = {0};
@@ -163,12 +149,15 @@ static shoal_status copy_to(shoal_duckdb *d, const shoal_job *job, const char *p
   size_t n;
   shoal_status status = shoal_duckdb_bind_columns(d, job, false, &arena, &columns, &n, &body, err);
   if (status == SHOAL_OK) {
-    shoal_duckdb_place place = add_copy(&sql, body, path, arrow ? NULL : copy_options(format));
+    shoal_buf_addz(&sql, "COPY (");
+    shoal_duckdb_place place = {.sql = body, .offset = sql.len};
+    shoal_buf_add(&sql, body);
+    shoal_buf_addz(&sql, "\n) TO ");
+    shoal_buf_sql_literal(&sql, shoal_str_z(path));
+    shoal_buf_addf(&sql, " (%s)", options);
     status = shoal_buf_check(&sql, err);
     if (status == SHOAL_OK)
       status = shoal_duckdb_query_text(d, shoal_buf_z(&sql), place, &result, err);
-    if (status == SHOAL_OK && arrow)
-      status = shoal_duckdb_write_arrow(d, &result, path, err);
     d->api->destroy_result(&result);
   }
   shoal_buf_dispose(&sql);
@@ -181,7 +170,8 @@ shoal_status shoal_duckdb_op_copy(shoal_engine *e, const shoal_job *job, const c
   shoal_duckdb *d = (shoal_duckdb *)e;
   shoal_arena arena = {0};
   char uuid[SHOAL_UUID_TEXT];
-  if (!copy_options(format) && !shoal_str_is(format, "arrow")) {
+  bool arrow = shoal_str_is(format, "arrow");
+  if (!copy_options(format) && !arrow) {
     (void)shoal_fail(err, SHOAL_EINVAL, "'%.*sult", SHOAL_FMT(format));
     shoal_hint(err, "choose parquet, csv, json or arrow");
     return SHOAL_EINVAL;
@@ -190,7 +180,7 @@ shoal_status shoal_duckdb_op_copy(shoal_engine *e, const shoal_job *job, const c
   const char *beside = shoal_arena_printf(&arena, "%s.%s.tmp", path, uuid);
   shoal_status status = beside ? shoal_duckdb_begin(d, job, err) : shoal_fail_nomem(err);
   if (status == SHOAL_OK) {
-    status = copy_to(d, job, beside, format, err);
+    status = arrow ? shoal_duckdb_write_arrow(d, job, beside, err) : copy_to(d, job, beside, copy_options(format), err);
     shoal_duckdb_end(d);
     if (status == SHOAL_OK)
       status = shoal_os_rename(beside, path, err);

@@ -81,6 +81,12 @@ shoal_status shoal_engine_copy(shoal_engine *e, const shoal_job *job, const char
   return e->ops->copy(e, job, path, format, err);
 }
 
+shoal_status shoal_engine_stream(shoal_engine *e, const shoal_job *job, struct ArrowArrayStream *out,
+                                 shoal_error *err) {
+  SHOAL_TRY(check_job(job, err));
+  return e->ops->stream(e, job, out, err);
+}
+
 void shoal_engine_interrupt(shoal_engine *e) { e->ops->interrupt(e); }
 
 size_t shoal_rows_columns(const shoal_rows *rows) { return rows->n; }

@@ -19,6 +19,7 @@
 #include "engine/schema.h"
 
 typedef struct shoal_engine shoal_engine;
+struct ArrowArrayStream; /* engine/arrow.h */
 
 typedef struct shoal_engine_config {
   const char *library;      /* path of libduckdb.so; NULL: SHOAL_DUCKDB, $ORIGIN/../lib/shoal, $ORIGIN/.., the system */
@@ -40,7 +41,8 @@ typedef enum shoal_scan_format {
   SHOAL_SCAN_TABLE,
   SHOAL_SCAN_CSV,
   SHOAL_SCAN_JSON,
-  SHOAL_SCAN_PARQUET
+  SHOAL_SCAN_PARQUET,
+  SHOAL_SCAN_ARROW
 } shoal_scan_format;
 typedef struct shoal_scan_option {
   shoal_str name;  /* [a-z_]+, checked by the engine */
@@ -62,6 +64,9 @@ typedef struct shoal_scan {
   void (*keep)(void *arg, size_t file, const int64_t *rows, size_t n, bool *alive);
   void *keep_arg;
   size_t n_whole;
+  /* Of SHOAL_SCAN_ARROW: batches of structs. Read once, by the one job that has it, and released by its owner after the
+     job (for a query: after its rows). */
+  struct ArrowArrayStream *stream;
 } shoal_scan;
 
 typedef struct shoal_input {
@@ -137,6 +142,7 @@ typedef struct shoal_engine_ops {
                           shoal_error *err);
   shoal_status (*query)(shoal_engine *e, const shoal_job *job, shoal_rows **out, shoal_error *err);
   shoal_status (*copy)(shoal_engine *e, const shoal_job *job, const char *path, shoal_str format, shoal_error *err);
+  shoal_status (*stream)(shoal_engine *e, const shoal_job *job, struct ArrowArrayStream *out, shoal_error *err);
   void (*interrupt)(shoal_engine *e);
   void (*free)(shoal_engine *e);
 } shoal_engine_ops;
@@ -174,6 +180,11 @@ SHOAL_MUST_USE shoal_status shoal_engine_query(shoal_engine *e, const shoal_job 
  */
 SHOAL_MUST_USE shoal_status shoal_engine_copy(shoal_engine *e, const shoal_job *job, const char *path, shoal_str format,
                                               shoal_error *err);
+/* Runs the job for its rows as an Arrow stream (column names as they are, also double ones). The engine is busy until
+   out->release, which must come before shoal_engine_free. Errors while pulling are the stream's own (get_last_error).
+ */
+SHOAL_MUST_USE shoal_status shoal_engine_stream(shoal_engine *e, const shoal_job *job, struct ArrowArrayStream *out,
+                                                shoal_error *err);
 /* Cancels the running job or, when none is running, the next one. Any thread, any time until shoal_engine_free. */
 void shoal_engine_interrupt(shoal_engine *e);
 

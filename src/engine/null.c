@@ -302,6 +302,11 @@ static const char *op_version(shoal_engine *e) {
 static void op_interrupt(shoal_engine *e) { atomic_store(&((null_engine *)e)->cancelled, true); }
 static void op_free(shoal_engine *e) { shoal_free(e); }
 
+static shoal_status op_stream(shoal_engine *e, const shoal_job *job, struct ArrowArrayStream *out, shoal_error *err) {
+  (void)e, (void)job, (void)out;
+  return shoal_fail(err, SHOAL_EUNSUPPORTED, "the null engine gives no Arrow streams");
+}
+
 static const shoal_engine_ops null_ops = {
     .name = "null",
     .version = op_version,
@@ -310,6 +315,7 @@ static const shoal_engine_ops null_ops = {
     .execute = op_execute,
     .query = op_query,
     .copy = op_copy,
+    .stream = op_stream,
     .interrupt = op_interrupt,
     .free = op_free,
 };

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "base/thread.h"
 #include "base/time.h"
+#include "engine/arrow.h"
 #include "engine/duckdb_settings.h"
 #include "engine/engine.h"
 
@@ -750,6 +751,60 @@ static void test_copy(void **state) {
                &f->err);
 }
 
+#define ALL_TYPES                                                                                                      \
+  "SELECT i, 'text ' || i AS t, CASE WHEN i % 3 = 0 THEN NULL ELSE i / 4 END AS d, [i, NULL] AS l, {'a': i, 'b': "     \
+  "DATE "                                                                                                              \
+  "'2020-01-01' + i::INT} AS s, (i * 1.25)::DECIMAL(20, 3) AS dec, TIMESTAMPTZ '2020-01-01 00:00:00+00' + INTERVAL "   \
+  "(i) "                                                                                                               \
+  "SECOND AS at, TIMESTAMP '1969-12-31 23:59:59.999999' AS ntz, 'x'::BLOB AS bin, MAP {'k': i} AS m, i % 2 = 0 AS b "  \
+  "FROM range(5000) t(i)"
+
+/* From one engine as a stream into a job of another. */
+static void test_arrow_streams(void **state) {
+  fixture *f = *state;
+  struct ArrowArrayStream stream;
+  shoal_job from = {.sql = SHOAL_STR(ALL_TYPES)};
+  shoal_engine *other;
+  shoal_outcome direct, streamed;
+  shoal_str allowed[] = {shoal_str_z(shoal_arena_printf(&f->arena, "%s/", f->folder))};
+  shoal_engine_config config = {.threads = 2, .memory = 1u << 28, .allowed = allowed, .n_allowed = 1, .locked = true};
+  CHECK_OK(shoal_engine_open_duckdb(&config, &other, &f->err), &f->err);
+  shoal_job job = {.sql = SHOAL_STR(ALL_TYPES), .staging = f->staging, .rows_hash = true};
+  CHECK_OK(shoal_engine_execute(other, &job, &f->arena, &direct, &f->err), &f->err);
+  for (int round = 0; round < 2; round++) { /* nothing of the first stays */
+    CHECK_OK(shoal_engine_stream(f->engine, &from, &stream, &f->err), &f->err);
+    shoal_scan scan = {.format = SHOAL_SCAN_ARROW, .stream = &stream};
+    shoal_input input = {SHOAL_STR("s.rows"), &scan};
+    job = (shoal_job){.sql = SHOAL_STR("SELECT * FROM s.rows"),
+                      .inputs = &input,
+                      .n_inputs = 1,
+                      .staging = f->staging,
+                      .rows_hash = true};
+    CHECK_OK(shoal_engine_execute(other, &job, &f->arena, &streamed, &f->err), &f->err);
+    if (stream.release)
+      stream.release(&stream);
+    assert_true(shoal_schema_eq(&direct.schema, &streamed.schema));
+    assert_int_equal(streamed.rows, 5000);
+    assert_true(shoal_hash_eq(&direct.rows_hash, &streamed.rows_hash));
+  }
+  check_sql(f, "SELECT 1", "1\n"); /* and the first engine is free again */
+  struct ArrowArray batch;
+  from.sql = SHOAL_STR("SELECT 1 AS a, 2 AS a WHERE false");
+  CHECK_OK(shoal_engine_stream(f->engine, &from, &stream, &f->err), &f->err);
+  struct ArrowSchema schema;
+  assert_int_equal(stream.get_schema(&stream, &schema), 0);
+  assert_int_equal(schema.n_children, 2);
+  assert_string_equal(schema.children[1]->name, "a");
+  schema.release(&schema);
+  assert_int_equal(stream.get_next(&stream, &batch), 0);
+  assert_null(batch.release);
+  stream.release(&stream);
+  from.sql = SHOAL_STR("SELECT nothing");
+  CHECK_STATUS(shoal_engine_stream(f->engine, &from, &stream, &f->err), SHOAL_EENGINE, &f->err);
+  check_sql(f, "SELECT 1", "1\n");
+  shoal_engine_free(other);
+}
+
 static void interrupt_later(void *engine) {
   for (int64_t until = shoal_time_monotonic() + 100000; shoal_time_monotonic() < until;)
     sched_yield();
@@ -900,6 +955,7 @@ int main(void) {
       TEST(test_rows_hash_is_of_the_files),
       TEST(test_order_and_file_size),
       TEST(test_copy),
+      TEST(test_arrow_streams),
       TEST(test_interrupt),
       TEST(test_busy_while_rows_are_open),
       TEST(test_wrong_library),
