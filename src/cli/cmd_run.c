@@ -10,6 +10,8 @@
 #include "base/time.h"
 #include "cli/commands.h"
 
+#define SAMPLE 10 /* results that --verify computes again when nothing is selected */
+
 typedef struct view {
   cli *c;
   size_t reused;
@@ -123,9 +125,33 @@ static void json_done(const cli *c, const shoal_run_outcome *o, const shoal_plan
   shoal_jw_ki64(&w, "rows", (int64_t)o->report.rows);
   shoal_jw_ki64(&w, "bytes", (int64_t)o->report.bytes);
   shoal_jw_ki64(&w, "wall_us", us);
+  if (cli_has(c, "verify")) {
+    shoal_jw_ki64(&w, "verified", (int64_t)o->report.n_done);
+    shoal_jw_key(&w, "differ");
+    shoal_jw_arr(&w);
+    for (size_t i = 0; i < plan->n_items; i++)
+      if (o->report.done && o->report.done[i].differs)
+        shoal_jw_str(&w, plan->items[i].name);
+    shoal_jw_end(&w);
+  }
   shoal_jw_end(&w);
   puts(shoal_buf_z(&b));
   shoal_buf_dispose(&b);
+}
+
+static void say_different(const shoal_run_outcome *o, const shoal_plan *plan) {
+  for (size_t i = 0; i < plan->n_items && o->report.n_differ; i++)
+    if (o->report.done[i].differs)
+      printf("  %.*s gave another content than its result has: it is not deterministic\n",
+             SHOAL_FMT(plan->items[i].name));
+}
+
+/* How many of the results there are were computed again, and what came of it. */
+static void say_verified(cli *c, const shoal_run_outcome *o, const shoal_plan *plan, int64_t us) {
+  size_t there = plan->n_reuse + plan->n_adopt + plan->n_run, n = o->report.n_done;
+  printf("%zu of %zu results computed again: %zu as they were, %zu with another content (%s); nothing was published\n",
+         n, there, n - o->report.n_differ, o->report.n_differ, cli_time(c, us));
+  say_different(o, plan);
 }
 
 static void say_done(cli *c, const shoal_run_outcome *o, const shoal_plan *plan, bool again, int64_t us) {
@@ -137,10 +163,7 @@ static void say_done(cli *c, const shoal_run_outcome *o, const shoal_plan *plan,
       printf("nothing to do: %u datasets are as the code says (%s)\n", plan->graph->n_models - (unsigned)plan->n_stale,
              cli_time(c, us));
   }
-  for (size_t i = 0; i < plan->n_items && o->report.n_differ; i++)
-    if (o->report.done[i].differs)
-      printf("  %.*s gave another content than its result has: it is not deterministic\n",
-             SHOAL_FMT(plan->items[i].name));
+  say_different(o, plan);
   if (o->publication) {
     printf("published #%lld on %.*s: %zu dataset%s", (long long)o->publication, SHOAL_FMT(c->s->branch), o->n_published,
            o->n_published == 1 ? "" : "s");
@@ -185,6 +208,7 @@ static int execute(cli *c, const shoal_plan *plan, bool again, const shoal_plan_
   const char *jobs = cli_value(c, "jobs");
   shoal_run_options options = {.again = again,
                                .replan = again ? NULL : replan,
+                               .verify = cli_has(c, "verify"),
                                .keep_going = cli_has(c, "keep-going"),
                                .prune = cli_has(c, "prune"),
                                .workers = jobs ? (unsigned)strtoul(jobs, NULL, 10) : 0,
@@ -202,9 +226,13 @@ static int execute(cli *c, const shoal_plan *plan, bool again, const shoal_plan_
     say_failed(c, &out, &err);
   } else if (c->json) {
     json_done(c, &out, plan, us);
+  } else if (options.verify) {
+    say_verified(c, &out, plan, us);
   } else if (!c->quiet) {
     say_done(c, &out, plan, again, us);
   }
+  if (rc == EXIT_DONE && options.verify && out.report.n_differ)
+    rc = EXIT_ERROR;
   shoal_run_outcome_dispose(&out);
   return rc;
 }
@@ -260,18 +288,27 @@ static int run(cli *c) {
   shoal_plan *plan = NULL;
   uint64_t n;
   int64_t start = shoal_time_monotonic();
+  if (cli_has(c, "since") || cli_has(c, "until"))
+    return cli_usage(
+        c, "--since and --until are for incremental models, which come later; 'state:stale' selects what has changed");
+  if (cli_has(c, "verify") && (cli_has(c, "again") || cli_has(c, "prune") || plan_file(c)))
+    return cli_usage(c, "--verify publishes nothing: it goes without --again, --prune and a saved plan");
   if (plan_file(c))
     return run_saved(c, plan_file(c), start);
   int rc = cli_open(c);
   if (rc)
     return rc;
-  if (c->argc == 0 && !c->session.from && !cli_has(c, "again") && !cli_has(c, "prune") &&
+  if (c->argc == 0 && !c->session.from && !cli_has(c, "verify") && !cli_has(c, "again") && !cli_has(c, "prune") &&
       shoal_session_settled(c->s, &n))
     return nothing_to_do(c, n, start);
   shoal_str *selectors;
   if (cli_args(c, &selectors, &err) < 0)
     return cli_fail(c, &err);
-  shoal_plan_options options = {.selectors = selectors, .n_selectors = (size_t)c->argc, .again = cli_has(c, "again")};
+  shoal_plan_options options = {.selectors = selectors,
+                                .n_selectors = (size_t)c->argc,
+                                .again = cli_has(c, "again"),
+                                .verify = cli_has(c, "verify"),
+                                .sample = c->argc ? 0 : SAMPLE};
   if (shoal_session_plan(c->s, &options, &plan, &err) < 0)
     return cli_fail(c, &err);
   rc = execute(c, plan, options.again, &options, start);
@@ -285,7 +322,10 @@ static const cli_option options[] = {
     {"again", 0, NULL, "compute what is selected anew and compare with what is there", false, false},
     {"keep-going", 'k', NULL, "go on with independent models after a failure", false, false},
     {"prune", 0, NULL, "take datasets off the branch whose model is gone", false, false},
-    {"jobs", 'j', "N", "run N models at once", false, false},
+    {"verify", 0, NULL, "compute some results again, or those selected, and compare; publish nothing", false, false},
+    {"jobs", 'j', "N", "run N models at once", true, false},
+    {"since", 0, "TIME", "for incremental models, which come later", true, false},
+    {"until", 0, "TIME", "for incremental models, which come later", true, false},
     {"message", 'm', "TEXT", "a message for the publication", true, false},
     {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {{"shoal run", "everything that is not as the code says"},

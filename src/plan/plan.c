@@ -57,6 +57,33 @@ static void predict(shoal_item *it) {
   it->wall_us = it->action == SHOAL_ACTION_RUN ? r->wall_us : 0;
 }
 
+/* Whether everything the model reads has a result. */
+static bool readable(const shoal_plan_input *in, const shoal_item *by_node, uint32_t node) {
+  const shoal_node *n = &in->graph->nodes[node];
+  for (uint32_t e = 0; e < n->n_inputs; e++) {
+    uint32_t p = n->inputs[e].parent;
+    if (in->graph->nodes[p].kind == SHOAL_NODE_MODEL && by_node[p].action == SHOAL_ACTION_STALE)
+      return false;
+  }
+  return true;
+}
+
+/* For a verification: what is there and can be computed again is; all else stays as it is. */
+static void decide_verified(const shoal_plan_input *in, const shoal_item *by_node, const shoal_lookup *answer,
+                            shoal_item *it) {
+  const shoal_node *n = &in->graph->nodes[it->node];
+  bool here = it->entry && shoal_hash_eq(&it->entry->result.signature, &n->key) && !it->entry->pinned;
+  it->found = here ? &it->entry->result : answer && answer->found ? &answer->result : NULL;
+  it->action = !it->found ? SHOAL_ACTION_STALE : here ? SHOAL_ACTION_REUSE : SHOAL_ACTION_ADOPT;
+  if (it->found && in->selected[it->node] && !n->moving && !shoal_hash_zero(&it->found->rows_hash) &&
+      readable(in, by_node, it->node)) {
+    it->action = SHOAL_ACTION_RUN;
+    it->reason = SHOAL_REASON_AGAIN;
+    it->generations = it->found->generation;
+  }
+  predict(it);
+}
+
 static void decide_one(const shoal_plan_input *in, const bool *wanted, const shoal_item *by_node, shoal_item *it) {
   const shoal_graph *g = in->graph;
   const shoal_node *n = &g->nodes[it->node];
@@ -69,6 +96,10 @@ static void decide_one(const shoal_plan_input *in, const bool *wanted, const sho
   bool again = in->again && in->selected[it->node];
   uint32_t l = in->lookup_of ? in->lookup_of[it->node] : UINT32_MAX;
   const shoal_lookup *answer = l == UINT32_MAX ? NULL : &in->lookups[l];
+  if (in->verify) {
+    decide_verified(in, by_node, answer, it);
+    return;
+  }
   bool broken = is_broken(in, it, answer);
   if (!again && !broken && !shoal_plan_needs_lookup(g, it->node, in->pinned, in->state)) {
     it->action = SHOAL_ACTION_REUSE;

@@ -67,7 +67,8 @@ typedef struct shoal_plan_input {
   const bool *unchecked;       /* per node: its expectations have not been seen to hold for its result */
   const shoal_str *removed;    /* datasets of this project whose model is gone, sorted */
   size_t n_removed;
-  bool again; /* run what is selected even if its result is there */
+  bool again;  /* run what is selected even if its result is there */
+  bool verify; /* run what is selected if its result is there, and nothing else */
 } shoal_plan_input;
 
 /* True if the node's key differs from what the branch holds, so that the lake must be asked. */

@@ -278,7 +278,8 @@ static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, co
   if (workers > plan->n_run + plan->n_check)
     workers = (unsigned)(plan->n_run + plan->n_check);
   run_arg arg = {.session = s, .workers = workers};
-  SHOAL_TRY(claim_names(s, plan, err));
+  if (!options->verify)
+    SHOAL_TRY(claim_names(s, plan, err));
   s->one_thread = takes_seeded_chances(s, plan);
   if (workers == 1 && !s->one_thread) {
     arg.spare = s->engine;
@@ -288,7 +289,7 @@ static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, co
                                                              .plan = plan,
                                                              .workers = workers,
                                                              .keep_going = options->keep_going,
-                                                             .again = options->again,
+                                                             .again = options->again || options->verify,
                                                              .who = shoal_str_z(s->who),
                                                              .record = record,
                                                              .cancel = s->options.cancel,
@@ -300,6 +301,8 @@ static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, co
   if (arg.spare)
     s->engine = arg.spare;
   SHOAL_TRY(status);
+  if (options->verify)
+    return verdict(&out->report, plan, err);
   remember_passed(s, plan, &out->report);
   SHOAL_TRY(verdict(&out->report, plan, err));
   SHOAL_TRY(publish_run(s, plan, options, record ? shoal_run_id(record) : SHOAL_STR_NONE, out, moved, err));
@@ -366,7 +369,7 @@ shoal_status shoal_session_run(shoal_session *s, const shoal_plan *plan, const s
     shoal_run_end(record);
   if (out->plan)
     plan = out->plan;
-  if (status >= 0 && all_current(plan) && !any_volatile(plan) && !options->again) {
+  if (status >= 0 && all_current(plan) && !any_volatile(plan) && !options->again && !options->verify) {
     shoal_error ignored;
     shoal_ignore(shoal_session_settle(s, plan->graph->n_models, &ignored)); /* a cache */
   }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* look up + plan: one batch of claims for what differs from the branch, then the pure decision. */
 #include "base/mem.h"
+#include "base/os.h"
 #include "base/str.h"
 #include "session/session.h"
 
@@ -96,6 +97,28 @@ static shoal_status find_removed(shoal_session *s, shoal_error *err) {
   return SHOAL_OK;
 }
 
+/* Leaves so many of the selected models selected that have a result, each as likely as any other. */
+static shoal_status draw_sample(shoal_session *s, size_t most, shoal_error *err) {
+  const shoal_graph *g = s->graph;
+  uint32_t *have = SHOAL_NEW_ARRAY(&s->arena, uint32_t, g->n_models), n = 0;
+  if (!have)
+    return shoal_fail_nomem(err);
+  for (uint32_t i = 0; i < g->n_models; i++) {
+    uint32_t l = s->lookup_of[i];
+    if (s->selected[i] && !g->nodes[i].moving && !s->pinned[i] && (l == UINT32_MAX || s->lookups[l].found))
+      have[n++] = i;
+    s->selected[i] = false;
+  }
+  for (; n && most; most--) {
+    uint64_t dice;
+    shoal_os_random(&dice, sizeof dice);
+    uint32_t k = (uint32_t)(dice % n);
+    s->selected[have[k]] = true;
+    have[k] = have[--n];
+  }
+  return SHOAL_OK;
+}
+
 shoal_status shoal_session_plan(shoal_session *s, const shoal_plan_options *options, shoal_plan **out,
                                 shoal_error *err) {
   *out = NULL;
@@ -111,6 +134,8 @@ shoal_status shoal_session_plan(shoal_session *s, const shoal_plan_options *opti
   SHOAL_TRY(look_up(s, err));
   if (options->again)
     SHOAL_TRY(look_up_again(s, err));
+  if (options->verify && options->sample)
+    SHOAL_TRY(draw_sample(s, options->sample, err));
   SHOAL_TRY(find_unchecked(s, err));
   SHOAL_TRY(find_removed(s, err));
   return shoal_plan_decide(&(shoal_plan_input){.graph = s->graph,
@@ -123,6 +148,7 @@ shoal_status shoal_session_plan(shoal_session *s, const shoal_plan_options *opti
                                                .unchecked = s->unchecked,
                                                .removed = s->removed,
                                                .n_removed = s->n_removed,
-                                               .again = options->again},
+                                               .again = options->again,
+                                               .verify = options->verify},
                            out, err);
 }

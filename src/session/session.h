@@ -128,6 +128,8 @@ typedef struct shoal_plan_options {
   const shoal_str *selectors;
   size_t n_selectors;
   bool again;
+  bool verify;   /* compute what is selected again, where its result is there, to compare it */
+  size_t sample; /* with verify: only so many of those, by chance; 0: all */
 } shoal_plan_options;
 /* look up + plan. The plan borrows from the session. */
 SHOAL_MUST_USE shoal_status shoal_session_plan(shoal_session *s, const shoal_plan_options *options, shoal_plan **out,
@@ -188,6 +190,7 @@ bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets);
 
 typedef struct shoal_run_options {
   bool again, keep_going, prune;
+  bool verify; /* the plan is one to verify: nothing is published, the report's n_differ tells */
   const shoal_plan_options *replan; /* how the plan was made, to make it again where what it read has moved; NULL: then
                                        SHOAL_ECONFLICT */
   unsigned workers;
