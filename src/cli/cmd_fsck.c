@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/os.h"
 #include "base/str.h"
 #include "cli/commands.h"
 
@@ -65,14 +66,70 @@ static void print_text(cli *c, const shoal_fsck_report *r) {
     puts("no run replaces what is pinned: shoal rollback --release DATASET");
 }
 
+/* A Delta table that is none of this lake's. */
+static int check_table(cli *c, const char *path) {
+  shoal_error err = {0};
+  shoal_table_check t;
+  if (cli_has(c, "all") || cli_has(c, "content") || cli_has(c, "repair"))
+    return cli_usage(c, "of a table outside the lake only the log and the files' sizes are looked at");
+  if (shoal_session_fsck_table(c->s, path, &t, &err) < 0)
+    return cli_fail(c, &err);
+  if (c->json)
+    printf("{\"schema_version\":1,\"version\":%lld,\"files\":%zu,\"bytes\":%llu,\"broken\":%zu}\n",
+           (long long)t.version, t.n_files, (unsigned long long)t.bytes, t.n_broken);
+  else if (t.n_broken)
+    printf("%sbroken%s  version %lld: %zu of %zu files are missing or have another size, %.*s for one\n",
+           cli_on(c, STYLE_RED), cli_off(c), (long long)t.version, t.n_broken, t.n_files, SHOAL_FMT(t.first_broken));
+  else if (!c->quiet)
+    printf("version %lld: %zu files, %s: all are there\n", (long long)t.version, t.n_files, cli_bytes(c, t.bytes));
+  return t.n_broken ? EXIT_ERROR : EXIT_DONE;
+}
+
+/* The argument is a dataset, a pattern, or a folder: absolute, or from where the user is. */
+static shoal_status find_only(cli *c, const char *from, shoal_str *only, const char **table, shoal_error *err) {
+  shoal_stat st;
+  const char *arg = c->argv[0], *path = arg[0] == '/' ? arg : cli_text(c, "%s/%s", from, arg);
+  *only = shoal_str_z(arg);
+  *table = NULL;
+  if (shoal_os_stat(path, &st, NULL) < 0 || st.kind != SHOAL_FILE_FOLDER)
+    return SHOAL_OK;
+  SHOAL_TRY(shoal_session_dataset_of(c->s, path, only, err));
+  *table = only->ptr ? NULL : path;
+  return SHOAL_OK;
+}
+
+static bool on_branch(const cli *c, shoal_str only) {
+  for (size_t i = 0; i < c->s->state->n_entries; i++)
+    if (shoal_str_glob(only, c->s->state->entries[i].name))
+      return true;
+  return false;
+}
+
 static int run(cli *c) {
   shoal_error err = {0};
   shoal_fsck_report report;
+  shoal_str only;
+  const char *table = NULL;
+  char *from;
+  if (shoal_os_cwd(&c->arena, &from, &err) < 0)
+    return cli_fail(c, &err);
   int rc = cli_open(c);
   if (rc)
     return rc;
-  shoal_fsck_options options = {
-      .all = cli_has(c, "all"), .content = cli_has(c, "content"), .repair = cli_has(c, "repair")};
+  if (c->argc && find_only(c, from, &only, &table, &err) < 0)
+    return cli_fail(c, &err);
+  if (table)
+    return check_table(c, table);
+  shoal_fsck_options options = {.all = cli_has(c, "all"),
+                                .content = cli_has(c, "content"),
+                                .repair = cli_has(c, "repair"),
+                                .only = &only,
+                                .n_only = c->argc > 0};
+  if (c->argc && shoal_session_load_state(c->s, &err) < 0)
+    return cli_fail(c, &err);
+  if (c->argc && !options.all && !on_branch(c, only))
+    return cli_usage(c, "there is no dataset %.*s on %.*s, and no such folder", SHOAL_FMT(only),
+                     SHOAL_FMT(c->s->branch));
   if (shoal_session_fsck(c->s, &options, &report, &err) < 0)
     rc = cli_fail(c, &err);
   else if (c->json)
@@ -92,6 +149,7 @@ static const cli_option options[] = {
     {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {{"shoal fsck", "the branch's head: files and sizes"},
                                        {"shoal fsck --all --content", "everything, by its rows"},
+                                       {"shoal fsck gold.delays", "one dataset; lake/gold/delays means it, too"},
                                        {NULL, NULL}};
-const cli_command cmd_fsck = {"fsck", "Verify that what was published is whole.", "[options]", options, examples, 0,
-                              run};
+const cli_command cmd_fsck = {
+    "fsck", "Verify that what was published is whole.", "[DATASET | PATH] [options]", options, examples, 1, run};

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/os.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "cli/commands.h"
 
 typedef struct look {
@@ -72,6 +73,57 @@ static void json(const shoal_plan *plan, const shoal_item *const *item_of, shoal
   shoal_buf_addc(out, '\n');
 }
 
+#define PRODUCER "shoal " SHOAL_VERSION
+#define LINEAGE_SCHEMA "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/JobEvent"
+
+/* A dataset as OpenLineage names it: where it lies, and its name there. */
+static void lineage_dataset(const char *where, shoal_jw *w, shoal_str name) {
+  shoal_jw_obj(w);
+  shoal_jw_kz(w, "namespace", where);
+  shoal_jw_kstr(w, "name", name);
+  shoal_jw_end(w);
+}
+
+/* One event of a model, a line: OpenLineage's JobEvent, which describes a job that need not have run. */
+static void lineage_event(cli *c, const shoal_plan *plan, uint32_t node, const char *time, shoal_buf *out) {
+  const shoal_graph *g = plan->graph;
+  const shoal_node *n = &g->nodes[node];
+  shoal_jw w = {.out = out};
+  const char *where = cli_text(c, "file://%.*s", SHOAL_FMT(c->s->lake_path));
+  shoal_jw_obj(&w);
+  shoal_jw_kz(&w, "eventTime", time);
+  shoal_jw_kz(&w, "producer", PRODUCER);
+  shoal_jw_kz(&w, "schemaURL", LINEAGE_SCHEMA);
+  shoal_jw_key(&w, "job");
+  shoal_jw_obj(&w);
+  shoal_jw_kstr(&w, "namespace", c->s->config.name);
+  shoal_jw_kstr(&w, "name", n->name);
+  shoal_jw_end(&w);
+  shoal_jw_key(&w, "inputs");
+  shoal_jw_arr(&w);
+  for (uint32_t e = 0; e < n->n_inputs; e++) {
+    const shoal_node *p = &g->nodes[n->inputs[e].parent];
+    if (p->kind == SHOAL_NODE_SOURCE) /* by where its files or its table lie */
+      lineage_dataset("file", &w, p->source->where);
+    else
+      lineage_dataset(where, &w, p->name);
+  }
+  shoal_jw_end(&w);
+  shoal_jw_key(&w, "outputs");
+  shoal_jw_arr(&w);
+  lineage_dataset(where, &w, n->name);
+  shoal_jw_end(&w);
+  shoal_jw_end(&w);
+  shoal_buf_addc(out, '\n');
+}
+
+static void lineage(cli *c, const shoal_plan *plan, shoal_buf *out) {
+  char time[SHOAL_TIME_TEXT];
+  shoal_time_text(shoal_time_now(), time);
+  for (uint32_t k = 0; k < plan->graph->n_models; k++)
+    lineage_event(c, plan, plan->graph->order[k], time, out);
+}
+
 static void text(const shoal_plan *plan, const shoal_item *const *item_of, shoal_buf *out) {
   const shoal_graph *g = plan->graph;
   for (uint32_t k = 0; k < g->n_models; k++) {
@@ -109,14 +161,16 @@ static shoal_status write_out(cli *c, const shoal_plan *plan, const shoal_item *
   shoal_status status = SHOAL_OK;
   const char *ending = path ? strrchr(path, '.') : NULL;
   bool picture = ending && (!strcmp(ending, ".svg") || !strcmp(ending, ".png") || !strcmp(ending, ".pdf"));
-  if (picture || (ending && !strcmp(ending, ".dot")))
+  if (cli_has(c, "openlineage"))
+    lineage(c, plan, &b);
+  else if (picture || (ending && !strcmp(ending, ".dot")))
     dot(c, plan, item_of, &b);
   else if (c->json || (ending && !strcmp(ending, ".json")))
     json(plan, item_of, &b);
   else
     text(plan, item_of, &b);
   status = shoal_buf_check(&b, err);
-  if (status >= 0 && picture)
+  if (status >= 0 && picture && !cli_has(c, "openlineage"))
     status = draw(c, shoal_buf_str(&b), ending + 1, path, err);
   else if (status >= 0 && path)
     status = shoal_os_replace_file(path, shoal_buf_str(&b), err);
@@ -131,6 +185,8 @@ static int run(cli *c) {
   shoal_plan *plan = NULL;
   char *cwd;
   const char *o = cli_value(c, "output");
+  if (cli_has(c, "columns"))
+    return cli_usage(c, "lineage of columns comes later; shoal graph shows which dataset reads which");
   if (shoal_os_cwd(&c->arena, &cwd, &err) < 0)
     return cli_fail(c, &err);
   const char *path = !o ? NULL : o[0] == '/' ? o : shoal_arena_printf(&c->arena, "%s/%s", cwd, o);
@@ -154,8 +210,13 @@ static int run(cli *c) {
 
 static const cli_option options[] = {
     {"output", 'o', "FILE", "a picture (.svg, .png, .pdf), .dot or .json", false, false},
+    {"openlineage", 0, NULL, "one OpenLineage job event a line for each model", false, false},
+    {"columns", 0, NULL, "lineage of columns, which comes later", true, false},
     {NULL, 0, NULL, NULL, false, false}};
-static const cli_example examples[] = {
-    {"shoal graph -o graph.svg", "a picture: stale, reused, new, pinned"}, {"shoal graph", "as text"}, {NULL, NULL}};
+static const cli_example examples[] = {{"shoal graph -o graph.svg", "a picture: stale, reused, new, pinned"},
+                                       {"shoal graph", "as text"},
+                                       {"shoal graph --openlineage -o lineage.ndjson", "for a catalogue"},
+                                       {NULL, NULL}};
 const cli_command cmd_graph = {
-    "graph", "Show the graph of models as a picture, text or JSON.", "[-o FILE]", options, examples, 0, run};
+    "graph", "Show the graph of models as a picture, text or JSON.", "[-o FILE] [--openlineage]", options, examples, 0,
+    run};

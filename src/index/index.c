@@ -42,6 +42,8 @@ static char *index_folder(const char *project, shoal_arena *arena) {
              : shoal_arena_printf(arena, "%s/.cache/shoal/%.32s/index-" INDEX_FORMAT, home ? home : "/tmp", hex);
 }
 
+const char *shoal_index_folder(const shoal_index *index) { return index->env ? index->folder : NULL; }
+
 /* True if the file holds every page its header speaks of: beyond its end a read would end the process. */
 static bool whole(MDB_env *env, const char *folder) {
   MDB_envinfo info;

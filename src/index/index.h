@@ -18,6 +18,8 @@ typedef struct shoal_index shoal_index;
    written, an index that remembers nothing is opened: everything works, slowly. */
 SHOAL_MUST_USE shoal_status shoal_index_open(const char *project, shoal_index **out, shoal_error *err);
 void shoal_index_close(shoal_index *index);
+/* The folder it lies in; NULL: it remembers nothing. */
+const char *shoal_index_folder(const shoal_index *index);
 /* A borrowed view of the value, {NULL,0} when there is none; it holds until shoal_index_release, put, or close. */
 shoal_str shoal_index_view(shoal_index *index, shoal_str key);
 void shoal_index_release(shoal_index *index);

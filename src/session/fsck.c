@@ -88,8 +88,12 @@ static shoal_status add_broken(checker *c, shoal_str dataset, shoal_str branch, 
 
 static shoal_status check_result(checker *c, shoal_str dataset, shoal_str branch, int64_t publication, bool pinned,
                                  const shoal_result *r, shoal_error *err) {
-  bool complete;
+  bool complete, wanted = c->options->n_only == 0;
   const char *why = NULL;
+  for (size_t i = 0; i < c->options->n_only && !wanted; i++)
+    wanted = shoal_str_glob(c->options->only[i], dataset);
+  if (!wanted)
+    return SHOAL_OK;
   if (shoal_map_get(&c->seen, r->attempt) != SHOAL_MAP_NONE)
     return SHOAL_OK;
   shoal_str key = shoal_arena_str(&c->report->arena, r->attempt);
@@ -166,4 +170,69 @@ shoal_status shoal_session_fsck(shoal_session *s, const shoal_fsck_options *opti
 void shoal_fsck_report_dispose(shoal_fsck_report *r) {
   shoal_vec_dispose(&r->broken);
   shoal_arena_dispose(&r->arena);
+}
+
+shoal_status shoal_session_dataset_of(shoal_session *s, const char *path, shoal_str *out, shoal_error *err) {
+  char *real, *lake;
+  shoal_str rest, schema, name, skipped;
+  *out = SHOAL_STR_NONE;
+  SHOAL_TRY(shoal_session_open_lake(s, false, err));
+  SHOAL_TRY(shoal_os_realpath(path, &s->arena, &real, err));
+  SHOAL_TRY(shoal_os_realpath(s->lake_path.ptr, &s->arena, &lake, err));
+  rest = shoal_str_z(real);
+  size_t n = strlen(lake);
+  if (!shoal_str_starts(rest, shoal_str_z(lake)) || rest.len <= n + 1 || rest.ptr[n] != '/')
+    return SHOAL_OK;
+  rest = shoal_str_sub(rest, n + 1, rest.len);
+  if (shoal_str_starts(rest, SHOAL_STR("_branches/"))) { /* the folder of a branch stands before */
+    (void)shoal_str_split(&rest, '/', &skipped);
+    (void)shoal_str_split(&rest, '/', &skipped);
+  }
+  if (!shoal_str_split(&rest, '/', &schema) || !shoal_str_split(&rest, '/', &name) ||
+      shoal_str_starts(schema, SHOAL_STR("_")))
+    return SHOAL_OK;
+  char *text = shoal_arena_printf(&s->arena, "%.*s.%.*s", SHOAL_FMT(schema), SHOAL_FMT(name));
+  *out = shoal_str_z(text);
+  return text ? SHOAL_OK : shoal_fail_nomem(err);
+}
+
+static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) {
+  return shoal_session_engine(arg, out, err);
+}
+
+static shoal_status check_files(shoal_session *s, const shoal_delta_table *table, const shoal_delta_snapshot *snapshot,
+                                shoal_table_check *out, shoal_error *err) {
+  shoal_scan scan;
+  SHOAL_TRY(shoal_delta_scan(table, snapshot, &s->arena, &scan, err));
+  const shoal_delta_file *files = shoal_delta_snapshot_files(snapshot);
+  out->n_files = scan.n_files;
+  for (size_t i = 0; i < scan.n_files; i++) {
+    shoal_stat st;
+    out->bytes += files[i].size;
+    if (shoal_os_stat(scan.files[i].path.ptr, &st, NULL) >= 0 && st.size == files[i].size)
+      continue;
+    if (out->n_broken++ == 0)
+      out->first_broken = shoal_arena_str(&s->arena, files[i].path);
+  }
+  return SHOAL_OK;
+}
+
+shoal_status shoal_session_fsck_table(shoal_session *s, const char *path, shoal_table_check *out, shoal_error *err) {
+  shoal_store *store = NULL;
+  shoal_delta_snapshot *snapshot = NULL;
+  char *real;
+  *out = (shoal_table_check){0};
+  SHOAL_TRY(shoal_session_configure(s, err));
+  SHOAL_TRY(shoal_os_realpath(path, &s->arena, &real, err));
+  SHOAL_TRY(shoal_store_open_file(real, false, &store, err));
+  shoal_delta_table table = {
+      .store = store, .prefix = SHOAL_STR(""), .get_engine = get_engine, .engine_arg = s, .anywhere = true};
+  shoal_status status = shoal_delta_snapshot_open(&table, SHOAL_DELTA_LATEST, &snapshot, err);
+  if (status >= 0) {
+    out->version = shoal_delta_snapshot_version(snapshot);
+    status = check_files(s, &table, snapshot, out, err);
+  }
+  shoal_delta_snapshot_free(snapshot);
+  shoal_store_free(store);
+  return status;
 }

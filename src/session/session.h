@@ -190,7 +190,7 @@ bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets);
 
 typedef struct shoal_run_options {
   bool again, keep_going, prune;
-  bool verify; /* the plan is one to verify: nothing is published, the report's n_differ tells */
+  bool verify;                      /* the plan is one to verify: nothing is published, the report's n_differ tells */
   const shoal_plan_options *replan; /* how the plan was made, to make it again where what it read has moved; NULL: then
                                        SHOAL_ECONFLICT */
   unsigned workers;
@@ -253,9 +253,11 @@ SHOAL_MUST_USE shoal_status shoal_session_branch_delete(shoal_session *s, shoal_
 
 /* --- verification --- */
 typedef struct shoal_fsck_options {
-  bool all;     /* every publication of every branch, not only the branch's head */
-  bool content; /* read the rows and compare with the hash of rows that was recorded */
-  bool repair;  /* condemn what is broken: the next run computes it anew */
+  bool all;              /* every publication of every branch, not only the branch's head */
+  bool content;          /* read the rows and compare with the hash of rows that was recorded */
+  bool repair;           /* condemn what is broken: the next run computes it anew */
+  const shoal_str *only; /* patterns of datasets; none: all */
+  size_t n_only;
 } shoal_fsck_options;
 typedef struct shoal_damaged {
   shoal_str dataset, branch;
@@ -274,7 +276,32 @@ typedef struct shoal_fsck_report {
 /* Looks at the results that publications name. Broken ones are the report's, not an error. */
 SHOAL_MUST_USE shoal_status shoal_session_fsck(shoal_session *s, const shoal_fsck_options *options,
                                                shoal_fsck_report *out, shoal_error *err);
+/* The dataset whose table or results a folder holds, if it lies in the lake; else {NULL,0}. In s's arena. */
+SHOAL_MUST_USE shoal_status shoal_session_dataset_of(shoal_session *s, const char *path, shoal_str *out,
+                                                     shoal_error *err);
+/* Any Delta table, by its folder: whether its log can be read and every file is there with its size. *missing: the
+   first file that is not, {NULL,0}: none. In s's arena. */
+typedef struct shoal_table_check {
+  int64_t version;
+  size_t n_files, n_broken;
+  uint64_t bytes;
+  shoal_str first_broken;
+} shoal_table_check;
+SHOAL_MUST_USE shoal_status shoal_session_fsck_table(shoal_session *s, const char *path, shoal_table_check *out,
+                                                     shoal_error *err);
 void shoal_fsck_report_dispose(shoal_fsck_report *r);
+
+/* --- local caches --- */
+typedef struct shoal_cache {
+  const char *what; /* for people */
+  shoal_str path;
+  uint64_t files, bytes;
+  bool clears; /* shoal_session_clear_caches removes it */
+} shoal_cache;
+/* What this machine keeps for the project besides the lake; in s's arena. */
+SHOAL_MUST_USE shoal_status shoal_session_caches(shoal_session *s, shoal_cache **out, size_t *n, shoal_error *err);
+/* Removes them. Other processes go on with what they have open. */
+SHOAL_MUST_USE shoal_status shoal_session_clear_caches(shoal_session *s, shoal_error *err);
 
 /* --- revisions (DESIGN 6): BRANCH, BRANCH~n, BRANCH@{time}, #n, "" or HEAD for the current branch --- */
 SHOAL_MUST_USE shoal_status shoal_session_revision(shoal_session *s, shoal_str rev, shoal_state **out,

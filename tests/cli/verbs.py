@@ -292,6 +292,59 @@ def verify_computes_again_and_compares():
     p.remove()
 
 
+@case
+def caches_are_shown_and_cleared():
+    p = Project(BASE)
+    p.shoal("run")
+    caches = p.json("cache")["caches"]
+    same((caches[0]["what"], caches[0]["path"], caches[0]["bytes"] > 1000), ("index", p.dir + "/.shoal/index-1", True))
+    has(p.shoal("cache").stdout, "index", "kB", p.dir + "/.shoal/index-1", "shoal cache clear")
+    has(p.shoal("cache", "clear").stdout, "cleared ")
+    same(os.path.exists(caches[0]["path"]), False)
+    has(p.shoal("run").stdout, "nothing to do")
+    has(p.shoal("cache", "wash", code=1).stderr, "'wash' is not something that caches do")
+    p.remove()
+
+
+@case
+def fsck_of_one_dataset_or_any_table():
+    p = Project(BASE)
+    p.shoal("run")
+    same(p.json("fsck", "silver.*")["results"], 1)
+    for path in ("lake/gold/d", p.dir + "/lake/gold/d/_delta_log", "./lake/gold/../gold/d/"):
+        same(p.json("fsck", path)["results"], 1)
+    os.remove(data_files(p, "gold/d")[0])
+    p.shoal("fsck", "silver.b")
+    has(p.shoal("fsck", "lake/gold/d", code=1).stdout, "gold.d of main #1: a file of it is missing")
+    has(p.shoal("fsck", "gold.x", code=1).stderr, "there is no dataset gold.x on main, and no such folder")
+    import deltalake, pyarrow
+    other = p.dir + "/other"
+    deltalake.write_deltalake(other, pyarrow.table({"x": [1, 2, 3]}))
+    has(p.shoal("fsck", other).stdout, "version 0: 1 files", "all are there")
+    os.remove([f for f in tree(other) if f.endswith(".parquet")][0])
+    has(p.shoal("fsck", "other", code=1).stdout, "broken", "version 0: 1 of 1 files are missing")
+    same(p.json("fsck", "other", code=1)["broken"], 1)
+    has(p.shoal("fsck", p.dir + "/models", code=1).stderr, "no Delta table")
+    p.remove()
+
+
+@case
+def the_graph_as_openlineage():
+    p = Project({**BASE, "data/x.csv": "a\n1\n", "models/gold/c.sql": "select count(*) as n from raw.x\n"},
+                yaml="name: t\nsources:\n  raw.x: {files: data/x.csv}\n")
+    p.shoal("run")
+    events = {e["job"]["name"]: e for e in map(json.loads, p.shoal("graph", "--openlineage").stdout.splitlines())}
+    same(sorted(events), ["bronze.a", "gold.c", "gold.d", "silver.b"])
+    lake = "file://" + p.dir + "/lake"
+    e = events["gold.d"]
+    same((e["job"], e["inputs"], e["outputs"]), ({"namespace": "t", "name": "gold.d"}, [{"namespace": lake, "name": "silver.b"}],
+                                                 [{"namespace": lake, "name": "gold.d"}]))
+    same(events["gold.c"]["inputs"], [{"namespace": "file", "name": "data/x.csv"}])
+    assert e["schemaURL"].endswith("JobEvent") and e["eventTime"].endswith("Z") and e["producer"], e
+    has(p.shoal("graph", "--columns", code=1).stderr, "lineage of columns comes later")
+    p.remove()
+
+
 CLOCKS = ("now()", "current_timestamp", "get_current_timestamp()", "transaction_timestamp()", "localtimestamp", "current_localtimestamp()",
           "current_date", "current_date()", "today()", "current_time", "get_current_time()", "localtime", "current_localtime()",
           "ago(interval 1 day)", "main.upper(now()::varchar)", "list_transform([1], x -> now())[1]", "tick()")
