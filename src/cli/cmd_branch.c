@@ -195,7 +195,7 @@ static const cli_option options[] = {
     {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {
     {"shoal branch", "every branch, its base, how far behind it is"},
-    {"shoal branch try --from main~1", "a new one; git switch -c try && shoal run does it, too"},
+    {"shoal branch try --from main~1", "a new one; git switch -c try, and a run, do it, too"},
     {"shoal branch --update try", "on to what main holds now"},
     {"shoal branch -d try", "away with it; its results stay"},
     {NULL, NULL}};

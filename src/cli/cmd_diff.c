@@ -305,7 +305,7 @@ static const cli_option options[] = {
     {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {
     {"shoal diff main~1..main", "datasets and schemas that changed"},
-    {"shoal diff main..HEAD --rows gold.delays --key carrier,month", "rows added, removed, changed"},
+    {"shoal diff main~1..main --rows gold.delays --key carrier,month", "rows added, removed, changed"},
     {NULL, NULL}};
 const cli_command cmd_diff = {"diff",
                               "Show what differs between two revisions.",

@@ -46,7 +46,7 @@ static const cli_option options[] = {{"to", 0, "REV", "the revision: main~1, mai
                                      {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {
     {"shoal rollback gold.delays --to main~1", "one dataset, as it was one publication ago"},
-    {"shoal rollback --to '#41'", "everything that differs from publication 41"},
+    {"shoal rollback --to '#1'", "everything that differs from publication 1"},
     {"shoal rollback --release gold.delays", "follow the code again"},
     {NULL, NULL}};
 const cli_command cmd_rollback = {"rollback",

@@ -328,11 +328,14 @@ static const cli_option options[] = {
     {"until", 0, "TIME", "for incremental models, which come later", true, false},
     {"message", 'm', "TEXT", "a message for the publication", true, false},
     {NULL, 0, NULL, NULL, false, false}};
-static const cli_example examples[] = {{"shoal run", "everything that is not as the code says"},
-                                       {"shoal run gold.delays", "one model and the parents it needs"},
-                                       {"shoal run 'silver.*' --keep-going", "a schema"},
-                                       {"shoal run plan.json", "what shoal plan -o plan.json planned, or nothing"},
-                                       {NULL, NULL}};
+static const cli_example examples[] = {
+    {"shoal run", "everything that is not as the code says"},
+    {"shoal run gold.delays", "one model and the parents it needs"},
+    {"shoal run 'silver.*' --keep-going", "a schema"},
+    {"shoal plan -o plan.json && shoal run plan.json", "just what was planned, or nothing"},
+    {"shoal run --verify", "ten results again, compared with what is there"},
+    {"shoal run gold.delays --now 2013-06-01 --seed 1", "clock and chance that stand still"},
+    {NULL, NULL}};
 const cli_command cmd_run = {"run",
                              "Compute what is not there yet and publish it, all datasets at once.",
                              "[SELECTOR… | PLAN.json] [options]",

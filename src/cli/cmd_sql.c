@@ -186,6 +186,9 @@ static shoal_status run_query(cli *c, shoal_query *q, const char *path, shoal_er
   shoal_status status = begin_watch(&w, engine, err);
   if (status >= 0)
     status = to_file ? write_file(c, q, engine, format, path, err) : print_rows(c, q, engine, format, err);
+  shoal_stat st;
+  if (status >= 0 && path && !c->quiet && shoal_os_stat(path, &st, NULL) >= 0)
+    fprintf(stderr, "wrote %s: %s\n", cli_value(c, "output") ? cli_value(c, "output") : path, cli_bytes(c, st.size));
   end_watch(&w);
   return status;
 }

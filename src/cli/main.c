@@ -44,30 +44,40 @@ shoal_status cli_args(cli *c, shoal_str **out, shoal_error *err) {
   return *out ? SHOAL_OK : shoal_fail_nomem(err);
 }
 
-static void print_options(const cli_option *options, bool all, bool global) {
+enum { FIRST_OPTIONS = 5, FIRST_EXAMPLES = 2, EXAMPLE_WIDTH = 44 }; /* of a help text that was not asked for all */
+
+static void print_options(const cli_option *options, bool all) {
+  int shown = 0;
   for (const cli_option *o = options; o && o->name; o++) {
     char left[64];
-    if (o->rare && !all)
+    if (!all && (o->rare || shown == FIRST_OPTIONS))
       continue;
+    shown++;
     snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : "", o->letter ? o->letter : ' ',
              o->letter ? ", " : "   ", o->name, o->value ? " " : "", o->value ? o->value : "");
     printf("  %-26s %s\n", left, o->help);
   }
-  if (!all && !global)
-    puts("  --help all                 every option");
+}
+
+static void print_example(const cli_example *e) {
+  if (cli_text_width(shoal_str_z(e->command)) > EXAMPLE_WIDTH)
+    printf("  %s\n  %*s %s\n", e->command, EXAMPLE_WIDTH, "", e->what);
+  else
+    printf("  %-*s %s\n", EXAMPLE_WIDTH, e->command, e->what);
 }
 
 void cli_help(const cli_command *cmd, bool all) {
   printf("%s\n\nusage: shoal %s %s\n\n", cmd->summary, cmd->name, cmd->usage);
-  print_options(cmd->options, all, false);
+  print_options(cmd->options, all);
   if (all) {
     puts("\neverywhere:");
-    print_options(cli_global_options, true, true);
+    print_options(cli_global_options, true);
+  } else {
+    puts("  --help all                 every option, and more examples");
   }
-  if (cmd->examples)
-    puts("\nexamples:");
-  for (const cli_example *e = cmd->examples; e && e->command; e++)
-    printf("  %-44s %s\n", e->command, e->what);
+  puts("\nexamples:");
+  for (int i = 0; cmd->examples[i].command && (all || i < FIRST_EXAMPLES); i++)
+    print_example(&cmd->examples[i]);
 }
 
 static void overview(void) {

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make install`: what is installed works from where it is, without the build."""
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
+from harness import *  # noqa: E402,F403
+
+
+@case
+def what_is_installed_runs_from_its_prefix():
+    prefix = tempfile.mkdtemp(prefix="shoal-cli-", dir="/tmp")
+    subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix], check=True, stdout=subprocess.DEVNULL)
+    for path in ("bin/shoal", "lib/libshoal.a", "lib/shoal/libduckdb.so", "include/shoal/error.h", "share/man/man1/shoal.1",
+                 "share/bash-completion/completions/shoal", "share/zsh/site-functions/_shoal", "share/fish/vendor_completions.d/shoal.fish"):
+        assert os.path.getsize(f"{prefix}/{path}") > 500, path
+    p = Project({"models/a.sql": "select 42 as x\n"})
+    del p.env["HOME"]
+    r = subprocess.run([prefix + "/bin/shoal", "run"], cwd=p.dir, env={k: v for k, v in p.env.items() if k != "SHOAL_DUCKDB"}, capture_output=True, text=True)
+    same((r.returncode, r.stderr), (0, ""))
+    has(r.stdout, "published #1 on main")
+    checks = subprocess.run([prefix + "/bin/shoal", "doctor"], cwd=p.dir, env=p.env, capture_output=True, text=True).stdout
+    has(checks, "ok    engine")
+    # the library and its headers
+    p.write({"t.c": '#include <shoal/error.h>\n#include <string.h>\nint main(void) {\n  shoal_error e;\n'
+                    '  return shoal_fail(&e, SHOAL_EINVAL, "%d", 7) != SHOAL_EINVAL || strcmp(e.message, "7");\n}\n'})
+    subprocess.run(["cc", "t.c", f"-I{prefix}/include", f"-L{prefix}/lib", "-lshoal", "-o", "t"], cwd=p.dir, check=True)
+    subprocess.run(["./t"], cwd=p.dir, check=True)
+    p.remove()
+    shutil.rmtree(prefix)
+
+
+if __name__ == "__main__":
+    main()
