@@ -72,8 +72,10 @@ SHOAL_MUST_USE shoal_status shoal_os_list(const char *path, shoal_arena *arena, 
 /* The absolute path without links of something that exists. */
 SHOAL_MUST_USE shoal_status shoal_os_realpath(const char *path, shoal_arena *arena, char **out, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_os_cwd(shoal_arena *arena, char **out, shoal_error *err);
-/* The folder this program (or library) lies in; NULL if unknown. */
+/* The folder this program lies in; NULL if unknown. */
 char *shoal_os_self_folder(shoal_arena *arena);
+/* The folder of the program or shared object that this code is linked into; NULL if unknown. */
+char *shoal_os_module_folder(shoal_arena *arena);
 /* True for NFS, SMB, FUSE and their like, where LMDB must not live. */
 bool shoal_os_network_fs(const char *path);
 

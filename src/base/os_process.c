@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Processes, identity and the machine on Linux. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -19,6 +20,8 @@
 #include "base/str.h"
 
 extern char **environ;
+/* An address of this very code. */
+static const char own_address = 0;
 
 char *shoal_os_self_folder(shoal_arena *arena) {
   char path[4096];
@@ -28,6 +31,14 @@ char *shoal_os_self_folder(shoal_arena *arena) {
   path[n] = '\0';
   char *slash = strrchr(path, '/');
   return slash ? shoal_arena_cstr(arena, shoal_str_n(path, (size_t)(slash - path))) : NULL;
+}
+
+char *shoal_os_module_folder(shoal_arena *arena) {
+  Dl_info info;
+  if (!dladdr((const void *)&own_address, &info) || !info.dli_fname)
+    return NULL;
+  const char *slash = strrchr(info.dli_fname, '/');
+  return slash ? shoal_arena_cstr(arena, shoal_str_n(info.dli_fname, (size_t)(slash - info.dli_fname))) : NULL;
 }
 
 const char *shoal_os_hostname(char out[256]) {

@@ -7,6 +7,7 @@
 #include "engine/duckdb_api.h"
 
 #include <dlfcn.h>
+#include <glob.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,16 +71,40 @@ static shoal_status open_library(const char *path, shoal_duckdb_api *api, shoal_
   return status;
 }
 
+/* Where the library is looked for: below the program's folder, or below that of the shared object this code is in. The
+   last two are where a Python package keeps it, seen from its extension and from an environment's bin. */
+static const struct {
+  bool module;
+  const char *pattern;
+} places[] = {
+    {false, "../lib/shoal/" NAME},
+    {false, NAME},
+    {true, "lib/shoal/" NAME},
+    {false, "../shoal/lib/shoal/" NAME},
+    {false, "../lib/python3*/*-packages/shoal/lib/shoal/" NAME},
+};
+
+static shoal_status open_matching(const char *pattern, shoal_duckdb_api *api, shoal_error *err) {
+  glob_t found = {0};
+  shoal_status status = SHOAL_ENOTFOUND;
+  if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {
+    for (size_t i = 0; i < found.gl_pathc && status == SHOAL_ENOTFOUND; i++)
+      status = open_library(found.gl_pathv[i], api, err);
+    globfree(&found);
+  }
+  return status;
+}
+
 static shoal_status search(shoal_duckdb_api *api, shoal_error *err) {
   shoal_arena arena = {0};
   shoal_status status = SHOAL_ENOTFOUND;
-  const char *folder = shoal_os_self_folder(&arena);
-  for (size_t i = 0; folder && status == SHOAL_ENOTFOUND && i < 2; i++) {
+  const char *program = shoal_os_self_folder(&arena), *module = shoal_os_module_folder(&arena);
+  for (size_t i = 0; status == SHOAL_ENOTFOUND && i < sizeof places / sizeof *places; i++) {
     char path[4096];
-    int n = i == 0 ? snprintf(path, sizeof path, "%s/../lib/shoal/" NAME, folder)
-                   : snprintf(path, sizeof path, "%s/" NAME, folder);
+    const char *folder = places[i].module ? module : program;
+    int n = folder ? snprintf(path, sizeof path, "%s/%s", folder, places[i].pattern) : 0;
     if (n > 0 && (size_t)n < sizeof path)
-      status = open_library(path, api, err);
+      status = strchr(places[i].pattern, '*') ? open_matching(path, api, err) : open_library(path, api, err);
   }
   if (status == SHOAL_ENOTFOUND)
     status = open_library(NAME, api, err);
