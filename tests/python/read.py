@@ -17,9 +17,9 @@ import shoal
 
 MODELS = {
     "models/gold/a.sql": "select i, 'x' || i as t, case when i > 2 then i / 2.0 end as d from range(5) r(i)",
-    "models/gold/types.sql": """select 1::tinyint b, 3::smallint s, 7 n, 2::bigint l, 1.5::float f, 2.5 d, 12.34::decimal(9, 2) dec, 'ä' t, 'x'::blob bin,
-        date '2020-02-29' day, timestamptz '2020-01-01 00:00:00+00' as at, timestamp '2020-01-01' as ntz, true as flag, [1, null] as list,
-        {'a': 1, 'b': 'c'} as st, map {'k': 1} as m""",
+    "models/gold/types.sql": """select 1::tinyint as b, 3::smallint as s, 7 as n, 2::bigint as l, 1.5::float as f, 2.5 as d, 12.34::decimal(9, 2) as "dec",
+        'ä' as t, 'x'::blob as bin, date '2020-02-29' as "day", timestamptz '2020-01-01 00:00:00+00' as "at", timestamp '2020-01-01' as ntz, true as flag,
+        [1, null] as list, {'a': 1, 'b': 'c'} as st, map {'k': 1} as m""",
     "models/gold/big.sql": "select i, md5(i::varchar) as h from range(100000) r(i)",
 }
 project = Project(files=MODELS)
