@@ -12,8 +12,12 @@
 
 #define SAMPLE 10 /* results that --verify computes again when nothing is selected */
 
+#define MOST_HELD 20 /* broken expectations shown */
+
 typedef struct view {
   cli *c;
+  const char *held[MOST_HELD]; /* what holds the publication back, said after that it does */
+  size_t n_held;
   size_t reused;
   bool line; /* a progress line stands on the terminal */
 } view;
@@ -58,13 +62,27 @@ static void progress(view *v, const shoal_event *e) {
   v->line = true;
 }
 
+/* As it can be given to a shell, or "". */
+static const char *rows_words(cli *c, shoal_str query) {
+  bool quotes = shoal_str_chr(query, '\'') >= 0;
+  if (!query.len || shoal_str_chr(query, '\n') >= 0 ||
+      (quotes && strpbrk(cli_text(c, "%.*s", SHOAL_FMT(query)), "\"$`\\!")))
+    return "";
+  return cli_text(
+      c, quotes ? "\n  the rows: shoal sql \"%.*s\" --result latest" : "\n  the rows: shoal sql '%.*s' --result latest",
+      SHOAL_FMT(query));
+}
+
 static void broken(view *v, const shoal_event *e) {
   cli *c = v->c;
-  clear_line(v);
   double share = e->total ? 100.0 * (double)e->rows / (double)e->total : 100;
-  printf("  %s%s%s %.*s fails  %.*s  %s of %s rows (%.1f %%)\n", cli_on(c, e->warn ? STYLE_YELLOW : STYLE_RED),
-         e->warn ? "warning:" : "expectation:", cli_off(c), SHOAL_FMT(e->dataset), SHOAL_FMT(e->text),
-         cli_count(c, e->rows), cli_count(c, e->total), share);
+  const char *words = cli_text(c, "%.*s  %s of %s rows (%.1f %%)", SHOAL_FMT(e->text), cli_count(c, e->rows),
+                               cli_count(c, e->total), share);
+  clear_line(v);
+  if (e->warn)
+    printf("  %swarning:%s %.*s fails  %s\n", cli_on(c, STYLE_YELLOW), cli_off(c), SHOAL_FMT(e->dataset), words);
+  else if (v->n_held < MOST_HELD)
+    v->held[v->n_held++] = cli_text(c, "  %.*s  %s%s", SHOAL_FMT(e->dataset), words, rows_words(c, e->query));
 }
 
 static void on_event(void *arg, const shoal_event *e) {
@@ -154,6 +172,16 @@ static void say_verified(cli *c, const shoal_run_outcome *o, const shoal_plan *p
   say_different(o, plan);
 }
 
+/* What a reader of the line before wants to see next. */
+static void say_next(const cli *c, const shoal_run_outcome *o) {
+  const shoal_state *st = c->s->state;
+  shoal_str base = c->s->branch_is_new ? c->s->fork_branch : st->fork_branch;
+  if (base.ptr)
+    printf("see what moved: shoal diff %.*s..%.*s\n", SHOAL_FMT(base), SHOAL_FMT(c->s->branch));
+  else if (o->publication > 1)
+    printf("see what moved: shoal diff %.*s~1..%.*s\n", SHOAL_FMT(c->s->branch), SHOAL_FMT(c->s->branch));
+}
+
 static void say_done(cli *c, const shoal_run_outcome *o, const shoal_plan *plan, bool again, int64_t us) {
   if (o->publication == 0 && o->report.n_computed == 0) {
     if (again)
@@ -170,6 +198,7 @@ static void say_done(cli *c, const shoal_run_outcome *o, const shoal_plan *plan,
     if (o->report.n_computed)
       printf(", %s rows, %s", cli_count(c, o->report.rows), cli_bytes(c, o->report.bytes));
     printf(" in %s\n", cli_time(c, us));
+    say_next(c, o);
   }
   if (plan->n_stale)
     printf("%zu not selected and stale: shoal status\n", plan->n_stale);
@@ -177,20 +206,33 @@ static void say_done(cli *c, const shoal_run_outcome *o, const shoal_plan *plan,
     fprintf(stderr, "warning: %s\n", o->projection.warnings.ptr[i]);
 }
 
+static shoal_str failed_name(const shoal_run_report *r, const shoal_plan *plan) {
+  for (size_t i = 0; i < plan->n_items; i++)
+    if (r->done[i].error)
+      return plan->items[i].name;
+  return SHOAL_STR_NONE;
+}
+
 /* After a failure: what it blocked, what was kept. */
-static void say_failed(cli *c, const shoal_run_outcome *o, const shoal_error *first) {
+static void say_failed(cli *c, const shoal_run_outcome *o, const shoal_plan *plan, const shoal_error *first) {
   const shoal_run_report *r = &o->report;
   if (c->json || !r->done)
     return;
   if (r->n_failed > 1)
     fprintf(stderr, "%zu more models failed\n", r->n_failed - 1);
-  if (r->n_blocked)
-    fprintf(stderr, "%zu model%s not run because of it; ", r->n_blocked, r->n_blocked == 1 ? " was" : "s were");
+  if (r->n_blocked) {
+    bool one = r->n_blocked == 1;
+    fprintf(stderr, "%zu model%s not run because %s; ", r->n_blocked, one ? " was" : "s were",
+            r->n_failed > 1 ? cli_text(c, "%s what failed", one ? "it reads" : "they read")
+                            : cli_text(c, "%s %.*s", one ? "it reads" : "they read", SHOAL_FMT(failed_name(r, plan))));
+  }
   if (r->n_left)
     fprintf(stderr, "%zu not begun; ", r->n_left);
-  if (r->n_failed || r->n_held)
-    fprintf(stderr, "%zu results are kept; nothing was published\n", r->n_done);
-  if (first->status == SHOAL_EHELD)
+  if (r->n_failed && r->n_done)
+    fprintf(stderr, "%zu result%s kept; ", r->n_done, r->n_done == 1 ? " is" : "s are");
+  if (r->n_failed)
+    fputs("nothing was published\n", stderr);
+  if (first->status == SHOAL_EHELD && c->s->state->publication)
     fprintf(stderr, "  readers of %.*s still see publication #%lld\n", SHOAL_FMT(c->s->branch),
             (long long)c->s->state->publication);
 }
@@ -222,8 +264,10 @@ static int execute(cli *c, const shoal_plan *plan, bool again, const shoal_plan_
   int rc = EXIT_DONE;
   if (status < 0) {
     rc = cli_fail(c, &err);
+    for (size_t i = 0; i < v.n_held; i++)
+      fprintf(stderr, "%s\n", v.held[i]);
     other_errors(c, &out.report, plan->n_items, &err);
-    say_failed(c, &out, &err);
+    say_failed(c, &out, plan, &err);
   } else if (c->json) {
     json_done(c, &out, plan, us);
   } else if (options.verify) {

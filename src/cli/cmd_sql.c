@@ -196,7 +196,10 @@ static shoal_status run_query(cli *c, shoal_query *q, const char *path, shoal_er
 shoal_status cli_sql(cli *c, shoal_str sql, const char *path, shoal_error *err) {
   shoal_state *at = NULL;
   shoal_query q;
-  SHOAL_TRY(shoal_session_revision(c->s, shoal_str_z(cli_value(c, "at") ? cli_value(c, "at") : ""), &at, err));
+  if (cli_has(c, "result"))
+    SHOAL_TRY(shoal_session_latest(c->s, &at, err));
+  else
+    SHOAL_TRY(shoal_session_revision(c->s, shoal_str_z(cli_value(c, "at") ? cli_value(c, "at") : ""), &at, err));
   shoal_status status = shoal_session_query(c->s, at, sql, &q, err);
   if (status >= 0) {
     status = run_query(c, &q, path, err);
@@ -219,6 +222,8 @@ static int run(cli *c) {
   shoal_error err = {0};
   shoal_buf sql = {0};
   char *path = NULL;
+  if (cli_has(c, "result") && (strcmp(cli_value(c, "result"), "latest") || cli_has(c, "at")))
+    return cli_usage(c, "--result latest, and without --at: results that the code has and no publication yet");
   if (c->argc == 0 && !cli_has(c, "file") && isatty(0)) {
     int opened = cli_has(c, "output") ? cli_usage(c, "write a query, or -f FILE, for -o") : cli_open(c);
     return opened ? opened : cli_prompt(c);
@@ -240,6 +245,7 @@ static const cli_option options[] = {
     {"output", 'o', "FILE", "write into a file; its ending says the format", false, false},
     {"file", 'f', "FILE", "take the query from a file, a model's for example", false, false},
     {"var", 0, "NAME=VALUE", "set a variable", false, true},
+    {"result", 0, "latest", "also what was computed and not published: held back, for one", true, false},
     {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {{"shoal sql 'from gold.delays limit 5'", "a table by name"},
                                        {"shoal sql 'from gold.delays' --at main~1", "as it was one publication ago"},

@@ -34,7 +34,7 @@ static void leases(cli *c) {
   if (shoal_lease_list(c->s->lake, &c->arena, &h, &n, &ignored) < 0)
     return;
   for (size_t i = 0; i < n; i++)
-    printf("running  %.*s: %.*s since %s, lease renewed %s\n", SHOAL_FMT(h[i].dataset), SHOAL_FMT(h[i].who),
+    printf("running  %.*s: %.*s, begun %s, lease renewed %s\n", SHOAL_FMT(h[i].dataset), SHOAL_FMT(h[i].who),
            cli_ago(c, h[i].since_us), cli_ago(c, h[i].beat_us));
 }
 

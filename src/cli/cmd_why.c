@@ -52,8 +52,9 @@ static void say_leaf(cli *c, const shoal_why_chain *chain, const char *end) {
   if (end)
     printf("  %s; everything else in its key is the same\n", end);
   else if (e)
-    printf("  changed after publication #%lld (%s); everything else in its key is the same\n",
-           (long long)e->publication, cli_ago(c, e->result.made_us));
+    printf("  %s after publication #%lld (%s); everything else in its key is the same\n",
+           w->kind == SHOAL_WHY_CODE || w->kind == SHOAL_WHY_MACRO ? "edited" : "changed", (long long)e->publication,
+           cli_ago(c, e->result.made_us));
 }
 
 static void say_json(const shoal_why_chain *chain) {

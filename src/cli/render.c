@@ -156,10 +156,13 @@ void cli_table(const char *const *cells, size_t rows, size_t columns, const bool
       width[k] = w > width[k] ? w : width[k];
     }
   for (size_t r = 0; r < rows; r++) {
-    for (size_t k = 0; k < columns && k < 32; k++) {
+    size_t full = columns; /* behind the last text of a row no spaces follow */
+    while (full > 1 && (!cells[r * columns + full - 1] || !*cells[r * columns + full - 1]))
+      full--;
+    for (size_t k = 0; k < full && k < 32; k++) {
       const char *t = cells[r * columns + k] ? cells[r * columns + k] : "";
       int pad = width[k] - cli_text_width(shoal_str_z(t));
-      bool last = k + 1 == columns;
+      bool last = k + 1 == full;
       printf("%s%*s%s%*s", k && width[k] ? "  " : "", right && right[k] ? pad : 0, "", t,
              last || (right && right[k]) ? 0 : pad, "");
     }
@@ -189,7 +192,7 @@ static bool show_line(const cli *c, const shoal_error *err, shoal_str text) {
   size_t from = (size_t)err->column - 1;
   int digits = snprintf(NULL, 0, "%d", err->line);
   fprintf(stderr, "  %d │ %.*s\n", err->line, SHOAL_FMT(line));
-  fprintf(stderr, "%*s%s", 2 + digits + 3 + cli_text_width(shoal_str_sub(line, 0, from)), "", cli_on(c, STYLE_RED));
+  fprintf(stderr, "  %*s │ %*s%s", digits, "", cli_text_width(shoal_str_sub(line, 0, from)), "", cli_on(c, STYLE_RED));
   int marks = cli_text_width(shoal_str_sub(line, from, from + marked(line, err)));
   for (int i = 0; i < (marks > 0 ? marks : 1); i++)
     fputc('^', stderr);

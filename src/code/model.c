@@ -327,6 +327,26 @@ void shoal_expect_sql(const shoal_model *m, size_t i, shoal_buf *out) {
   }
 }
 
+void shoal_expect_rows(const shoal_expect *e, shoal_str dataset, shoal_buf *out) {
+  shoal_str names = e->text, name;
+  switch (e->kind) {
+  case SHOAL_EXPECT_TRUE:
+    shoal_buf_addf(out, "from %.*s where (%.*s) is not true", SHOAL_FMT(dataset), SHOAL_FMT(e->text));
+    break;
+  case SHOAL_EXPECT_NOT_NULL:
+    shoal_buf_addf(out, "from %.*s where", SHOAL_FMT(dataset));
+    for (int i = 0; shoal_str_split(&names, ',', &name); i++)
+      shoal_buf_addf(out, "%s %.*s is null", i ? " or" : "", SHOAL_FMT(shoal_str_trim(name)));
+    break;
+  case SHOAL_EXPECT_UNIQUE:
+    shoal_buf_addf(out, "select %.*s, count(*) from %.*s group by all having count(*) > 1", SHOAL_FMT(e->text),
+                   SHOAL_FMT(dataset));
+    break;
+  case SHOAL_EXPECT_ROWS:
+    break;
+  }
+}
+
 void shoal_expect_text(const shoal_expect *e, shoal_buf *out) {
   static const char *const kinds[] = {"", "unique: ", "not_null: ", "rows: "};
   shoal_buf_addf(out, "%s%.*s", kinds[e->kind], SHOAL_FMT(e->text));

@@ -54,6 +54,8 @@ void shoal_model_place_error(const shoal_model *m, shoal_error *err);
 shoal_hash shoal_expects_hash(const shoal_model *m);
 /* A count of rows that break expectation i, as SQL over a table called "result": SELECT count(*) … */
 void shoal_expect_sql(const shoal_model *m, size_t i, shoal_buf *out);
+/* A query that shows those rows of a dataset, for people; nothing where they are no rows of it. */
+void shoal_expect_rows(const shoal_expect *e, shoal_str dataset, shoal_buf *out);
 /* "not_null: tailnum" for people. */
 void shoal_expect_text(const shoal_expect *e, shoal_buf *out);
 

@@ -92,6 +92,45 @@ static bool explain_csv(shoal_str message, shoal_error *err) {
   return true;
 }
 
+/* The name in the last pair of quotes of `f does not have a column named "x"`, or {NULL,0}. */
+static shoal_str missing_column(yyjson_val *root, shoal_str message) {
+  static const shoal_str says = {" does not have a column named \"", 31};
+  shoal_str line = first_line(message);
+  if (shoal_str_is(shoal_json_str(root, "error_subtype"), "COLUMN_NOT_FOUND"))
+    return shoal_json_str(root, "name");
+  ptrdiff_t at = shoal_str_find(line, says);
+  if (at < 0 || !shoal_str_ends(line, SHOAL_STR("\"")))
+    return SHOAL_STR_NONE;
+  return shoal_str_sub(line, (size_t)at + says.len, line.len - 1);
+}
+
+/* The nearest column of the job's inputs. */
+static void hint_columns(const shoal_job *job, shoal_str name, shoal_error *err) {
+  shoal_str names[256];
+  size_t n = 0;
+  for (size_t i = 0; i < job->n_inputs; i++) {
+    const shoal_schema *schema = job->inputs[i].scan ? job->inputs[i].scan->schema : NULL;
+    for (size_t k = 0; schema && k < schema->n_fields && n < sizeof names / sizeof *names; k++)
+      names[n++] = schema->fields[k].name;
+  }
+  ptrdiff_t near = shoal_str_nearest(name, names, n);
+  if (near >= 0)
+    shoal_hint(err, "did you mean %.*s?", SHOAL_FMT(names[near]));
+}
+
+/* A column that is not there is said in the words of the user's datasets. */
+static void explain_column(shoal_duckdb *d, yyjson_val *root, shoal_str message, shoal_error *err) {
+  shoal_str name = missing_column(root, message);
+  if (!name.ptr || !d->job || !err)
+    return;
+  if (d->job->n_inputs == 1)
+    shoal_fail(err, SHOAL_EENGINE, "no column \"%.*s\" in %.*s", SHOAL_FMT(name), SHOAL_FMT(d->job->inputs[0].name));
+  else
+    shoal_fail(err, SHOAL_EENGINE, "no column \"%.*s\" in what it reads", SHOAL_FMT(name));
+  if (!shoal_json_str(root, "candidates").len)
+    hint_columns(d->job, name, err);
+}
+
 static shoal_status fail_json(shoal_duckdb *d, yyjson_val *root, shoal_duckdb_place place, shoal_error *err) {
   shoal_str type = shoal_json_str(root, "exception_type");
   shoal_str message = shoal_json_str(root, "exception_message");
@@ -103,6 +142,7 @@ static shoal_status fail_json(shoal_duckdb *d, yyjson_val *root, shoal_duckdb_pl
   if (err && explain_csv(message, err))
     return SHOAL_EENGINE;
   shoal_fail(err, status, "%.*s", SHOAL_FMT(first_line(message)));
+  explain_column(d, root, message, err);
   if (status == SHOAL_ELIMIT)
     shoal_hint(err, "give the engine more memory, fewer threads or a temp folder (shoal.yaml: engine)");
   if (status == SHOAL_EACCESS)

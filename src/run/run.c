@@ -209,11 +209,13 @@ static shoal_status start_item(scheduler *s, size_t item, const waiting *w, shoa
 static void tell_broken(scheduler *s, const shoal_task *t) {
   for (size_t i = 0; i < t->n_broken; i++) {
     const shoal_expect *x = &t->model.expects[t->broken[i].expect];
-    shoal_buf text = {0};
+    shoal_buf text = {0}, query = {0};
     shoal_expect_text(x, &text);
+    shoal_expect_rows(x, t->dataset, &query);
     emit(s, &(shoal_event){.kind = SHOAL_EVENT_BROKEN,
                            .dataset = t->dataset,
                            .text = shoal_buf_str(&text),
+                           .query = shoal_buf_str(&query),
                            .rows = t->broken[i].rows,
                            .total = t->result.rows,
                            .warn = x->warn});
@@ -221,6 +223,7 @@ static void tell_broken(scheduler *s, const shoal_task *t) {
       s->out->done[t->item].held = true;
       s->out->n_held++;
     }
+    shoal_buf_dispose(&query);
     shoal_buf_dispose(&text);
   }
 }

@@ -247,8 +247,13 @@ static shoal_status verdict(const shoal_run_report *r, const shoal_plan *plan, s
         *err = *r->done[i].error;
       return r->done[i].error->status;
     }
-  if (r->n_held)
-    return shoal_fail(err, SHOAL_EHELD, "an expectation does not hold, so nothing was published");
+  for (size_t i = 0; r->n_held && i < plan->n_items; i++)
+    if (r->done[i].held)
+      return r->n_held == 1
+                 ? shoal_fail(err, SHOAL_EHELD, "%.*s fails an expectation, so nothing was published",
+                              SHOAL_FMT(plan->items[i].name))
+                 : shoal_fail(err, SHOAL_EHELD, "%.*s and %zu more fail expectations, so nothing was published",
+                              SHOAL_FMT(plan->items[i].name), r->n_held - 1);
   return SHOAL_OK;
 }
 

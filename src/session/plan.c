@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* look up + plan: one batch of claims for what differs from the branch, then the pure decision. */
+#include <stdlib.h>
+
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/str.h"
@@ -151,4 +153,37 @@ shoal_status shoal_session_plan(shoal_session *s, const shoal_plan_options *opti
                                                .again = options->again,
                                                .verify = options->verify},
                            out, err);
+}
+
+static int compare_entries(const void *a, const void *b) {
+  return shoal_str_cmp(((const shoal_entry *)a)->name, ((const shoal_entry *)b)->name);
+}
+
+shoal_status shoal_session_latest(shoal_session *s, shoal_state **out, shoal_error *err) {
+  shoal_plan *plan = NULL;
+  *out = NULL;
+  SHOAL_TRY(shoal_session_plan(s, &(shoal_plan_options){0}, &plan, err));
+  shoal_state *st = shoal_calloc(1, sizeof *st);
+  shoal_entry *entries = SHOAL_NEW_ARRAY(&s->arena, shoal_entry, s->state->n_entries + plan->n_adopt);
+  shoal_status status = st && entries ? SHOAL_OK : shoal_fail_nomem(err);
+  if (status >= 0) {
+    *st = *s->state;
+    st->arena = (shoal_arena){0};
+    memcpy(entries, s->state->entries, s->state->n_entries * sizeof *entries);
+    st->entries = entries;
+    for (size_t i = 0; i < plan->n_items; i++) {
+      const shoal_item *it = &plan->items[i];
+      if (it->action != SHOAL_ACTION_ADOPT)
+        continue;
+      shoal_entry *e = it->entry ? &entries[it->entry - s->state->entries] : &entries[st->n_entries++];
+      e->name = it->name;
+      e->result = *it->found;
+    }
+    qsort(entries, st->n_entries, sizeof *entries, compare_entries);
+    *out = st;
+  } else {
+    shoal_free(st);
+  }
+  shoal_plan_free(plan);
+  return status;
 }

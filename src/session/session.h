@@ -379,6 +379,9 @@ typedef struct shoal_query {
 } shoal_query;
 SHOAL_MUST_USE shoal_status shoal_session_query(shoal_session *s, const shoal_state *at, shoal_str sql,
                                                 shoal_query *out, shoal_error *err);
+/* The branch's state with what the next run would publish from results that are there already: what a run held back,
+   for one. The caller's; it lives as long as the session. */
+SHOAL_MUST_USE shoal_status shoal_session_latest(shoal_session *s, shoal_state **out, shoal_error *err);
 /* A job over given results under given names, for comparisons. */
 SHOAL_MUST_USE shoal_status shoal_session_query_results(shoal_session *s, const shoal_str *names,
                                                         const shoal_result *const *results, size_t n, shoal_str sql,

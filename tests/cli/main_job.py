@@ -137,12 +137,29 @@ def a_volatile_model_runs_every_time_and_says_so():
 
 
 @case
+def an_error_points_into_the_model():
+    p = Project(BASE)
+    p.shoal("run")
+    p.write({"models/silver/b.sql": "select id,\n  vv + 1 as v from bronze.a\n"})
+    has(p.shoal("run", code=1).stderr, """error: models/silver/b.sql:2: no column "vv" in bronze.a
+  2 │   vv + 1 as v from bronze.a
+    │   ^^ did you mean v?
+1 model was not run because it reads silver.b; nothing was published
+""")
+    p.write({"models/silver/b.sql": "select x.id, y.idd from bronze.a x, silver.c y\n"})
+    has(p.shoal("plan").stderr, 'models/silver/b.sql:1: no column "idd" in what it reads', "│              ^^^^^ did you mean id?")
+    p.remove()
+
+
+@case
 def an_expectation_holds_the_publication_back():
     p = Project({**BASE, "models/silver/b.sql": "/* shoal\nexpect:\n  - v < 100\n  - {not_null: v, severity: warn}\n*/\nselect id, v + 1 as v from bronze.a\n"})
     p.shoal("run")
     p.write({"models/bronze/a.sql": "select range as id, range * 20 as v from range(10)\n"})
     r = p.shoal("run", code=3)
-    has(r.all, "held back", "v < 100", "5 of 10 rows", "nothing was published", "publication #1")
+    has(r.stderr, "held back: silver.b fails an expectation, so nothing was published\n  silver.b  v < 100  5 of 10 rows (50.0 %)\n",
+        "  the rows: shoal sql 'from silver.b where (v < 100) is not true' --result latest\n", "readers of main still see publication #1")
+    same(p.rows("select count(*) from silver.b where (v < 100) is not true", "--result", "latest"), [["5"]])
     same(p.rows("select max(v) from silver.b"), [["19"]])
     p.shoal("run", code=3)  # its result is kept, and it is still held
     p.write({"models/silver/b.sql": "/* shoal\nexpect:\n  - v < 1000\n*/\nselect id, v + 1 as v from bronze.a\n"})
@@ -189,7 +206,7 @@ def a_failed_model_publishes_nothing_and_the_other_results_are_kept():
     p = Project(BASE)
     p.write({"models/silver/b.sql": "select id, error('no') as v from bronze.a\n"})
     r = p.shoal("run", "--keep-going", code=1)
-    has(r.all, "models/silver/b.sql", "1 model was not run because of it", "2 results are kept; nothing was published")
+    has(r.all, "models/silver/b.sql", "1 model was not run because it reads silver.b; 2 results are kept; nothing was published")
     p.shoal("ls")
     p.write({"models/silver/b.sql": BASE["models/silver/b.sql"]})
     same(p.plan()["bronze.a"], "adopt")
