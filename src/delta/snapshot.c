@@ -179,16 +179,56 @@ static shoal_status find_log(const shoal_delta_table *table, int64_t version, sh
   return n ? SHOAL_OK : shoal_delta_log_list(table, 0, arena, log, err);
 }
 
-static shoal_status load(const shoal_delta_table *table, const shoal_log *log, int64_t version, shoal_replay *r,
-                         shoal_arena *arena, shoal_error *err) {
-  size_t first, n;
-  int64_t have = -1;
-  shoal_delta_log_checkpoint(log, version, &first, &n);
-  if (n && !(commits_from_zero(log, version) && !table->get_engine)) {
-    SHOAL_TRY(shoal_delta_checkpoint_read(table, &log->files[first], n, arena, r, err));
-    have = log->files[first].version;
+/* What another way to the same state may lead around; the rest is the machine's failure. */
+static bool is_broken(shoal_status status) {
+  return status == SHOAL_ECORRUPT || status == SHOAL_EENGINE || status == SHOAL_ENOTFOUND;
+}
+
+/* Reads the newest checkpoint before `end` (an index into the log), if there is one. *have is its version or -1, *at
+   where it stands. */
+static shoal_status load_checkpoint(const shoal_delta_table *table, const shoal_log *log, size_t end, int64_t version,
+                                    shoal_replay *r, shoal_arena *arena, size_t *at, int64_t *have, shoal_error *err) {
+  const shoal_log before = {log->files, end};
+  size_t n;
+  *have = -1;
+  shoal_delta_log_checkpoint(&before, version, at, &n);
+  if (n == 0 || (commits_from_zero(log, version) && !table->get_engine))
+    return SHOAL_OK;
+  SHOAL_TRY(shoal_delta_checkpoint_read(table, &log->files[*at], n, arena, r, err));
+  *have = log->files[*at].version;
+  return SHOAL_OK;
+}
+
+static size_t position_of(const shoal_log *log, shoal_str key) {
+  size_t i = 0;
+  while (i < log->n && !shoal_str_eq(log->files[i].object.key, key))
+    i++;
+  return i;
+}
+
+/* From the newest checkpoint, or, where that is broken, from an older one or from the commits alone. If no way leads to
+   the version, the first failure says why. */
+static shoal_status load(const shoal_delta_table *table, shoal_log *log, int64_t version, shoal_replay *r,
+                         shoal_arena *arena, shoal_arena *scratch, shoal_error *err) {
+  shoal_error first = {0}, why = {0};
+  size_t at;
+  int64_t have;
+  shoal_status status = load_checkpoint(table, log, log->n, version, r, arena, &at, &have, &why);
+  while (is_broken(status)) {
+    shoal_str broken = log->files[at].object.key;
+    if (first.status == SHOAL_OK) {
+      first = why;
+      SHOAL_TRY(shoal_delta_log_list(table, 0, scratch, log, err)); /* there may be more before it */
+    }
+    shoal_replay_dispose(r);
+    *r = (shoal_replay){0};
+    status = load_checkpoint(table, log, position_of(log, broken), version, r, arena, &at, &have, &why);
   }
-  return load_commits(table, log, have, version, r, arena, err);
+  if (status == SHOAL_OK)
+    status = load_commits(table, log, have, version, r, arena, &why);
+  if (status < 0 && err)
+    *err = first.status < 0 ? first : why;
+  return status < 0 && first.status < 0 ? first.status : status;
 }
 
 /* A copy of the base's state to replay on; keys and texts stay in the base's segments. */
@@ -241,7 +281,7 @@ static shoal_status open_on(const shoal_delta_table *table, int64_t version, con
     status = resume(base, &r, err);
   if (status == SHOAL_OK)
     status = base ? load_commits(table, &log, base->version, target, &r, &segment->arena, err)
-                  : load(table, &log, target, &r, &segment->arena, err);
+                  : load(table, &log, target, &r, &segment->arena, &scratch, err);
   if (status == SHOAL_OK)
     status = finish(&r, target, base, segment, out, err);
 out:

@@ -169,6 +169,15 @@ static void test_wrong_hint_and_broken(void **state) {
   CHECK_OK(shoal_store_put_new(f.table.store, SHOAL_STR("t/_delta_log/00000000000000000002.checkpoint.parquet"),
                                SHOAL_STR("no parquet"), &err),
            &err);
+  check_state(&f.table, 3, 3); /* around the broken one, by the commits */
+  write_checkpoint(&f, 1);
+  for (int v = 0; v <= 1; v++)
+    del(&f, shoal_arena_printf(&f.arena, "%020d.json", v));
+  CHECK_OK(shoal_store_rewrite(f.table.store, SHOAL_STR("t/_delta_log/_last_checkpoint"), SHOAL_STR("{\"version\":2}"),
+                               &err),
+           &err);
+  check_state(&f.table, 3, 2); /* and by an older one, before the hint, which has shed a tombstone */
+  del(&f, "00000000000000000001.checkpoint.parquet");
   shoal_status status = shoal_delta_snapshot_open(&f.table, SHOAL_DELTA_LATEST, &s, &err);
   assert_true(status < 0);
   assert_non_null(strstr(err.context, "00000000000000000002.checkpoint.parquet"));
