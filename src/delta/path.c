@@ -74,7 +74,7 @@ static bool leaves_table(shoal_str path) {
 
 static shoal_status outside(shoal_str path, shoal_error *err) {
   shoal_status status = shoal_fail(err, SHOAL_EUNSUPPORTED, "'%.*s' lies outside the table", SHOAL_FMT(path));
-  shoal_hint(err, "files elsewhere (a shallow clone's) are read only when the source says 'clone: true'");
+  shoal_hint(err, "a shallow clone has its files elsewhere: read the table it was cloned from, or a deep clone");
   return status;
 }
 
