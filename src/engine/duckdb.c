@@ -49,6 +49,8 @@ static shoal_status configure(shoal_duckdb *d, shoal_error *err) {
     if (s->value)
       shoal_buf_addf(&sql, "SET %s = %s;\n", s->name, s->value);
   }
+  if (d->config.progress)
+    shoal_buf_addz(&sql, "SET enable_progress_bar = true;\n");
   add_resources(&sql, &d->config);
   shoal_buf_addz(&sql, "ATTACH ':memory:' AS " SHOAL_DUCKDB_CATALOG ";\nUSE " SHOAL_DUCKDB_CATALOG ";\n");
   if (d->config.locked) {
@@ -76,6 +78,7 @@ static void close_instance(shoal_duckdb *d) {
   d->con = NULL;
   d->db = NULL;
   d->fatal = false;
+  shoal_map_dispose(&d->schemas);
   shoal_mutex_unlock(&d->mutex);
 }
 
@@ -112,6 +115,7 @@ shoal_status shoal_duckdb_begin(shoal_duckdb *d, const shoal_job *job, shoal_err
   if (d->in_job)
     return shoal_fail(err, SHOAL_EBUSY, "the engine still gives the rows of another query");
   SHOAL_TRY(need_instance(d, err));
+  SHOAL_TRY(shoal_duckdb_schemas(d, job, err));
   SHOAL_TRY(shoal_duckdb_run(d, "BEGIN TRANSACTION", err));
   d->in_job = true;
   d->job = job;

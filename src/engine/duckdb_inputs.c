@@ -433,15 +433,35 @@ static shoal_status add_input(shoal_duckdb *d, const shoal_scan *scan, size_t in
   return scan->format == SHOAL_SCAN_ARROW ? add_stream(d, scan, input, sql, err) : add_source(d, scan, input, sql, err);
 }
 
+static shoal_status make_schema(shoal_duckdb *d, shoal_str schema, shoal_error *err) {
+  shoal_buf sql = {0};
+  if (shoal_str_is(schema, "main") || shoal_map_get(&d->schemas, schema) != SHOAL_MAP_NONE)
+    return SHOAL_OK;
+  shoal_buf_addz(&sql, "CREATE SCHEMA IF NOT EXISTS " SHOAL_DUCKDB_CATALOG ".");
+  shoal_buf_sql_ident(&sql, schema);
+  shoal_status status = shoal_buf_check(&sql, err);
+  if (status == SHOAL_OK)
+    status = shoal_duckdb_run(d, shoal_buf_z(&sql), err);
+  shoal_str name = shoal_arena_str(&d->arena, schema);
+  if (status == SHOAL_OK)
+    status = name.ptr ? shoal_map_put(&d->schemas, name, 1, err) : shoal_fail_nomem(err);
+  shoal_buf_dispose(&sql);
+  return status;
+}
+
+shoal_status shoal_duckdb_schemas(shoal_duckdb *d, const shoal_job *job, shoal_error *err) {
+  for (size_t i = 0; i < job->n_inputs; i++) {
+    shoal_str schema, table;
+    split_name(job->inputs[i].name, &schema, &table);
+    SHOAL_TRY(make_schema(d, schema, err));
+  }
+  return SHOAL_OK;
+}
+
 static shoal_status make_view(shoal_duckdb *d, const shoal_input *input, size_t index, shoal_error *err) {
   shoal_str schema, table;
   shoal_buf sql = {0};
   split_name(input->name, &schema, &table);
-  if (!shoal_str_is(schema, "main")) {
-    shoal_buf_addz(&sql, "CREATE SCHEMA IF NOT EXISTS " SHOAL_DUCKDB_CATALOG ".");
-    shoal_buf_sql_ident(&sql, schema);
-    shoal_buf_addz(&sql, ";\n");
-  }
   shoal_buf_addz(&sql, "CREATE VIEW " SHOAL_DUCKDB_CATALOG ".");
   shoal_buf_sql_ident(&sql, schema);
   shoal_buf_addc(&sql, '.');

@@ -2,14 +2,16 @@
 /*
  * What the files of the DuckDB engine share. One in-memory instance and one connection per engine. A job runs between
  * shoal_duckdb_begin and shoal_duckdb_end: its inputs are views, its macros macros, all made in one transaction that
- * is rolled back at the end, and its variables are reset. So nothing of a job is left (E3), names resolve by the
- * engine's own rules (schema, case, CTEs before tables), and a name that is no input gets the engine's own error.
+ * is rolled back at the end, and its variables are reset. So nothing of a job is left (E3) but the empty schemas its
+ * inputs lay in, which are made once: names resolve by the engine's own rules (schema, case, CTEs before tables), and a
+ * name that is no input gets the engine's own error.
  */
 #ifndef SHOAL_ENGINE_DUCKDB_INTERNAL_H
 #define SHOAL_ENGINE_DUCKDB_INTERNAL_H
 
 #include <stdatomic.h>
 
+#include "base/map.h"
 #include "base/thread.h"
 #include "base/vec.h"
 #include "engine/duckdb_api.h"
@@ -33,6 +35,7 @@ typedef struct shoal_duckdb {
   atomic_bool cancelled;
   bool fatal; /* the instance reported an internal error and is to be opened anew */
   bool in_job;
+  shoal_map schemas; /* made in this instance, by name; the names are in `arena` */
   shoal_arena job_arena;
   SHOAL_VEC(shoal_str) variables; /* in job_arena: to be reset when the job ends */
   const shoal_scan *scans;        /* in job_arena: of the inputs, by number */
@@ -59,7 +62,8 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_prepare(shoal_duckdb *d, const char *sq
 /* Runs it with interruption and progress. *out is to be destroyed also after a failure. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_execute(shoal_duckdb *d, duckdb_prepared_statement stmt,
                                                  shoal_duckdb_place place, duckdb_result *out, shoal_error *err);
-/* prepare and execute. */
+/* Runs one statement that is known to be one, with interruption and, where the job asks for it, progress. *out is to be
+   destroyed also after a failure. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_query_text(shoal_duckdb *d, const char *sql, shoal_duckdb_place place,
                                                     duckdb_result *out, shoal_error *err);
 /* SET VARIABLE "name" = CAST($1 AS type); takes the value. type NULL: the value's own. */
@@ -69,6 +73,9 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_set_variable(shoal_duckdb *d, shoal_str
 shoal_status shoal_duckdb_fail(shoal_duckdb *d, const char *message, shoal_duckdb_place place, shoal_error *err);
 
 /* duckdb_inputs.c */
+/* The schemas that a job's inputs lie in, outside its transaction: what is made once costs one statement, not one for
+   each job. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_schemas(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_duckdb_inputs(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_duckdb_macros(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
 /* What CREATE [OR REPLACE] [TEMP] MACRO|FUNCTION [IF NOT EXISTS] names; {NULL,0} for anything else. */

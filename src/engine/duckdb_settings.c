@@ -5,7 +5,7 @@
  *   of row_number() without an order; keys can't hold it, `--verify` shows it.
  * - null_order is another name of default_null_order; schema and search_path are set by USE at open.
  * - preserve_insertion_order=false would change what LIMIT without ORDER BY takes.
- * - The progress bar is computed (shoal_job.progress) and never printed.
+ * - The progress bar is computed where the engine's opener asks for it, and never printed.
  * - __delta_only_variant_encoding_enabled can be set by extensions only; none is loaded.
  * - Settings of the Python package (pandas_analyze_sample …) do not exist in the C library.
  */
@@ -84,7 +84,7 @@ const shoal_duckdb_setting shoal_duckdb_settings[] = {
     {"enable_macro_dependencies", SHOAL_SETTING_HARMLESS, NULL},
     {"enable_object_cache", SHOAL_SETTING_HARMLESS, NULL},
     {"enable_profiling", SHOAL_SETTING_HARMLESS, NULL},
-    {"enable_progress_bar", SHOAL_SETTING_HARMLESS, "true"},
+    {"enable_progress_bar", SHOAL_SETTING_HARMLESS, "false"},
     {"enable_progress_bar_print", SHOAL_SETTING_HARMLESS, "false"},
     {"enable_view_dependencies", SHOAL_SETTING_HARMLESS, NULL},
     {"enabled_log_types", SHOAL_SETTING_HARMLESS, NULL},

@@ -250,14 +250,28 @@ out:
   return status;
 }
 
-shoal_status shoal_duckdb_query_text(shoal_duckdb *d, const char *sql, shoal_duckdb_place place, duckdb_result *out,
-                                     shoal_error *err) {
+static shoal_status query_watched(shoal_duckdb *d, const char *sql, shoal_duckdb_place place, duckdb_result *out,
+                                  shoal_error *err) {
   duckdb_prepared_statement stmt = NULL;
-  *out = (duckdb_result){0};
   SHOAL_TRY(shoal_duckdb_prepare(d, sql, place, &stmt, err));
   shoal_status status = shoal_duckdb_execute(d, stmt, place, out, err);
   d->api->destroy_prepare(&stmt);
   return status;
+}
+
+/* In one go unless somebody wants to watch: in a transaction that has made views the engine binds and optimises a
+   prepared statement once more when it is executed. */
+shoal_status shoal_duckdb_query_text(shoal_duckdb *d, const char *sql, shoal_duckdb_place place, duckdb_result *out,
+                                     shoal_error *err) {
+  *out = (duckdb_result){0};
+  if (d->job && d->job->progress)
+    return query_watched(d, sql, place, out, err);
+  SHOAL_TRY(check_cancelled(d, err));
+  if (d->api->query(d->con, sql, out) == DuckDBSuccess)
+    return SHOAL_OK;
+  if (atomic_load(&d->cancelled))
+    return shoal_fail(err, SHOAL_ECANCELLED, "cancelled");
+  return shoal_duckdb_fail(d, d->api->result_error(out), place, err);
 }
 
 shoal_status shoal_duckdb_set_variable(shoal_duckdb *d, shoal_str name, duckdb_value value, const char *type,

@@ -29,7 +29,8 @@ typedef struct shoal_engine_config {
   uint64_t temp_max;        /* bytes; 0: no limit */
   const shoal_str *allowed; /* absolute files, or folders ending with '/', it may read or write */
   size_t n_allowed;
-  bool locked; /* true: no file but `allowed`, settings locked (always for models) */
+  bool locked;   /* true: no file but `allowed`, settings locked (always for models) */
+  bool progress; /* jobs may ask for it: the engine counts what is done, which costs some percent */
 } shoal_engine_config;
 
 /* Files of a table, or of a csv/json/parquet source. */
@@ -100,7 +101,7 @@ typedef struct shoal_job {
   size_t n_cluster_by;
   bool rows_hash;                              /* compute outcome.rows_hash */
   uint64_t file_bytes;                         /* aim of a file's size; 0: 128 MB */
-  void (*progress)(void *arg, double percent); /* may be NULL; called from the executing thread */
+  void (*progress)(void *arg, double percent); /* may be NULL, see config; called from the executing thread */
   void *progress_arg;
 } shoal_job;
 

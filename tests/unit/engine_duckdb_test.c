@@ -34,7 +34,8 @@ static int setup(void **state) {
   char allowed[512];
   snprintf(allowed, sizeof allowed, "%s/", f->folder);
   shoal_str paths[] = {shoal_str_z(allowed)};
-  shoal_engine_config config = {.threads = 2, .memory = 1u << 30, .allowed = paths, .n_allowed = 1, .locked = true};
+  shoal_engine_config config = {
+      .threads = 2, .memory = 1u << 30, .allowed = paths, .n_allowed = 1, .locked = true, .progress = true};
   CHECK_OK(shoal_engine_open_duckdb(&config, &f->engine, &f->err), &f->err);
   *state = f;
   return 0;
