@@ -38,6 +38,9 @@ int shoal_os_stat_at(int dirfd, const char *path, shoal_stat *out);
    coarse file system's granularity) before `read_ns`, the time of reading. */
 bool shoal_stat_racy(const shoal_stat *st, int64_t read_ns);
 bool shoal_stat_same(const shoal_stat *a, const shoal_stat *b);
+/* When what stands at the path was made; where the file system does not tell, when it was last changed (which for a
+   folder is when a name in it was). SHOAL_ENOTFOUND. */
+SHOAL_MUST_USE shoal_status shoal_os_born(const char *path, int64_t *ns, shoal_file_kind *kind, shoal_error *err);
 
 SHOAL_MUST_USE shoal_status shoal_os_read_file(const char *path, size_t max, shoal_buf *out, shoal_error *err);
 /* Bytes off … off+len (less at the end of the file) appended to out. */
@@ -45,6 +48,8 @@ SHOAL_MUST_USE shoal_status shoal_os_read_range(const char *path, uint64_t off, 
                                                 shoal_error *err);
 /* Creates path with these bytes, O_EXCL, and fsyncs the file (not its folder). On failure nothing is left. */
 SHOAL_MUST_USE shoal_status shoal_os_create_file(const char *path, shoal_str bytes, shoal_error *err);
+/* The same without the fsync: not durable. */
+SHOAL_MUST_USE shoal_status shoal_os_create_brief(const char *path, shoal_str bytes, shoal_error *err);
 /* Writes path whole by a temporary neighbour and rename. Not durable: for caches and project files. */
 SHOAL_MUST_USE shoal_status shoal_os_replace_file(const char *path, shoal_str bytes, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_os_fsync_file(const char *path, shoal_error *err);

@@ -39,6 +39,16 @@ shoal_status shoal_os_stat(const char *path, shoal_stat *out, shoal_error *err) 
   return rc ? shoal_fail_errno(err, -rc, "cannot look at %s", path) : SHOAL_OK;
 }
 
+shoal_status shoal_os_born(const char *path, int64_t *ns, shoal_file_kind *kind, shoal_error *err) {
+  struct statx st;
+  if (statx(AT_FDCWD, path, 0, STATX_TYPE | STATX_CTIME | STATX_BTIME, &st))
+    return shoal_fail_errno(err, errno, "cannot look at %s", path);
+  struct statx_timestamp at = st.stx_mask & STATX_BTIME ? st.stx_btime : st.stx_ctime;
+  *ns = at.tv_sec * 1000000000LL + at.tv_nsec;
+  *kind = kind_of(st.stx_mode);
+  return SHOAL_OK;
+}
+
 bool shoal_stat_racy(const shoal_stat *st, int64_t read_ns) {
   int64_t newest = st->mtime_ns > st->ctime_ns ? st->mtime_ns : st->ctime_ns;
   return newest > read_ns - 2000000000LL;
@@ -140,6 +150,10 @@ static shoal_status create_file(const char *path, shoal_str bytes, bool durable,
 
 shoal_status shoal_os_create_file(const char *path, shoal_str bytes, shoal_error *err) {
   return create_file(path, bytes, true, err);
+}
+
+shoal_status shoal_os_create_brief(const char *path, shoal_str bytes, shoal_error *err) {
+  return create_file(path, bytes, false, err);
 }
 
 shoal_status shoal_os_replace_file(const char *path, shoal_str bytes, shoal_error *err) {

@@ -258,6 +258,17 @@ static shoal_status resume(const shoal_delta_snapshot *base, shoal_replay *r, sh
   return status;
 }
 
+/* Version 0 needs no look at what else is there: nothing comes before it. SHOAL_ENOTFOUND: its commit is gone. */
+static shoal_status load_first(const shoal_delta_table *table, shoal_replay *r, shoal_arena *arena, shoal_error *err) {
+  shoal_buf text = {0};
+  shoal_str key = shoal_delta_key(table, arena, "_delta_log/%020d.json", 0);
+  shoal_status status = key.ptr ? shoal_store_get(table->store, key, &text, err) : shoal_fail_nomem(err);
+  if (status == SHOAL_OK)
+    status = shoal_replay_commit(r, shoal_buf_str(&text), base_name(key), arena, err);
+  shoal_buf_dispose(&text);
+  return status;
+}
+
 /* Loads `version` (or the latest) on top of `base`, which may be NULL. */
 static shoal_status open_on(const shoal_delta_table *table, int64_t version, const shoal_delta_snapshot *base,
                             shoal_delta_snapshot **out, shoal_error *err) {
@@ -268,6 +279,13 @@ static shoal_status open_on(const shoal_delta_table *table, int64_t version, con
   shoal_segment *segment = segment_new();
   if (!segment)
     return shoal_fail_nomem(err);
+  if (!base && version == 0) {
+    status = load_first(table, &r, &segment->arena, err);
+    if (status == SHOAL_OK)
+      status = finish(&r, 0, NULL, segment, out, err);
+    if (status != SHOAL_ENOTFOUND)
+      goto out;
+  }
   status = base ? shoal_delta_log_list(table, base->version, &scratch, &log, err)
                 : find_log(table, version, &scratch, &log, err);
   if (status < 0)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A lake as a whole: format.json, which makes a store a lake and never changes. */
+#include <string.h>
+
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/str.h"
@@ -54,12 +56,21 @@ shoal_status shoal_lake_open(shoal_store *store, shoal_lake **out, shoal_error *
   if (!lake)
     return shoal_fail_nomem(err);
   lake->store = store;
+  lake->pid = shoal_os_pid();
+  shoal_os_process_token(lake->process);
   shoal_status st = read_format(lake, err);
   if (st < 0)
     shoal_lake_free(lake);
   else
     *out = lake;
   return st;
+}
+
+void shoal_lake_process(const shoal_lake *lake, char out[SHOAL_PROCESS_TOKEN]) {
+  if (lake->pid == shoal_os_pid())
+    memcpy(out, lake->process, SHOAL_PROCESS_TOKEN);
+  else
+    shoal_os_process_token(out);
 }
 
 static shoal_status write_format(shoal_str trunk, const shoal_lake_options *options, shoal_buf *out, shoal_error *err) {

@@ -13,6 +13,7 @@
 
 #include "base/hash.h"
 #include "base/map.h"
+#include "base/os.h"
 #include "base/vec.h"
 #include "delta/delta.h"
 #include "engine/engine.h"
@@ -28,6 +29,9 @@ typedef struct shoal_lake {
   int64_t retention_us; /* publications younger than this are roots */
   shoal_status (*get_engine)(void *arg, shoal_engine **out, shoal_error *err); /* for Parquet checkpoints of tables */
   void *engine_arg;
+  unsigned projectors; /* threads that bring tables up, at most; 0 or 1: the caller's alone */
+  int64_t pid;         /* whose token `process` is: a forked child has another */
+  char process[SHOAL_PROCESS_TOKEN];
 } shoal_lake;
 
 typedef struct shoal_lake_options {
@@ -161,6 +165,10 @@ SHOAL_MUST_USE shoal_status shoal_branch_load(shoal_lake *lake, shoal_str branch
                                               shoal_state **out, shoal_error *err);
 /* Brings a state up to the head by reading only what is new: one get when nothing is. *moved tells. */
 SHOAL_MUST_USE shoal_status shoal_branch_refresh(shoal_lake *lake, shoal_state *state, bool *moved, shoal_error *err);
+/* Whether the state is one of the branch that has its name now, not of a deleted one, nor beyond a log that was set
+   back. Two small reads. */
+SHOAL_MUST_USE shoal_status shoal_branch_stands(shoal_lake *lake, const shoal_state *state, bool *out,
+                                                shoal_error *err);
 /* The key of the branch log's entry n, for the no-op's single look. */
 SHOAL_MUST_USE shoal_status shoal_branch_entry_key(shoal_str branch, int64_t n, shoal_buf *out, shoal_error *err);
 /* New branch that starts at a publication of another. SHOAL_EEXIST: there is one (or one with the same folder).
@@ -172,9 +180,14 @@ SHOAL_MUST_USE shoal_status shoal_branch_list(shoal_lake *lake, shoal_arena *are
                                               shoal_error *err);
 void shoal_state_free(shoal_state *s);
 const shoal_entry *shoal_state_find(const shoal_state *s, shoal_str name);
-/* A compact text of a state and back: the branch log's checkpoints, and the local index's cache. */
+/* The text of a state and back: the branch log's checkpoints. */
 SHOAL_MUST_USE shoal_status shoal_state_encode(const shoal_state *s, shoal_buf *out, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_state_decode(shoal_str text, const char *name, shoal_state **out, shoal_error *err);
+
+/* The same in a compact binary form, for local caches only; what is of another form, or broken, is SHOAL_ECORRUPT. */
+SHOAL_MUST_USE shoal_status shoal_state_pack(const shoal_state *s, shoal_buf *out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_state_unpack(shoal_str bytes, shoal_state **out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_state_copy(const shoal_state *s, shoal_state **out, shoal_error *err);
 
 typedef enum shoal_change_kind {
   SHOAL_CHANGE_SET,

@@ -3,6 +3,8 @@
  * Leases: the right to compute one signature, so that a team does not compute it twice at once (invariant 7). They only
  * save work: should two ever hold one, the claim still decides.
  *
+ * Their first bytes are not fsynced: what a power loss leaves of a lease is nobody's.
+ *
  *  L1 A lease's objects are numbered epochs, each put if absent; the highest one holds. Only who put an epoch rewrites
  * it. L2 Taking over is putting the next epoch. It is done when the holder's process is gone (same machine, told by its
  *     token), or when the caller has watched the same beat of the same epoch for a lease's life by its own clock. No
@@ -129,6 +131,10 @@ static shoal_status highest(shoal_lake *lake, const shoal_hash *key, shoal_arena
     n--;
   if (st == SHOAL_OK)
     st = n == 0 ? SHOAL_DONE : get_lease(lake, objects[n - 1].key.ptr, arena, out, err);
+  if (st == SHOAL_ECORRUPT) { /* a power loss left it: its number is taken, and nobody has it */
+    *out = (seen){.holder = {.epoch = epoch_in(objects[n - 1].key)}};
+    st = SHOAL_OK;
+  }
   shoal_arena_dispose(&scratch);
   shoal_buf_dispose(&folder);
   return st;
@@ -141,7 +147,7 @@ static shoal_status put_epoch(shoal_lease *l, uint32_t epoch, shoal_error *err) 
   if (st == SHOAL_OK)
     st = write_lease(l, &text, err);
   if (st == SHOAL_OK)
-    st = shoal_object_put(l->lake, shoal_buf_z(&key), shoal_buf_str(&text), err);
+    st = shoal_object_put_brief(l->lake, shoal_buf_z(&key), shoal_buf_str(&text), err);
   shoal_buf_dispose(&text);
   shoal_buf_dispose(&key);
   return st;
@@ -149,7 +155,7 @@ static shoal_status put_epoch(shoal_lease *l, uint32_t epoch, shoal_error *err) 
 
 /* L2 */
 static bool may_take_over(const seen *s, uint32_t stale_epoch, uint64_t stale_beat) {
-  if (shoal_os_process_look(s->process) == SHOAL_PROCESS_GONE)
+  if (!s->process.ptr || shoal_os_process_look(s->process) == SHOAL_PROCESS_GONE)
     return true;
   return stale_epoch != 0 && s->holder.epoch == stale_epoch && s->holder.beat == stale_beat;
 }
@@ -193,7 +199,7 @@ static shoal_status new_lease(shoal_lake *lake, const shoal_hash *key, shoal_str
   l->who = shoal_arena_str(&l->arena, who);
   l->dataset = shoal_arena_str(&l->arena, dataset);
   shoal_os_uuid(l->nonce);
-  shoal_os_process_token(l->process);
+  shoal_lake_process(lake, l->process);
   shoal_os_hostname(l->host);
   if ((run.ptr && !l->run.ptr) || (who.ptr && !l->who.ptr) || (dataset.ptr && !l->dataset.ptr)) {
     free_lease(l);
@@ -265,10 +271,8 @@ shoal_status shoal_lease_renew(shoal_lease *l, shoal_error *err) {
   return st;
 }
 
-/* L3. What can't be removed now is taken over later. */
-void shoal_lease_release(shoal_lease *l) {
-  if (!l)
-    return;
+/* Removes our epoch and those below it, the lowest first. */
+static void remove_epochs(const shoal_lease *l) {
   shoal_buf folder = {0};
   shoal_arena scratch = {0};
   shoal_object *objects;
@@ -285,6 +289,18 @@ void shoal_lease_release(shoal_lease *l) {
   }
   shoal_arena_dispose(&scratch);
   shoal_buf_dispose(&folder);
+}
+
+/* L3. What can't be removed now is taken over later. */
+void shoal_lease_release(shoal_lease *l) {
+  shoal_buf key = {0};
+  if (!l)
+    return;
+  if (l->epoch > 1)
+    remove_epochs(l);
+  else if (key_of(&l->key, 1, &key, NULL) == SHOAL_OK) /* there is none below the first */
+    shoal_ignore(shoal_store_del(l->lake->store, shoal_buf_str(&key), NULL));
+  shoal_buf_dispose(&key);
   free_lease(l);
 }
 
@@ -314,7 +330,7 @@ shoal_status shoal_lease_list(shoal_lake *lake, shoal_arena *arena, shoal_lease_
     st = get_lease(lake, objects[i].key.ptr, arena, &s, err);
     if (st == SHOAL_OK)
       (*out)[(*n)++] = s.holder;
-    else if (st == SHOAL_ENOTFOUND)
+    else if (st == SHOAL_ENOTFOUND || st == SHOAL_ECORRUPT)
       st = SHOAL_OK;
   }
   shoal_arena_dispose(&scratch);

@@ -61,6 +61,11 @@ shoal_status shoal_object_put(shoal_lake *lake, const char *key, shoal_str bytes
   return shoal_store_put_new(lake->store, shoal_str_z(key), bytes, NULL) == SHOAL_EEXIST ? SHOAL_OK : st;
 }
 
+shoal_status shoal_object_put_brief(shoal_lake *lake, const char *key, shoal_str bytes, shoal_error *err) {
+  shoal_status st = shoal_store_put_brief(lake->store, shoal_str_z(key), bytes, err);
+  return st == SHOAL_EIO && holds_bytes(lake, shoal_str_z(key), bytes) ? SHOAL_OK : st;
+}
+
 void shoal_object_hash(shoal_jw *w, const char *field, const shoal_hash *h) {
   char hex[SHOAL_HASH_HEX + 1];
   if (shoal_hash_zero(h))

@@ -25,6 +25,9 @@ SHOAL_MUST_USE shoal_status shoal_object_end(shoal_jw *w, shoal_error *err);
 /* Put if absent. After a failure with an unknown outcome the key is read: bytes equal to ours are a success, since
    every object that is put holds an id of its own. */
 SHOAL_MUST_USE shoal_status shoal_object_put(shoal_lake *lake, const char *key, shoal_str bytes, shoal_error *err);
+/* The same for what matters to running processes only: it need not outlive a power loss. */
+SHOAL_MUST_USE shoal_status shoal_object_put_brief(shoal_lake *lake, const char *key, shoal_str bytes,
+                                                   shoal_error *err);
 
 /* A zero hash writes nothing. */
 void shoal_object_hash(shoal_jw *w, const char *field, const shoal_hash *h);
@@ -47,6 +50,8 @@ SHOAL_MUST_USE shoal_status shoal_pins_read(yyjson_val *array, const char *key, 
 
 /* The folder "<home>/_shoal/<signature>/<attempt>" of a result. */
 void shoal_result_folder(shoal_buf *out, const shoal_result *r);
+/* This process's token. */
+void shoal_lake_process(const shoal_lake *lake, char out[SHOAL_PROCESS_TOKEN]);
 /* What delta/ needs to know of a table of this lake. `prefix` is borrowed. */
 shoal_delta_table shoal_lake_table(const shoal_lake *lake, shoal_str prefix);
 

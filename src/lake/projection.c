@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "lake/object.h"
 #include "lake/projection.h"
 
@@ -140,15 +142,88 @@ static bool concerns_one_table(shoal_status st) {
          st == SHOAL_ENOTFOUND || st == SHOAL_EINVAL || st == SHOAL_ELIMIT;
 }
 
-static shoal_status project_one(work *w, const touched *t, shoal_projection_report *report, shoal_error *err) {
-  const shoal_entry *e = shoal_state_find(w->state, t->name);
-  shoal_table_job job = {.lake = w->lake,
-                         .state = w->state,
+/* What came of one table. */
+typedef struct outcome {
+  shoal_status status;
+  shoal_error *error; /* malloced, where the status is a failure */
+  shoal_projection_report report;
+} outcome;
+
+/* Tables are handed out to the threads one by one. */
+typedef struct crew {
+  work *w;
+  outcome *outcomes; /* one for each table */
+  shoal_mutex lock;
+  size_t next;
+  bool stop;
+  shoal_mutex engine_lock;
+} crew;
+
+static shoal_status project_one(crew *c, size_t i, shoal_error *err) {
+  const touched *t = &c->w->tables.ptr[i];
+  const shoal_entry *e = shoal_state_find(c->w->state, t->name);
+  shoal_table_job job = {.lake = c->w->lake,
+                         .state = c->w->state,
                          .name = t->name,
                          .entry = e && e->local ? e : NULL,
                          .publication = e && e->local ? e->publication : t->last,
-                         .report = report};
+                         .report = &c->outcomes[i].report,
+                         .engine_lock = &c->engine_lock};
   return shoal_table_project(&job, err);
+}
+
+static bool take_table(crew *c, size_t *i) {
+  shoal_mutex_lock(&c->lock);
+  bool more = !c->stop && c->next < c->w->tables.len;
+  *i = c->next;
+  c->next += more;
+  shoal_mutex_unlock(&c->lock);
+  return more;
+}
+
+static void work_on(void *arg) {
+  crew *c = arg;
+  size_t i;
+  while (take_table(c, &i)) {
+    shoal_error err = {0};
+    shoal_status st = project_one(c, i, &err);
+    c->outcomes[i].status = st;
+    if (st == SHOAL_OK)
+      continue;
+    c->outcomes[i].error = shoal_malloc(sizeof err);
+    if (c->outcomes[i].error)
+      *c->outcomes[i].error = err;
+    if (concerns_one_table(st))
+      continue;
+    shoal_mutex_lock(&c->lock);
+    c->stop = true;
+    shoal_mutex_unlock(&c->lock);
+  }
+}
+
+#define TABLES_EACH 8 /* fewer are not worth a thread */
+#define MAX_PROJECTORS 16
+
+static void work_together(crew *c) {
+  shoal_thread threads[MAX_PROJECTORS] = {0};
+  size_t n = c->w->tables.len / TABLES_EACH, most = c->w->lake->projectors;
+  n = n > most ? most : n;
+  for (size_t i = 1; i < n && i < MAX_PROJECTORS; i++)
+    if (shoal_thread_start(&threads[i], work_on, c, NULL) < 0)
+      break; /* those that run do it all */
+  work_on(c);
+  for (size_t i = 1; i < MAX_PROJECTORS; i++)
+    shoal_thread_join(&threads[i]);
+}
+
+static void move_report(shoal_projection_report *from, shoal_projection_report *to) {
+  to->tables += from->tables;
+  to->unchanged += from->unchanged;
+  for (size_t i = 0; i < from->warnings.len; i++) {
+    shoal_projection_warn(to, "%s", from->warnings.ptr[i]);
+    shoal_free(from->warnings.ptr[i]);
+  }
+  shoal_vec_dispose(&from->warnings);
 }
 
 static shoal_status put_off(work *w, const touched *t, shoal_error *err) {
@@ -160,28 +235,47 @@ static shoal_status put_off(work *w, const touched *t, shoal_error *err) {
 }
 
 /* The first table's trouble is what the caller hears, together with how many share it. */
-static shoal_status project_tables(work *w, shoal_projection_report *report, shoal_status *trouble, shoal_error *err) {
-  shoal_error one;
+static shoal_status judge(work *w, const outcome *outcomes, shoal_projection_report *report, shoal_status *trouble,
+                          shoal_error *err) {
   for (size_t i = 0; i < w->tables.len; i++) {
-    one = (shoal_error){0};
-    shoal_status st = project_one(w, &w->tables.ptr[i], report, &one);
-    if (st < 0 && !concerns_one_table(st)) {
-      if (err)
-        *err = one;
-      return st;
-    }
-    if (st == SHOAL_OK)
+    const outcome *o = &outcomes[i];
+    if (o->status == SHOAL_OK)
       continue;
+    if (!o->error)
+      return shoal_fail_nomem(err);
+    if (!concerns_one_table(o->status)) {
+      if (err)
+        *err = *o->error;
+      return o->status;
+    }
     SHOAL_TRY(put_off(w, &w->tables.ptr[i], err));
     if (w->pending.len > 1)
-      shoal_projection_warn(report, "%s", one.message);
+      shoal_projection_warn(report, "%s", o->error->message);
     else if (err)
-      *err = one;
-    *trouble = w->pending.len > 1 ? *trouble : st;
+      *err = *o->error;
+    *trouble = w->pending.len > 1 ? *trouble : o->status;
   }
   if (w->pending.len > 1)
     shoal_context(err, "this and %zu more tables are left behind", w->pending.len - 1);
   return SHOAL_OK;
+}
+
+static shoal_status project_tables(work *w, shoal_projection_report *report, shoal_status *trouble, shoal_error *err) {
+  crew c = {.w = w, .outcomes = shoal_calloc(w->tables.len + 1, sizeof *c.outcomes)};
+  if (!c.outcomes)
+    return shoal_fail_nomem(err);
+  shoal_mutex_init(&c.lock);
+  shoal_mutex_init(&c.engine_lock);
+  work_together(&c);
+  shoal_mutex_dispose(&c.engine_lock);
+  shoal_mutex_dispose(&c.lock);
+  for (size_t i = 0; i < w->tables.len; i++)
+    move_report(&c.outcomes[i].report, report);
+  shoal_status st = judge(w, c.outcomes, report, trouble, err);
+  for (size_t i = 0; i < w->tables.len; i++)
+    shoal_free(c.outcomes[i].error);
+  shoal_free(c.outcomes);
+  return st;
 }
 
 static bool same_pending(const work *w, const shoal_watermark *mark) {

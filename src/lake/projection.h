@@ -3,6 +3,7 @@
 #ifndef SHOAL_LAKE_PROJECTION_H
 #define SHOAL_LAKE_PROJECTION_H
 
+#include "base/thread.h"
 #include "lake/lake.h"
 
 /* projected.json: all tables are at `publication`, except those pending, which lag behind from `since` on. */
@@ -27,6 +28,7 @@ typedef struct shoal_table_job {
   const shoal_entry *entry; /* what the table is to hold; NULL: the dataset was removed */
   int64_t publication;      /* that set or removed it */
   shoal_projection_report *report;
+  shoal_mutex *engine_lock; /* held while the lake's engine may be in use: tables are brought up by several threads */
 } shoal_table_job;
 
 /* Brings one table up to the state; counts it in the report. SHOAL_ECONFLICT: it was changed from outside. */

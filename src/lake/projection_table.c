@@ -201,7 +201,7 @@ static shoal_status check_settings(look *l, shoal_error *err) {
 }
 
 /* T2: reads the whole table. */
-static shoal_status read_table(look *l, shoal_error *err) {
+static shoal_status read_whole(look *l, shoal_error *err) {
   SHOAL_TRY(shoal_delta_snapshot_open(&l->table, l->version, &l->snapshot, err));
   int64_t txn = shoal_delta_snapshot_txn(l->snapshot, l->job->state->branch_id);
   shoal_status st = judge_foreign(l, err);
@@ -216,6 +216,14 @@ static shoal_status read_table(look *l, shoal_error *err) {
     l->tag.publication = txn;
   SHOAL_TRY(check_content(l, err));
   return check_settings(l, err);
+}
+
+/* Its checkpoints are read by the engine. */
+static shoal_status read_table(look *l, shoal_error *err) {
+  shoal_mutex_lock(l->job->engine_lock);
+  shoal_status st = read_whole(l, err);
+  shoal_mutex_unlock(l->job->engine_lock);
+  return st;
 }
 
 /* True if the table is at the publication or beyond, or holds this very result (T3). */
@@ -456,9 +464,11 @@ static void checkpoint(const look *l, int64_t version) {
   shoal_error err;
   if (version == 0 || version % CHECKPOINT_EVERY || !l->table.get_engine)
     return;
+  shoal_mutex_lock(l->job->engine_lock);
   shoal_status st = shoal_delta_snapshot_open(&l->table, version, &s, &err);
   if (st == SHOAL_OK)
     st = shoal_delta_checkpoint(&l->table, s, &err);
+  shoal_mutex_unlock(l->job->engine_lock);
   if (st < 0)
     shoal_projection_warn(l->job->report, "the table %.*s has no checkpoint of version %lld: %s",
                           SHOAL_FMT(l->table.prefix), (long long)version, err.message);

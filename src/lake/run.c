@@ -80,7 +80,7 @@ static shoal_status new_record(shoal_lake *lake, shoal_str branch, shoal_str who
   timed_uuid(run->id);
   snprintf(run->key, sizeof run->key, "_shoal/runs/%s.json", run->id);
   snprintf(run->beat_key, sizeof run->beat_key, "_shoal/runs/%s.beat.json", run->id);
-  shoal_os_process_token(run->process);
+  shoal_lake_process(lake, run->process);
   shoal_os_hostname(run->host);
   run->branch = shoal_arena_str(&run->arena, branch);
   run->who = shoal_arena_str(&run->arena, who);

@@ -456,3 +456,21 @@ shoal_status shoal_branch_refresh(shoal_lake *lake, shoal_state *state, bool *mo
   shoal_buf_dispose(&key);
   return st == SHOAL_DONE ? SHOAL_OK : st;
 }
+
+shoal_status shoal_branch_stands(shoal_lake *lake, const shoal_state *state, bool *out, shoal_error *err) {
+  shoal_arena arena = {0};
+  shoal_branch_head head;
+  shoal_object o;
+  shoal_buf key = {0};
+  shoal_status st = shoal_branch_head_read(lake, state->branch, &arena, &head, err);
+  *out = st == SHOAL_OK && shoal_str_eq(head.id, state->branch_id);
+  if (*out)
+    st = shoal_branch_entry_key(state->branch, state->publication, &key, err);
+  if (*out && st == SHOAL_OK) {
+    st = shoal_store_head(lake->store, shoal_buf_str(&key), &o, err);
+    *out = st == SHOAL_OK;
+  }
+  shoal_buf_dispose(&key);
+  shoal_arena_dispose(&arena);
+  return st == SHOAL_ENOTFOUND ? SHOAL_OK : st;
+}

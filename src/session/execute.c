@@ -160,6 +160,15 @@ static shoal_status make_branch(shoal_session *s, shoal_error *err) {
   return status;
 }
 
+/* Publishing moves a state forward; the plan still reads the old one, so a copy is moved. It need not be the newest:
+   whoever finds the next number taken reads on (P1). */
+static shoal_status own_state(shoal_session *s, shoal_state **out, shoal_error *err) {
+  bool stands = false;
+  if (!s->branch_is_new)
+    SHOAL_TRY(shoal_branch_stands(s->lake, s->state, &stands, err));
+  return stands ? shoal_state_copy(s->state, out, err) : shoal_branch_load(s->lake, s->branch, -1, out, err);
+}
+
 /* *moved: what the draft rests on is not what the branch holds, which is why it was refused. */
 static shoal_status put_publication(shoal_session *s, shoal_publication_draft *draft, int64_t *out, bool *moved,
                                     shoal_error *err) {
@@ -171,15 +180,19 @@ static shoal_status put_publication(shoal_session *s, shoal_publication_draft *d
   draft->writer = shoal_str_z(s->who);
   SHOAL_TRY(check_protected(s, draft, err));
   SHOAL_TRY(make_branch(s, err));
-  /* Publishing moves a state forward; the plan still reads the old one, so a fresh one is moved. */
-  shoal_status status = shoal_branch_load(s->lake, s->branch, -1, &state, err);
+  shoal_status status = own_state(s, &state, err);
   if (status == SHOAL_ENOTFOUND)
     return shoal_fail(err, SHOAL_ECONFLICT, "the branch %.*s was deleted meanwhile", SHOAL_FMT(s->branch));
   SHOAL_TRY(status);
   draft->base = s->branch_is_new ? 0 : s->state->publication;
   status = shoal_publish(s->lake, state, draft, out, err);
-  *moved = status == SHOAL_ECONFLICT;
-  shoal_state_free(state);
+  *moved = status == SHOAL_ECONFLICT && !state->deleted;
+  if (status < 0) {
+    shoal_state_free(state);
+    return status;
+  }
+  shoal_state_free(s->head);
+  s->head = state;
   return status;
 }
 
@@ -209,32 +222,36 @@ static shoal_status publish_run(shoal_session *s, const shoal_plan *plan, const 
 
 shoal_status shoal_session_project(shoal_session *s, shoal_projection_report *report, shoal_error *err) {
   shoal_projection_report own = {0};
-  shoal_state *head = NULL;
+  const shoal_state *head = s->head;
   int64_t upto;
-  shoal_status status = shoal_branch_load(s->lake, s->branch, -1, &head, err);
-  if (status == SHOAL_ENOTFOUND)
+  if (!head && s->branch_is_new)
     return SHOAL_OK; /* nothing was ever published */
-  if (status >= 0)
-    status = shoal_projected(s->lake, s->branch, &upto, err);
-  if (status >= 0 && upto < head->publication)
+  if (!head)
+    head = s->state;
+  SHOAL_TRY(shoal_projected(s->lake, s->branch, &upto, err));
+  shoal_status status = SHOAL_OK;
+  if (upto < head->publication)
     status = shoal_project(s->lake, head, report ? report : &own, err);
   shoal_projection_report_dispose(&own);
-  shoal_state_free(head);
   return status;
 }
 
-/* Remembers which results passed their expectations. */
+/* Remembers which results passed their expectations, in one transaction. */
 static void remember_passed(shoal_session *s, const shoal_plan *plan, const shoal_run_report *r) {
-  for (size_t i = 0; s->index && i < plan->n_items; i++) {
+  shoal_error ignored;
+  size_t n = 0;
+  shoal_index_item *items = SHOAL_NEW_ARRAY(&s->arena, shoal_index_item, plan->n_items);
+  for (size_t i = 0; s->index && items && i < plan->n_items; i++) {
     const shoal_item *it = &plan->items[i];
     if (it->node == UINT32_MAX || r->done[i].state != SHOAL_NODE_DONE || r->done[i].held ||
         shoal_hash_zero(&plan->graph->nodes[it->node].unit->expects))
       continue;
     char *key = shoal_session_passed_key(s, &plan->graph->nodes[it->node]);
-    shoal_error ignored;
     if (key)
-      shoal_ignore(shoal_index_put(s->index, &(shoal_index_item){shoal_str_z(key), SHOAL_STR("1")}, 1, &ignored));
+      items[n++] = (shoal_index_item){shoal_str_z(key), SHOAL_STR("1")};
   }
+  if (n)
+    shoal_ignore(shoal_index_put(s->index, items, n, &ignored));
 }
 
 /* A failed run's error is its first failed model's. */

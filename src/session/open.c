@@ -12,6 +12,7 @@
 #include "session/session.h"
 
 #define PROJECT_FILE "shoal.yaml"
+#define PROJECTORS 4 /* they wait for the disk more than they compute */
 #define LOCAL_FILE "shoal.local.yaml"
 
 static shoal_status find_root(shoal_session *s, const char *from, shoal_error *err) {
@@ -85,6 +86,7 @@ void shoal_session_close(shoal_session *s) {
   if (s->scanned)
     shoal_watch_dispose(&s->watch);
   shoal_state_free(s->state);
+  shoal_state_free(s->head);
   shoal_lake_free(s->lake);
   shoal_store_free(s->store);
   shoal_engine_free(s->engine);
@@ -197,6 +199,7 @@ shoal_status shoal_session_open_lake(shoal_session *s, bool create, shoal_error 
   }
   s->lake->get_engine = engine_for_lake;
   s->lake->engine_arg = s;
+  s->lake->projectors = PROJECTORS;
   if (!s->options.branch && !getenv("SHOAL_BRANCH") && !s->git.present)
     s->branch = s->lake->trunk;
   return SHOAL_OK;
@@ -227,8 +230,8 @@ static shoal_state *cached_state(shoal_session *s, shoal_str key) {
   shoal_state *state = NULL;
   shoal_error ignored;
   shoal_decoder d = {.rest = s->index ? shoal_index_view(s->index, key) : SHOAL_STR_NONE};
-  shoal_str mark = shoal_take_str(&d), text = shoal_take_str(&d);
-  if (!d.failed && shoal_state_decode(text, "the index", &state, &ignored) < 0)
+  shoal_str mark = shoal_take_str(&d), packed = shoal_take_str(&d);
+  if (!d.failed && shoal_state_unpack(packed, &state, &ignored) < 0)
     state = NULL;
   if (state && !shoal_str_eq(mark, mark_of(s, state))) {
     shoal_state_free(state);
@@ -244,17 +247,17 @@ static shoal_state *cached_state(shoal_session *s, shoal_str key) {
 
 /* What can't be cached is only read again. */
 static void cache_state(shoal_session *s, shoal_str key) {
-  shoal_buf text = {0}, value = {0};
+  shoal_buf packed = {0}, value = {0};
   shoal_error ignored;
   shoal_str mark = mark_of(s, s->state);
-  if (s->index && mark.ptr && shoal_state_encode(s->state, &text, &ignored) >= 0) {
+  if (s->index && mark.ptr && shoal_state_pack(s->state, &packed, &ignored) >= 0) {
     shoal_put_str(&value, mark);
-    shoal_put_str(&value, shoal_buf_str(&text));
+    shoal_put_str(&value, shoal_buf_str(&packed));
     if (shoal_buf_check(&value, &ignored) >= 0)
       shoal_ignore(shoal_index_put(s->index, &(shoal_index_item){key, shoal_buf_str(&value)}, 1, &ignored));
   }
   shoal_buf_dispose(&value);
-  shoal_buf_dispose(&text);
+  shoal_buf_dispose(&packed);
 }
 
 /* --from is for a branch that is made. */
@@ -310,7 +313,7 @@ shoal_status shoal_session_load_state(shoal_session *s, shoal_error *err) {
     return SHOAL_EINVAL;
   }
   SHOAL_TRY(shoal_session_open_lake(s, s->root != NULL && !s->options.lake, err));
-  char *key = shoal_arena_printf(&s->arena, "state2:%.*s:%.*s", SHOAL_FMT(s->lake->id), SHOAL_FMT(s->branch));
+  char *key = shoal_arena_printf(&s->arena, "state3:%.*s:%.*s", SHOAL_FMT(s->lake->id), SHOAL_FMT(s->branch));
   if (!key)
     return shoal_fail_nomem(err);
   s->state = cached_state(s, shoal_str_z(key));

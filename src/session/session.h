@@ -58,6 +58,7 @@ typedef struct shoal_session {
   shoal_store *store;
   shoal_lake *lake;
   shoal_state *state;    /* of the branch */
+  shoal_state *head;     /* of the branch, after what this session has published; NULL: nothing */
   bool branch_is_new;    /* state is its fork point's: the branch is created by the first publication */
   shoal_str fork_branch; /* of a new branch */
   int64_t fork_publication;

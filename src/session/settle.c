@@ -18,7 +18,7 @@
 static char *settled_key(shoal_session *s) {
   shoal_hasher h;
   char hex[SHOAL_HASH_HEX + 1];
-  shoal_hasher_init(&h, "shoal/3/settled");
+  shoal_hasher_init(&h, "shoal/4/settled");
   shoal_hasher_z(&h, SHOAL_VERSION);
   shoal_hasher_str(&h, s->branch);
   shoal_hasher_z(&h, s->options.lake);
@@ -45,14 +45,17 @@ static shoal_status watermark_bytes(shoal_session *s, shoal_str entry_key, shoal
   return status == SHOAL_ENOTFOUND ? SHOAL_OK : status;
 }
 
-static shoal_status write_record(shoal_session *s, int64_t publication, uint64_t n_datasets, shoal_buf *b,
-                                 shoal_error *err) {
-  shoal_buf entry = {0}, mark = {0}, newest = {0};
+/* `log` is the branch, or where a branch that was never published would start. */
+static shoal_status write_record(shoal_session *s, shoal_str log, int64_t publication, uint64_t n_datasets,
+                                 shoal_buf *b, shoal_error *err) {
+  shoal_buf entry = {0}, mark = {0}, newest = {0}, absent = {0};
   shoal_hash digest = shoal_watch_encoded_digest(shoal_index_view(s->index, WATCH_KEY));
   shoal_index_release(s->index);
-  shoal_status status = shoal_branch_entry_key(s->branch, publication + 1, &entry, err);
+  shoal_status status = shoal_branch_entry_key(log, publication + 1, &entry, err);
   if (status >= 0)
-    status = shoal_branch_entry_key(s->branch, publication, &newest, err);
+    status = shoal_branch_entry_key(log, publication, &newest, err);
+  if (status >= 0 && !shoal_str_eq(log, s->branch))
+    status = shoal_branch_entry_key(s->branch, 0, &absent, err);
   if (status >= 0)
     status = watermark_bytes(s, shoal_buf_str(&entry), &mark, err);
   if (status >= 0) {
@@ -62,6 +65,7 @@ static shoal_status write_record(shoal_session *s, int64_t publication, uint64_t
     shoal_put_str(b, shoal_str_z(shoal_session_entry_mark(s->store, shoal_buf_str(&newest), &s->arena)));
     shoal_put_str(b, shoal_buf_str(&entry));
     shoal_put_str(b, shoal_buf_str(&mark));
+    shoal_put_str(b, shoal_buf_str(&absent));
     shoal_put_u64(b, n_datasets);
     shoal_put_u64(b, s->n_condemned);
     uint32_t n = 0;
@@ -78,22 +82,24 @@ static shoal_status write_record(shoal_session *s, int64_t publication, uint64_t
   shoal_buf_dispose(&entry);
   shoal_buf_dispose(&mark);
   shoal_buf_dispose(&newest);
+  shoal_buf_dispose(&absent);
   return status;
 }
 
 shoal_status shoal_session_settle(shoal_session *s, uint64_t n_datasets, shoal_error *err) {
-  shoal_state *head = NULL;
+  const shoal_state *head = s->head ? s->head : s->state;
+  shoal_str log = s->head || !s->branch_is_new ? s->branch : s->fork_branch;
   shoal_buf b = {0};
   char *key = settled_key(s);
   if (!key || !s->index)
     return key ? SHOAL_OK : shoal_fail_nomem(err);
-  shoal_status status = shoal_branch_load(s->lake, s->branch, -1, &head, err);
-  if (status >= 0)
-    status = write_record(s, head->publication, n_datasets, &b, err);
+  if (!shoal_str_eq(log, s->branch) && !shoal_str_eq(log, s->lake->trunk))
+    return SHOAL_OK; /* a run without --from would start elsewhere */
+  /* Of what was planned and published: where others have gone on since, the next run looks at that. */
+  shoal_status status = write_record(s, log, head->publication, n_datasets, &b, err);
   if (status >= 0)
     status = shoal_index_put(s->index, &(shoal_index_item){shoal_str_z(key), shoal_buf_str(&b)}, 1, err);
   shoal_buf_dispose(&b);
-  shoal_state_free(head);
   return status;
 }
 
@@ -109,6 +115,7 @@ static bool delta_head_stands(shoal_session *s, shoal_str path, uint64_t version
 /* Where the branch stood. */
 typedef struct settled_branch {
   shoal_str lake, newest, newest_mark, next, watermark;
+  shoal_str absent; /* entry 0 of a branch that is not there yet; empty: there is one */
   uint64_t n_condemned;
 } settled_branch;
 
@@ -117,12 +124,15 @@ static bool branch_stands(shoal_session *s, const settled_branch *was) {
   shoal_error ignored;
   shoal_condemned *marks;
   size_t n;
-  shoal_get gets[2] = {{.key = was->next}, {.key = watermark_key(was->next, &s->arena)}};
+  shoal_get gets[3] = {{.key = was->next}, {.key = watermark_key(was->next, &s->arena)}, {.key = was->absent}};
+  size_t n_gets = was->absent.len ? 3 : 2;
   char *path = shoal_arena_cstr(&s->arena, was->lake);
   if (!path || !gets[1].key.ptr || shoal_store_open_file(path, false, &store, &ignored) < 0)
     return false;
-  bool ok = shoal_store_get_many(store, gets, 2, &s->arena, &ignored) >= 0 && gets[0].status == SHOAL_ENOTFOUND &&
-            gets[1].status == SHOAL_OK && shoal_str_eq(gets[1].bytes, was->watermark);
+  bool ok = shoal_store_get_many(store, gets, n_gets, &s->arena, &ignored) >= 0 && gets[0].status == SHOAL_ENOTFOUND &&
+            (n_gets < 3 || gets[2].status == SHOAL_ENOTFOUND) &&
+            (gets[1].status == SHOAL_OK ? shoal_str_eq(gets[1].bytes, was->watermark)
+                                        : gets[1].status == SHOAL_ENOTFOUND && was->watermark.len == 0);
   char *mark = ok ? shoal_session_entry_mark(store, was->newest, &s->arena) : NULL;
   ok = ok && mark && shoal_str_is(was->newest_mark, mark) &&
        shoal_condemned_list(store, &s->arena, &marks, &n, &ignored) >= 0 && n == was->n_condemned;
@@ -131,7 +141,7 @@ static bool branch_stands(shoal_session *s, const settled_branch *was) {
 }
 
 bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets) {
-  if (!s->index || !s->branch.ptr || !s->root)
+  if (!s->index || !s->branch.ptr || !s->root || s->options.from)
     return false;
   char *key = settled_key(s);
   shoal_decoder d = {.rest = key ? shoal_index_view(s->index, shoal_str_z(key)) : SHOAL_STR_NONE};
@@ -144,6 +154,7 @@ bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets) {
   was.newest_mark = shoal_take_str(&d);
   was.next = shoal_take_str(&d);
   was.watermark = shoal_take_str(&d);
+  was.absent = shoal_take_str(&d);
   *n_datasets = shoal_take_u64(&d);
   was.n_condemned = shoal_take_u64(&d);
   uint32_t n = shoal_take_count(&d, 12);

@@ -74,6 +74,13 @@ static shoal_status faulty_put_new(shoal_store *s, shoal_str key, shoal_str byte
   return finish(fault, shoal_store_put_new(inner_of(s), key, bytes, err), "put_new", err);
 }
 
+static shoal_status faulty_put_brief(shoal_store *s, shoal_str key, shoal_str bytes, shoal_error *err) {
+  shoal_fault fault = count_call(s, CALL_WRITES);
+  if (is_before(fault))
+    return fail_before(fault, "put_brief", err);
+  return finish(fault, shoal_store_put_brief(inner_of(s), key, bytes, err), "put_brief", err);
+}
+
 static shoal_status faulty_rewrite(shoal_store *s, shoal_str key, shoal_str bytes, shoal_error *err) {
   shoal_fault fault = count_call(s, CALL_WRITES);
   if (is_before(fault))
@@ -135,6 +142,7 @@ static const shoal_store_ops faulty_ops = {
     .get = faulty_get,
     .head = faulty_head,
     .put_new = faulty_put_new,
+    .put_brief = faulty_put_brief,
     .rewrite = faulty_rewrite,
     .put_files = faulty_put_files,
     .link = faulty_link,

@@ -5,13 +5,13 @@
  *  F1 put_new writes and fsyncs a temporary file, gives it its name with link(2), which fails if the name is taken, and
  *     fsyncs the folder. So an object is absent or whole (C1, C6), and durable when acknowledged (C2).
  *  F2 A folder made on the way is durable before anything in it is acknowledged: its parent is fsynced. Folders known
- * to be durable are remembered. One found there is trusted only when it is older than a minute: a younger one's maker
- * may not have come to its fsync. F3 What is not yet an object lies in _shoal/tmp/<process token>/, which no key can
- * name (C5). Names there hold a random id of the store and a counter, so threads and stores of one process don't meet;
- * a forked child gets its own folder. F4 Folders that become empty are removed, and one may vanish between being made
- * and being used: then the whole operation starts again.
- *  F5 A folder whose fsync failed may have lost names without the kernel telling again: a second fsync that succeeds
- * proves nothing. So this store acknowledges nothing in it any more, not even that an object is there.
+ * to be durable are remembered. One found there is trusted only when it was made more than a minute ago: a later one's
+ * maker may not have come to its fsync. F3 What is not yet an object lies in _shoal/tmp/<process token>/, which no key
+ * can name (C5). Names there hold a random id of the store and a counter, so threads and stores of one process don't
+ * meet; a forked child gets its own folder. F4 Folders that become empty are removed, and one may vanish between being
+ * made and being used: then the whole operation starts again. F5 A folder whose fsync failed may have lost names
+ * without the kernel telling again: a second fsync that succeeds proves nothing. So this store acknowledges nothing in
+ * it any more, not even that an object is there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,33 +124,55 @@ static shoal_status fsync_folder(file_store *f, shoal_str folder, shoal_error *e
   return st;
 }
 
-/* Makes one folder whose parent is there, or checks the one that is there (F2). */
-static shoal_status make_folder(file_store *f, shoal_str folder, shoal_error *err) {
+/* Looks at a folder that is there; *old: its maker, and those of all above it, have done (F2). */
+static shoal_status look_at_folder(file_store *f, shoal_str folder, bool *old, shoal_error *err) {
   file_path path;
-  shoal_stat stat;
+  int64_t born_ns;
+  shoal_file_kind kind;
   make_path(f, folder, &path);
+  SHOAL_TRY(shoal_os_born(path.z, &born_ns, &kind, err));
+  if (kind != SHOAL_FILE_FOLDER)
+    return shoal_fail(err, SHOAL_EINVAL, "'%.*s' is an object, so nothing can be put below it", SHOAL_FMT(folder));
+  int64_t age_us = shoal_time_now() - born_ns / 1000;
+  *old = age_us > YOUNG_US || age_us < -YOUNG_US;
+  return SHOAL_OK;
+}
+
+/* Makes one folder whose parent is there, or looks at the one that is there. */
+static shoal_status make_folder(file_store *f, shoal_str folder, bool *old, shoal_error *err) {
+  file_path path;
+  make_path(f, folder, &path);
+  *old = false;
   shoal_status st = shoal_os_mkdir(path.z, err);
-  if (st == SHOAL_EEXIST) {
-    st = shoal_os_stat(path.z, &stat, err);
-    if (st == SHOAL_OK && stat.kind != SHOAL_FILE_FOLDER)
-      return shoal_fail(err, SHOAL_EINVAL, "'%.*s' is an object, so nothing can be put below it", SHOAL_FMT(folder));
-    int64_t age_us = shoal_time_now() - stat.ctime_ns / 1000;
-    if (st == SHOAL_OK && (age_us > YOUNG_US || age_us < -YOUNG_US))
-      return SHOAL_OK;
-  }
-  return st == SHOAL_OK ? fsync_folder(f, parent_of(folder), err) : st;
+  return st == SHOAL_EEXIST ? look_at_folder(f, folder, old, err) : st;
 }
 
 /* All folders on the way to `folder`, durable. SHOAL_ENOTFOUND when one vanished meanwhile. */
 static shoal_status ensure_folder(file_store *f, shoal_str folder, shoal_error *err) {
+  bool old;
   if (folder.len == 0 || folder_known(f, folder))
     return SHOAL_OK;
+  if (look_at_folder(f, folder, &old, NULL) == SHOAL_OK && old)
+    return remember_folder(f, folder, 1, err);
   for (size_t i = 1; i <= folder.len; i++) {
     shoal_str part = shoal_str_sub(folder, 0, i);
     if ((i < folder.len && folder.ptr[i] != '/') || folder_known(f, part))
       continue;
-    SHOAL_TRY(make_folder(f, part, err));
+    SHOAL_TRY(make_folder(f, part, &old, err));
+    if (!old)
+      SHOAL_TRY(fsync_folder(f, parent_of(part), err));
     SHOAL_TRY(remember_folder(f, part, 1, err));
+  }
+  return SHOAL_OK;
+}
+
+/* The same for what need not be durable (C8): nothing is remembered. */
+static shoal_status make_folders(file_store *f, shoal_str folder, shoal_error *err) {
+  bool old;
+  for (size_t i = 1; i <= folder.len; i++) {
+    shoal_str part = shoal_str_sub(folder, 0, i);
+    if (i == folder.len || folder.ptr[i] == '/')
+      SHOAL_TRY(folder_known(f, part) ? SHOAL_OK : make_folder(f, part, &old, err));
   }
   return SHOAL_OK;
 }
@@ -238,6 +260,29 @@ static shoal_status file_put_new(shoal_store *s, shoal_str key, shoal_str bytes,
   shoal_status st = SHOAL_ENOTFOUND;
   for (int i = 0; i < MAX_TRIES && st == SHOAL_ENOTFOUND; i++) {
     st = put_new_once(f, key, bytes, err);
+    if (st == SHOAL_ENOTFOUND)
+      forget_folders(f);
+  }
+  return st;
+}
+
+/* C8: the folder is never one that durable objects lie in, or these make it durable themselves. */
+static shoal_status put_brief_once(file_store *f, shoal_str key, shoal_str bytes, shoal_error *err) {
+  file_path path, temp;
+  SHOAL_TRY(make_folders(f, parent_of(key), err));
+  make_path(f, key, &path);
+  SHOAL_TRY(temp_name(f, "brief", &temp, err));
+  SHOAL_TRY(shoal_os_create_brief(temp.z, bytes, err));
+  shoal_status st = link_new(temp.z, path.z, key, err);
+  discard(temp.z);
+  return st;
+}
+
+static shoal_status file_put_brief(shoal_store *s, shoal_str key, shoal_str bytes, shoal_error *err) {
+  file_store *f = (file_store *)s;
+  shoal_status st = SHOAL_ENOTFOUND;
+  for (int i = 0; i < MAX_TRIES && st == SHOAL_ENOTFOUND; i++) {
+    st = put_brief_once(f, key, bytes, err);
     if (st == SHOAL_ENOTFOUND)
       forget_folders(f);
   }
@@ -563,6 +608,7 @@ static const shoal_store_ops file_ops = {
     .get = file_get,
     .head = file_head,
     .put_new = file_put_new,
+    .put_brief = file_put_brief,
     .rewrite = file_rewrite,
     .put_files = file_put_files,
     .link = file_link,

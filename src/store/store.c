@@ -97,6 +97,11 @@ shoal_status shoal_store_put_new(shoal_store *s, shoal_str key, shoal_str bytes,
   return s->ops->put_new(s, key, bytes, err);
 }
 
+shoal_status shoal_store_put_brief(shoal_store *s, shoal_str key, shoal_str bytes, shoal_error *err) {
+  SHOAL_TRY(shoal_store_check_key(key, err));
+  return s->ops->put_brief ? s->ops->put_brief(s, key, bytes, err) : s->ops->put_new(s, key, bytes, err);
+}
+
 shoal_status shoal_store_rewrite(shoal_store *s, shoal_str key, shoal_str bytes, shoal_error *err) {
   SHOAL_TRY(shoal_store_check_key(key, err));
   return s->ops->rewrite(s, key, bytes, err);

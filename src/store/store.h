@@ -18,6 +18,8 @@
  *  C5 No temporary name is ever visible through list or get.
  *  C6 A failed operation leaves the object absent or whole, never partial.
  *  C7 rewrite replaces an object atomically; only the object's owner calls it, so it needs no condition.
+ *  C8 put_brief is put_new without C2: what it acknowledges may be gone, or be anything, after a power loss. It is for
+ *     what concerns running processes only; who reads such objects takes a broken one for none.
  * Threads: every function may be called from any thread at once on one store.
  */
 #ifndef SHOAL_STORE_STORE_H
@@ -58,6 +60,7 @@ typedef struct shoal_store_ops {
   shoal_status (*get)(shoal_store *s, shoal_str key, uint64_t off, uint64_t len, shoal_buf *out, shoal_error *err);
   shoal_status (*head)(shoal_store *s, shoal_str key, shoal_object *out, shoal_error *err);
   shoal_status (*put_new)(shoal_store *s, shoal_str key, shoal_str bytes, shoal_error *err);
+  shoal_status (*put_brief)(shoal_store *s, shoal_str key, shoal_str bytes, shoal_error *err); /* NULL: as put_new */
   shoal_status (*rewrite)(shoal_store *s, shoal_str key, shoal_str bytes, shoal_error *err);
   shoal_status (*put_files)(shoal_store *s, const shoal_put_file *files, size_t n, shoal_error *err);
   shoal_status (*link)(shoal_store *s, shoal_str from, shoal_str to, shoal_error *err);
@@ -90,6 +93,7 @@ SHOAL_MUST_USE shoal_status shoal_store_get_many(shoal_store *s, shoal_get *gets
                                                  shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_store_head(shoal_store *s, shoal_str key, shoal_object *out, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_store_put_new(shoal_store *s, shoal_str key, shoal_str bytes, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_store_put_brief(shoal_store *s, shoal_str key, shoal_str bytes, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_store_rewrite(shoal_store *s, shoal_str key, shoal_str bytes, shoal_error *err);
 /* Staged files become objects, all durable on return; keys must be new and theirs alone (an attempt's folder). If it
    fails, some may be there: the attempt is abandoned and its keys are never used again. */

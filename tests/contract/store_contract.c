@@ -85,6 +85,21 @@ static void put_then_get(void **state) {
   fixture_close(&f);
 }
 
+/* C8: all of put_new but the durability. */
+static void put_briefly(void **state) {
+  fixture f = fixture_open(state);
+  CHECK_OK(shoal_store_put_brief(f.s, SHOAL_STR("l/k/1"), SHOAL_STR("one"), &f.err), &f.err);
+  expect(&f, "l/k/1", "one");
+  CHECK_STATUS(shoal_store_put_brief(f.s, SHOAL_STR("l/k/1"), SHOAL_STR("two"), &f.err), SHOAL_EEXIST, &f.err);
+  CHECK_STATUS(shoal_store_put_new(f.s, SHOAL_STR("l/k/1"), SHOAL_STR("two"), &f.err), SHOAL_EEXIST, &f.err);
+  CHECK_STATUS(shoal_store_put_brief(f.s, SHOAL_STR("l//1"), SHOAL_STR("x"), &f.err), SHOAL_EINVAL, &f.err);
+  expect(&f, "l/k/1", "one");
+  CHECK_OK(shoal_store_del(f.s, SHOAL_STR("l/k/1"), &f.err), &f.err);
+  put(&f, "l/k/1", "two");
+  expect(&f, "l/k/1", "two");
+  fixture_close(&f);
+}
+
 static void get_ranges(void **state) {
   fixture f = fixture_open(state);
   put(&f, "x", "0123456789");
@@ -364,6 +379,7 @@ int store_contract_run(const store_case *c) {
   { #fn, fn, NULL, NULL, (void *)c }
   const struct CMUnitTest tests[] = {
       CASE(put_then_get),
+      CASE(put_briefly),
       CASE(get_ranges),
       CASE(get_many),
       CASE(refuse_bad_keys),

@@ -90,7 +90,7 @@ class History:
         # An index that remembers all this, the branch's state too, which is kept only where reading it takes long.
         good(shoal(project, "ls", branch=branch, env={**recorded(self.case), "SHOAL_SLOW": "20000"}), "ls")
         with open(os.path.join(project, ".shoal", "index-1", "data.mdb"), "rb") as f:
-            need(b"state2:" in f.read(), "the index does not keep the branch's state")
+            need(b"state3:" in f.read(), "the index does not keep the branch's state")
         self.keep(".late")
         self.restore()
         phase = Phase(name, command, branch, self.done, len(ops), self.views, after)

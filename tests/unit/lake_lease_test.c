@@ -65,6 +65,33 @@ static void stale_is_taken_over(void **state) {
   lake_fixture_close(&f);
 }
 
+/* What a power loss left of a lease holds up nobody. */
+static void broken_is_nobodys(void **state) {
+  (void)state;
+  static const char *const left[] = {"", "{\"format\": 1, \"ep"};
+  for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
+    lake_fixture f = lake_fixture_memory();
+    shoal_lease *mine, *other;
+    shoal_lease_holder holder, *all;
+    size_t n;
+    char hex[SHOAL_HASH_HEX + 1];
+    shoal_hash h = test_hash(1);
+    shoal_hash_hex(&h, hex);
+    char *key = shoal_arena_printf(&f.arena, "_shoal/leases/%s/0000000001.json", hex);
+    CHECK_OK(shoal_store_put_new(f.lake->store, shoal_str_z(key), shoal_str_z(left[i]), &f.err), &f.err);
+    CHECK_OK(shoal_lease_list(f.lake, &f.arena, &all, &n, &f.err), &f.err);
+    assert_int_equal(n, 0);
+    CHECK_OK(take(&f, 1, 0, 0, &mine, &holder), &f.err);
+    CHECK_STATUS(take(&f, 1, 0, 0, &other, &holder), SHOAL_EBUSY, &f.err);
+    assert_int_equal(holder.epoch, 2);
+    CHECK_OK(shoal_lease_renew(mine, &f.err), &f.err);
+    shoal_lease_release(mine);
+    CHECK_OK(take(&f, 1, 0, 0, &mine, &holder), &f.err);
+    shoal_lease_release(mine);
+    lake_fixture_close(&f);
+  }
+}
+
 /* L2: a process of this machine that is gone is not waited for. */
 static void dead_holder_is_replaced_at_once(void **state) {
   (void)state;
@@ -126,6 +153,7 @@ static void race_of_processes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(one_holder_at_a_time), cmocka_unit_test(stale_is_taken_over),
+                                     cmocka_unit_test(broken_is_nobodys),
                                      cmocka_unit_test(dead_holder_is_replaced_at_once),
                                      cmocka_unit_test(race_of_processes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
