@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Saved plans, completions, the doctor, rm, fsck: the verbs around the main job."""
 import json
+import os
 import sys
+import time
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
 from harness import *  # noqa: E402,F403
@@ -517,6 +519,29 @@ def fsck_finds_a_lost_file_and_repair_has_it_computed_anew():
     import deltalake
     same(len(deltalake.DeltaTable(p.dir + "/lake/silver/b").to_pyarrow_table()), 10)
     has(p.shoal("fsck", "--all", code=1).stdout, "silver.b of main #1", "condemned")
+    p.remove()
+
+
+@case
+def a_new_branch_settles_before_it_is_published():
+    p = Project(BASE)
+    p.shoal("run")
+    p.git("switch", "-q", "-c", "new")
+    hidden, opened, until = p.dir + "/lake/_shoal/format.json", True, time.time() + 20
+    while opened and time.time() < until:  # files younger than two seconds are looked at again
+        has(p.shoal("run").stdout, "nothing to do")
+        os.rename(hidden, hidden + ".away")  # who opens the lake makes it anew
+        has(p.shoal("run").stdout, "nothing to do")
+        opened = os.path.exists(hidden)
+        os.rename(hidden + ".away", hidden)
+    assert not opened
+    p.git("switch", "-q", "main")
+    p.write({"models/gold/d.sql": "select count(*) + 1 as n from silver.b\n"})
+    p.shoal("run")
+    p.git("switch", "-q", "new")
+    has(p.shoal("run").stdout, "nothing to do")  # it would start at the trunk's new head, where this is so
+    p.write({"models/gold/d.sql": BASE["models/gold/d.sql"]})
+    has(p.shoal("run").stdout, "published #1 on new")
     p.remove()
 
 

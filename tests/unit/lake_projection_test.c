@@ -270,6 +270,43 @@ static void foreign_commits_are_judged(void **state) {
   close_lake(&p);
 }
 
+/* The same of many tables at once, whichever thread has which: what concerns one table holds up no other. */
+static void several_threads(void **state) {
+  (void)state;
+  projected p = open_lake(true);
+  enum { N = 40 };
+  char name[32], prefix[32];
+  int64_t mark;
+  p.f.lake->projectors = 4;
+  for (uint64_t round = 1; round <= 2; round++) {
+    for (uint64_t i = 0; i < N; i++) {
+      snprintf(name, sizeof name, "silver.t%02d", (int)i);
+      set(&p, name, 100 * round + i, 1 + i % 2);
+    }
+    if (round == 2)
+      foreign_commit(&p, "silver/t07", 1, FOREIGN_ADD("true"));
+    if (round == 2)
+      foreign_commit(&p, "silver/t23", 1, FOREIGN_ADD("true"));
+    project(&p, round == 1 ? SHOAL_OK : SHOAL_ECONFLICT);
+    assert_true(round == 1 || strstr(p.f.err.message, "silver/t07"));
+    assert_int_equal(p.report.tables, round == 1 ? N : N - 2);
+    for (uint64_t i = 0; i < N; i++) {
+      if (round == 2 && (i == 7 || i == 23))
+        continue;
+      snprintf(prefix, sizeof prefix, "silver/t%02d", (int)i);
+      snprintf(name, sizeof name, "silver.t%02d %d ", (int)i, (int)(100 * round + i));
+      expect_table(&p, prefix, (int64_t)round - 1, 1 + i % 2, name);
+    }
+  }
+  assert_int_equal(p.report.warnings.len, 1);
+  assert_non_null(strstr(p.report.warnings.ptr[0], "silver/t23"));
+  CHECK_OK(shoal_projected(p.f.lake, p.s->branch, &mark, &p.f.err), &p.f.err);
+  assert_int_equal(mark, N + 7);
+  project(&p, SHOAL_ECONFLICT);
+  assert_int_equal(p.report.tables, 0);
+  close_lake(&p);
+}
+
 static void foreign_tables_are_left_alone(void **state) {
   projected p = open_lake(*state != NULL);
   static const char head[] =
@@ -475,6 +512,7 @@ int main(void) {
       ON_BOTH(foreign_tables_are_left_alone),
       ON_BOTH(foreign_settings_are_heeded),
       ON_BOTH(many_versions),
+      cmocka_unit_test(several_threads),
       cmocka_unit_test(cleaned_log_is_no_foreign_table),
       cmocka_unit_test(processes_project_at_once),
   };

@@ -55,6 +55,33 @@ static void text_and_back(void **state) {
   lake_fixture_close(&f);
 }
 
+/* The local caches' form: the same state, and whatever is broken or foreign is refused. */
+static void packed_and_back(void **state) {
+  (void)state;
+  lake_fixture f = lake_fixture_memory();
+  shoal_state *s = test_load(&f, "main", -1), *back;
+  publish_many(&f, s, 1, 9);
+  char *text = text_of(&f, s);
+  CHECK_OK(shoal_state_copy(s, &back, &f.err), &f.err);
+  CHECK_STR(shoal_str_z(text_of(&f, back)), text);
+  shoal_buf b = {0}, again = {0};
+  CHECK_OK(shoal_state_pack(s, &b, &f.err), &f.err);
+  CHECK_OK(shoal_state_pack(back, &again, &f.err), &f.err);
+  assert_true(shoal_str_eq(shoal_buf_str(&b), shoal_buf_str(&again)));
+  shoal_state_free(back);
+  for (size_t cut = 0; cut < b.len; cut += cut < 300 ? 1 : 37)
+    CHECK_STATUS(shoal_state_unpack(shoal_str_n(b.ptr, cut), &back, &f.err), SHOAL_ECORRUPT, &f.err);
+  shoal_buf_addc(&b, 'x');
+  CHECK_STATUS(shoal_state_unpack(shoal_buf_str(&b), &back, &f.err), SHOAL_ECORRUPT, &f.err);
+  b.len--;
+  b.ptr[0]++; /* the form's number */
+  CHECK_STATUS(shoal_state_unpack(shoal_buf_str(&b), &back, &f.err), SHOAL_ECORRUPT, &f.err);
+  shoal_buf_dispose(&b);
+  shoal_buf_dispose(&again);
+  shoal_state_free(s);
+  lake_fixture_close(&f);
+}
+
 /* The same state with every checkpoint, with some, and with none. */
 static void checkpoints_are_only_short_cuts(void **state) {
   (void)state;
@@ -111,7 +138,8 @@ static void refresh_reads_only_what_is_new(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(text_and_back), cmocka_unit_test(checkpoints_are_only_short_cuts),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(packed_and_back), cmocka_unit_test(text_and_back),
+                                     cmocka_unit_test(checkpoints_are_only_short_cuts),
                                      cmocka_unit_test(refresh_reads_only_what_is_new)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
