@@ -16,6 +16,7 @@
 #define SHOAL_MAX_COLUMNS 10000         /* Spark's practical limit is lower */
 #define SHOAL_MAX_TYPE_DEPTH 64         /* nesting of a column's type */
 #define SHOAL_MAX_MODELS 1000000        /* ids are 32 bit; a project of that size is 20 MB of index */
+#define SHOAL_MAX_FORM_NODES 1000000    /* code that a function reaches; pandas whole is 20,000 */
 #define SHOAL_MAX_BUF ((size_t)2 << 30) /* default cap of a growing buffer */
 
 #endif
