@@ -76,6 +76,10 @@ static int list(cli *c) {
   shoal_jw w = {.out = &b};
   if (shoal_session_open_lake(c->s, false, &err) < 0 || shoal_branch_list(c->s->lake, &c->arena, &names, &n, &err) < 0)
     return cli_fail(c, &err);
+  for (size_t i = 0; i < n && cli_has(c, "names"); i++)
+    printf("%.*s\n", SHOAL_FMT(names[i]));
+  if (cli_has(c, "names"))
+    return EXIT_DONE;
   const char **cells = SHOAL_NEW_ARRAY(&c->arena, const char *, n *CELLS);
   shoal_status status = cells ? SHOAL_OK : shoal_fail_nomem(&err);
   shoal_jw_obj(&w);
@@ -192,6 +196,7 @@ static const cli_option options[] = {
      false},
     {"delete", 'd', NULL, "delete a branch whose results its base has, too", false, false},
     {"delete-anyway", 'D', NULL, "delete it whatever it holds", false, false},
+    {"names", 0, NULL, "only names, one a line, deleted ones too, for completion", true, false},
     {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {
     {"shoal branch", "every branch, its base, how far behind it is"},

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shoal completion: what shells complete and what man shows, written from the table of verbs and their options, so that
- * neither can fall behind. Datasets are completed by `shoal ls --names`, which reads the cached state of the branch.
+ * neither can fall behind. Datasets are completed by `shoal ls --names`, which reads the cached state of the branch,
+ * branches by `shoal branch --names`, which reads one object of each.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,9 @@
 static bool takes_datasets(const cli_command *cmd) {
   return strstr(cmd->usage, "DATASET") || strstr(cmd->usage, "SELECTOR") || strstr(cmd->usage, "PATTERN");
 }
+
+/* So do those whose arguments are branches. */
+static bool takes_branches(const cli_command *cmd) { return strstr(cmd->usage, "NAME [--from REV]") != NULL; }
 
 static void print_verbs(bool (*wanted)(const cli_command *), const char *between) {
   const char *sep = "";
@@ -46,7 +50,7 @@ static void print_valued(void) {
 static void bash(void) {
   puts("# bash completion of shoal: eval \"$(shoal completion bash)\"\n"
        "_shoal() {\n"
-       "  local cur=${COMP_WORDS[COMP_CWORD]} verb='' options='' datasets='' i\n"
+       "  local cur=${COMP_WORDS[COMP_CWORD]} verb='' options='' names='' i\n"
        "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
        "    case ${COMP_WORDS[i]} in");
   printf("    ");
@@ -60,16 +64,21 @@ static void bash(void) {
   for (size_t i = 0; cli_commands[i]; i++) {
     printf("  %s) options='", cli_commands[i]->name);
     print_flags(cli_commands[i]->options);
-    printf("'%s ;;\n", takes_datasets(cli_commands[i]) ? "; datasets=1" : "");
+    printf("'%s ;;\n", takes_datasets(cli_commands[i])   ? "; names='ls'"
+                       : takes_branches(cli_commands[i]) ? "; names='branch'"
+                                                         : "");
   }
   printf("  esac\n  options=\"$options");
   print_flags(cli_global_options);
-  printf("\"\n  if [[ $cur == -* ]]; then\n    mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
+  printf("\"\n  if [[ ${COMP_WORDS[COMP_CWORD-1]} == --@(branch|from|at|to) ]]; then\n    mapfile -t COMPREPLY < "
+         "<(compgen -W "
+         "\"$(shoal branch --names 2>/dev/null)\" -- \"$cur\")\n  elif [[ $cur == -* ]]; then\n    mapfile -t "
+         "COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
          "  elif [[ -z $verb ]]; then\n    mapfile -t COMPREPLY < <(compgen -W '");
   print_verbs(NULL, " ");
   puts("' -- \"$cur\")\n"
-       "  elif [[ $datasets ]]; then\n"
-       "    mapfile -t COMPREPLY < <(compgen -W \"$(shoal ls --names 2>/dev/null)\" -- \"$cur\")\n"
+       "  elif [[ $names ]]; then\n"
+       "    mapfile -t COMPREPLY < <(compgen -W \"$(shoal $names --names 2>/dev/null)\" -- \"$cur\")\n"
        "  elif [[ $verb == completion ]]; then\n"
        "    mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish man' -- \"$cur\")\n"
        "  fi\n"
@@ -118,6 +127,7 @@ static void zsh(void) {
          "in\n  ");
   print_verbs(takes_datasets, "|");
   puts(") datasets=(${(f)\"$(shoal ls --names 2>/dev/null)\"}); _describe dataset datasets; _files ;;\n"
+       "  branch) datasets=(${(f)\"$(shoal branch --names 2>/dev/null)\"}); _describe branch datasets ;;\n"
        "  completion) datasets=(bash zsh fish man); _describe shell datasets ;;\n"
        "  *) _files ;;\n"
        "  esac\n"
@@ -151,6 +161,7 @@ static void fish(void) {
   printf("complete -c shoal -n '__fish_seen_subcommand_from ");
   print_verbs(takes_datasets, " ");
   puts("' -a '(shoal ls --names 2>/dev/null)'\n"
+       "complete -c shoal -n '__fish_seen_subcommand_from branch' -f -a '(shoal branch --names 2>/dev/null)'\n"
        "complete -c shoal -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish man'");
 }
 

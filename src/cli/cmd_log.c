@@ -76,7 +76,7 @@ static void entry_json(const shoal_publication *p) {
     shoal_jw_obj(&w);
     shoal_jw_kz(&w, "change", kinds[ch->kind]);
     shoal_jw_kstr(&w, "dataset", ch->name);
-    if (ch->kind == SHOAL_CHANGE_SET || ch->kind == SHOAL_CHANGE_PIN) {
+    if (ch->kind != SHOAL_CHANGE_REMOVE && ch->kind != SHOAL_CHANGE_UNPIN) {
       shoal_hash_hex(&ch->result.signature, hex);
       shoal_jw_kz(&w, "signature", hex);
       shoal_jw_ki64(&w, "rows", (int64_t)ch->result.rows);

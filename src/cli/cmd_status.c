@@ -7,13 +7,27 @@
 #include "base/str.h"
 #include "cli/commands.h"
 
+/* A result that is there and did not pass its expectations: the next run holds it back as the last one did. */
+static bool is_held(const shoal_item *it) {
+  return it->action == SHOAL_ACTION_ADOPT && it->check && it->found && it->found->failed_expectation;
+}
+
+static void list_held(const shoal_plan *plan) {
+  size_t n = 0;
+  for (size_t i = 0; i < plan->n_items; i++)
+    if (is_held(&plan->items[i]))
+      printf("%s%.*s", n++ ? ", " : "held     ", SHOAL_FMT(plan->items[i].name));
+  if (n)
+    puts(" (an expectation did not hold: shoal run tells)");
+}
+
 static void list(cli *c, const shoal_plan *plan, const char *word, shoal_action action, bool stale) {
   size_t n = 0;
   for (size_t i = 0; i < plan->n_items; i++) {
     const shoal_item *it = &plan->items[i];
     const char *place;
     bool hit = stale ? it->action == SHOAL_ACTION_RUN || it->action == SHOAL_ACTION_ADOPT : it->action == action;
-    if (!hit)
+    if (!hit || is_held(it))
       continue;
     printf("%s%.*s", n++ ? ", " : word, SHOAL_FMT(it->name));
     if (stale)
@@ -77,6 +91,7 @@ static int run(cli *c) {
   } else {
     where(c);
     list(c, plan, "stale    ", SHOAL_ACTION_RUN, true);
+    list_held(plan);
     list(c, plan, "pinned   ", SHOAL_ACTION_PINNED, false);
     list(c, plan, "removed  ", SHOAL_ACTION_REMOVED, false);
     leases(c);
@@ -88,7 +103,7 @@ static int run(cli *c) {
 }
 
 static const cli_option options[] = {CLI_PARAMETERS, {NULL, 0, NULL, NULL, false, false}};
-static const cli_example examples[] = {{"shoal status", "branch, base, stale, pinned, removed, running"},
+static const cli_example examples[] = {{"shoal status", "branch, base, stale, held, pinned, removed, running"},
                                        {"shoal status --json", "the whole plan"},
                                        {NULL, NULL}};
 const cli_command cmd_status = {

@@ -162,6 +162,7 @@ def an_expectation_holds_the_publication_back():
     same(p.rows("select count(*) from silver.b where (v < 100) is not true", "--result", "latest"), [["5"]])
     same(p.rows("select max(v) from silver.b"), [["19"]])
     p.shoal("run", code=3)  # its result is kept, and it is still held
+    has(p.shoal("status").stdout, "held     silver.b (an expectation did not hold", "stale    bronze.a")
     p.write({"models/silver/b.sql": "/* shoal\nexpect:\n  - v < 1000\n*/\nselect id, v + 1 as v from bronze.a\n"})
     has(p.shoal("run").stdout, "published #2")
     same(p.rows("select max(v) from silver.b"), [["181"]])

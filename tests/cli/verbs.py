@@ -414,7 +414,7 @@ def completions_and_the_manual_know_every_verb():
     for shell, check in (("bash", ["bash", "-n"]), ("zsh", ["zsh", "-n"]), ("fish", ["fish", "-n"])):
         text = p.shoal("completion", shell).stdout
         has(text, *verbs)
-        has(text, "keep-going", "shoal ls --names")
+        has(text, "keep-going", "--names")
         p.write({"c." + shell: text})
         if shutil.which(shell):
             subprocess.run([*check, "c." + shell], cwd=p.dir, check=True)
@@ -446,6 +446,8 @@ def bash_completes_verbs_options_and_datasets():
     same(complete("run", "--ag"), ["--again"])
     same(complete("-C", ".", "plan", "gold"), ["gold.d"])
     same(complete("why", "silver.b", "--js"), ["--json"])
+    p.shoal("branch", "try")
+    same((complete("branch", ""), complete("ls", "--at", "t"), complete("run", "--branch", "m")), (["main", "try"], ["try"], ["main"]))
     p.remove()
 
 
