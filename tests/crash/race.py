@@ -140,7 +140,7 @@ def overtaken(cases):
     write(os.path.join(p, "shoal.yaml"), "name: p\nvars: {salt: 0}\n" + yaml)
     write(os.path.join(p, "models/pair/a.sql"), "select max(v) as v, getvariable('salt') as s from raw.x\n")
     write(os.path.join(p, "models/pair/b.sql"),
-          "select max(x.v) as v, max(hash(x.r + t.range + getvariable('salt')::bigint)) as h from raw.x x, range(6000000) t\n")
+          "select max(x.v) as v, max(hash(x.r + t.range + getvariable('salt')::bigint)) as h from raw.x x, range(3000000) t\n")
     write(os.path.join(p, "models/pair/own.sql"), "select getvariable('salt') as s\n")
     good(shoal(feed, "run"), "run of the feed")
     good(shoal(p, "run"), "run")
@@ -192,7 +192,7 @@ def overtaken_by_a_rollback(cases):
     for project in (p, q):
         edit(project, "models/silver/orders.sql", "amount >= 1", "amount >= 2")
     good(shoal(p, "run"), "the second run")
-    write(os.path.join(q, "models/gold/slow.sql"), slow(7, 60))
+    write(os.path.join(q, "models/gold/slow.sql"), slow(7, 30))
     started = start(q, "run")
     wait_until("a lease", lambda: os.path.isdir(leases) and any(files for _, _, files in os.walk(leases)))
     good(shoal(p, "rollback", "silver.orders", "--to", "main~1"), "the rollback meanwhile")
