@@ -52,6 +52,12 @@ SHOAL_MUST_USE shoal_status shoal_os_create_file(const char *path, shoal_str byt
 SHOAL_MUST_USE shoal_status shoal_os_create_brief(const char *path, shoal_str bytes, shoal_error *err);
 /* Writes path whole by a temporary neighbour and rename. Not durable: for caches and project files. */
 SHOAL_MUST_USE shoal_status shoal_os_replace_file(const char *path, shoal_str bytes, shoal_error *err);
+/* A user's output: replaces a file, behind links, too; writes into what is no file (a pipe, /dev/null). */
+SHOAL_MUST_USE shoal_status shoal_os_write_output(const char *path, shoal_str bytes, shoal_error *err);
+/* The same for a finished file, which is moved there, or copied where that can't be done. */
+SHOAL_MUST_USE shoal_status shoal_os_move_output(const char *from, const char *path, shoal_error *err);
+/* The file's bytes into what is open as `fd`; `name` stands in messages. */
+SHOAL_MUST_USE shoal_status shoal_os_copy_to(const char *from, int fd, const char *name, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_os_fsync_file(const char *path, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_os_fsync_folder(const char *path, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_os_rename(const char *from, const char *to, shoal_error *err);

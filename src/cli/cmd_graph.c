@@ -173,7 +173,7 @@ static shoal_status write_out(cli *c, const shoal_plan *plan, const shoal_item *
   if (status >= 0 && picture && !cli_has(c, "openlineage"))
     status = draw(c, shoal_buf_str(&b), ending + 1, path, err);
   else if (status >= 0 && path)
-    status = shoal_os_replace_file(path, shoal_buf_str(&b), err);
+    status = shoal_os_write_output(path, shoal_buf_str(&b), err);
   else if (status >= 0)
     fputs(shoal_buf_z(&b), stdout);
   shoal_buf_dispose(&b);

@@ -326,7 +326,7 @@ static shoal_status save(cli *c, const shoal_plan *plan, const shoal_plan_option
   shoal_buf text = {0};
   shoal_status status = shoal_session_save_plan(c->s, plan, options, &text, err);
   if (status >= 0)
-    status = shoal_os_replace_file(path, shoal_buf_str(&text), err);
+    status = shoal_os_write_output(path, shoal_buf_str(&text), err);
   shoal_buf_dispose(&text);
   return status;
 }

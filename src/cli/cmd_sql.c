@@ -102,20 +102,14 @@ static shoal_status print_rows(cli *c, shoal_query *q, shoal_engine *engine, con
 static shoal_status write_file(cli *c, shoal_query *q, shoal_engine *engine, const char *format, const char *path,
                                shoal_error *err) {
   char *staging;
-  shoal_buf bytes = {0};
   SHOAL_TRY(shoal_store_staging(c->s->store, &c->arena, &staging, err));
   char *file = shoal_arena_printf(&c->arena, "%s/result", staging);
   shoal_status status =
       file ? shoal_engine_copy(engine, &q->job, file, shoal_str_z(format), err) : shoal_fail_nomem(err);
-  if (status >= 0 && path) {
-    status = shoal_os_rename(file, path, err);
-    if (status < 0 &&
-        (status = shoal_os_read_file(file, SHOAL_MAX_BUF - 1, &bytes, err)) >= 0) /* another file system */
-      status = shoal_os_replace_file(path, shoal_buf_str(&bytes), err);
-  } else if (status >= 0 && (status = shoal_os_read_file(file, SHOAL_MAX_BUF - 1, &bytes, err)) >= 0) {
-    fwrite(bytes.ptr, 1, bytes.len, stdout);
-  }
-  shoal_buf_dispose(&bytes);
+  if (status >= 0 && path)
+    status = shoal_os_move_output(file, path, err);
+  else if (status >= 0)
+    status = shoal_os_copy_to(file, STDOUT_FILENO, "the output", err); /* stdout has nothing of ours yet */
   shoal_error ignored;
   shoal_ignore(shoal_os_remove_tree(staging, &ignored));
   return status;

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where results go: files, links to files, pipes, devices, the standard output; large ones, too."""
+import stat
+import sys
+import threading
+
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
+import os
+
+from harness import SHOAL, Project, case, has, main, same, subprocess
+
+p = Project(files={"models/a.sql": "select 1 as x", "models/big.sql": "select i, md5(i::varchar) as h from range(300000) r(i)"})
+p.shoal("run")
+CALLS = [("sql", "from main.a", "--format", "csv"), ("sql", "from main.a", "--format", "parquet"), ("graph",)]
+
+
+def path(name):
+    return os.path.join(p.dir, name)
+
+
+@case
+def a_file_is_replaced_and_a_link_followed():
+    open(path("real.csv"), "w").close()
+    os.symlink("real.csv", path("link.csv"))
+    for _ in range(2):
+        p.shoal("sql", "from a", "-o", "link.csv")
+        assert os.path.islink(path("link.csv"))
+        same(open(path("real.csv")).read(), "x\n1\n")
+    assert not [f for f in os.listdir(p.dir) if f.endswith(".tmp")]
+
+
+@case
+def a_device_stays_a_device():
+    for call in CALLS:
+        os.mknod(path("null"), 0o666 | stat.S_IFCHR, os.makedev(1, 3)) if os.geteuid() == 0 else os.symlink("/dev/null", path("null"))
+        p.shoal(*call, "-o", "null")
+        assert stat.S_ISCHR(os.stat(path("null")).st_mode), call
+        os.remove(path("null"))
+
+
+@case
+def a_full_device_is_an_error():
+    for call in CALLS:
+        r = p.shoal(*call, "-o", "/dev/full", code=1)
+        has(r.stderr, "/dev/full", "o space left")
+        assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+@case
+def a_pipe_gets_it_all():
+    os.mkfifo(path("pipe"))
+    got = []
+    t = threading.Thread(target=lambda: got.append(open(path("pipe"), "rb").read()))
+    t.start()
+    p.shoal("sql", "from big order by i", "--format", "csv", "-o", "pipe")
+    t.join()
+    same(got[0].count(b"\n"), 300001)
+    assert stat.S_ISFIFO(os.stat(path("pipe")).st_mode)
+
+
+@case
+def the_standard_output_and_another_file_system():
+    env = {**p.env}
+    out = subprocess.run([SHOAL, "sql", "from big", "--format", "parquet"], cwd=p.dir, env=env, capture_output=True)
+    assert out.stdout[:4] == b"PAR1" and out.stdout[-4:] == b"PAR1" and len(out.stdout) > 1 << 20, out
+    other = "/dev/shm/shoal-output-%d.parquet" % os.getpid()
+    if os.path.isdir("/dev/shm"):
+        p.shoal("sql", "from big", "-o", other)
+        same(open(other, "rb").read(), out.stdout)
+        os.remove(other)
+
+
+@case
+def a_folder_that_is_not_there_is_named():
+    for call in CALLS:
+        has(p.shoal(*call, "-o", "nowhere/x.csv", code=1).stderr, "nowhere/x.csv")
+
+
+main()
