@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/os.h"
 #include "base/str.h"
+#include "engine/engine.h"
 
 #define NAME "libduckdb.so"
 
@@ -114,6 +115,12 @@ static shoal_status search(shoal_duckdb_api *api, shoal_error *err) {
   }
   shoal_arena_dispose(&arena);
   return status;
+}
+
+void shoal_engine_load(void) {
+  const shoal_duckdb_api *api;
+  shoal_error ignored;
+  shoal_ignore(shoal_duckdb_load(NULL, &api, &ignored));
 }
 
 shoal_status shoal_duckdb_load(const char *path, const shoal_duckdb_api **out, shoal_error *err) {

@@ -155,6 +155,9 @@ struct shoal_engine {
  * SHOAL_DUCKDB_VERSION. */
 SHOAL_MUST_USE shoal_status shoal_engine_open_duckdb(const shoal_engine_config *config, shoal_engine **out,
                                                      shoal_error *err);
+/* Loads libduckdb ahead of the first opening, which takes most of that time; what fails here fails there. Any thread.
+ */
+void shoal_engine_load(void);
 /* Parses by splitting words (FROM/JOIN x → BASE_TABLE); each result has one INTEGER column "n" whose rows follow from
    the SQL's bytes alone. For thread-sanitised tests of everything above. */
 SHOAL_MUST_USE shoal_status shoal_engine_open_null(shoal_engine **out, shoal_error *err);

@@ -75,9 +75,13 @@ shoal_status shoal_session_open(const shoal_session_options *options, shoal_sess
   return status;
 }
 
+static void cache_state(shoal_session *s);
+
 void shoal_session_close(shoal_session *s) {
   if (!s)
     return;
+  shoal_thread_join(&s->loading);
+  cache_state(s);
   shoal_graph_free(s->graph);
   for (int i = 0; i < s->n_replans; i++) {
     shoal_graph_free(s->old_graphs[i]);
@@ -243,18 +247,21 @@ static shoal_state *cached_state(shoal_session *s, shoal_str key) {
 }
 
 /* Catching up from an older state that takes less than this is cheaper than writing the new one each time. */
-#define WORTH_CACHING_US 15000
+#define WORTH_CACHING_US 5000
 
-/* What can't be cached is only read again. */
-static void cache_state(shoal_session *s, shoal_str key) {
+/* At the session's end, when nobody waits for it any more. What can't be cached is only read again. */
+static void cache_state(shoal_session *s) {
+  const shoal_state *state = s->head ? s->head : s->state;
   shoal_buf packed = {0}, value = {0};
   shoal_error ignored;
-  shoal_str mark = mark_of(s, s->state);
-  if (s->index && mark.ptr && shoal_state_pack(s->state, &packed, &ignored) >= 0) {
+  if (!s->cache_key.ptr || !s->index || !state)
+    return;
+  shoal_str mark = mark_of(s, state);
+  if (mark.ptr && shoal_state_pack(state, &packed, &ignored) >= 0) {
     shoal_put_str(&value, mark);
     shoal_put_str(&value, shoal_buf_str(&packed));
     if (shoal_buf_check(&value, &ignored) >= 0)
-      shoal_ignore(shoal_index_put(s->index, &(shoal_index_item){key, shoal_buf_str(&value)}, 1, &ignored));
+      shoal_ignore(shoal_index_put(s->index, &(shoal_index_item){s->cache_key, shoal_buf_str(&value)}, 1, &ignored));
   }
   shoal_buf_dispose(&value);
   shoal_buf_dispose(&packed);
@@ -332,7 +339,7 @@ shoal_status shoal_session_load_state(shoal_session *s, shoal_error *err) {
   if (status >= 0)
     SHOAL_TRY(refuse_from(s, err));
   if (status >= 0 && moved && shoal_time_monotonic() - start > WORTH_CACHING_US)
-    cache_state(s, shoal_str_z(key));
+    s->cache_key = shoal_str_z(key);
   return status;
 }
 

@@ -123,11 +123,18 @@ static shoal_status sign(shoal_session *s, shoal_error *err) {
   return shoal_graph_sign(s->graph, &in, s->pinned, err);
 }
 
+static void load_engine(void *arg) {
+  (void)arg;
+  shoal_engine_load();
+}
+
 shoal_status shoal_session_scan(shoal_session *s, shoal_error *err) {
   if (s->graph)
     return SHOAL_OK;
   if (!s->root)
     return shoal_fail(err, SHOAL_EINVAL, "this needs a project; there is only a lake");
+  if (s->edited && !s->loading.started)
+    shoal_ignore(shoal_thread_start(&s->loading, load_engine, NULL, NULL)); /* else it is loaded when it is needed */
   SHOAL_TRY(shoal_session_configure(s, err));
   SHOAL_TRY(shoal_session_load_state(s, err));
   SHOAL_TRY(read_files(s, err));

@@ -6,6 +6,7 @@
 #ifndef SHOAL_SESSION_SESSION_H
 #define SHOAL_SESSION_SESSION_H
 
+#include "base/thread.h"
 #include "code/model.h"
 #include "code/project.h"
 #include "index/index.h"
@@ -59,12 +60,15 @@ typedef struct shoal_session {
   shoal_lake *lake;
   shoal_state *state;    /* of the branch */
   shoal_state *head;     /* of the branch, after what this session has published; NULL: nothing */
+  shoal_str cache_key;   /* under which the state is to be cached at the end; {NULL,0}: it need not be */
   bool branch_is_new;    /* state is its fork point's: the branch is created by the first publication */
   shoal_str fork_branch; /* of a new branch */
   int64_t fork_publication;
   shoal_engine *engine; /* for parsing and queries; opened on demand */
   char who[520];
   /* the scan */
+  bool edited; /* a watched file looks changed: the engine will probably be needed, and is loaded meanwhile */
+  shoal_thread loading;
   bool scanned;
   shoal_watch watch;
   shoal_unit *units;

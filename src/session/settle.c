@@ -148,7 +148,7 @@ bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets) {
   shoal_hash digest = shoal_take_hash(&d);
   shoal_str watch = shoal_index_view(s->index, WATCH_KEY);
   shoal_hash now = shoal_watch_encoded_digest(watch);
-  bool same = !d.failed && shoal_hash_eq(&digest, &now) && shoal_watch_verify(s->root, watch);
+  bool same = !d.failed && shoal_hash_eq(&digest, &now) && shoal_watch_verify(s->root, watch, &s->edited);
   settled_branch was = {.lake = shoal_take_str(&d)};
   was.newest = shoal_take_str(&d);
   was.newest_mark = shoal_take_str(&d);

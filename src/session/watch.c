@@ -28,24 +28,27 @@ static void take_entry(shoal_decoder *d, shoal_watch_entry *e) {
   e->hash = shoal_take_hash(d);
 }
 
-static bool as_remembered(int rootfd, const shoal_watch_entry *e) {
+static bool as_remembered(int rootfd, const shoal_watch_entry *e, bool *edited) {
   shoal_stat now;
   int rc = shoal_os_stat_at(rootfd, e->path.ptr, &now);
   if (e->kind == SHOAL_WATCH_ABSENT)
     return rc == -2 /* ENOENT */ || rc == -20 /* ENOTDIR */;
-  return rc == 0 && !e->racy && shoal_stat_same(&now, &e->stat);
+  bool same = rc == 0 && shoal_stat_same(&now, &e->stat);
+  *edited = rc == 0 && !same && e->kind == SHOAL_WATCH_FILE;
+  return same && !e->racy;
 }
 
-bool shoal_watch_verify(const char *root, shoal_str encoded) {
+bool shoal_watch_verify(const char *root, shoal_str encoded, bool *edited) {
   shoal_decoder d = {.rest = encoded};
   (void)shoal_take_hash(&d);
   uint32_t n = shoal_take_count(&d, ENTRY_LEAST);
   int rootfd = n ? open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
   bool same = rootfd >= 0;
+  *edited = false;
   for (uint32_t i = 0; i < n && same; i++) {
     shoal_watch_entry e;
     take_entry(&d, &e);
-    same = !d.failed && as_remembered(rootfd, &e);
+    same = !d.failed && as_remembered(rootfd, &e, edited);
   }
   if (rootfd >= 0)
     close(rootfd);

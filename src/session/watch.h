@@ -37,8 +37,9 @@ typedef struct shoal_watch {
   bool names_only; /* no file is read: hashes are zero */
 } shoal_watch;
 
-/* Everything as remembered? Stats each entry; no file is read. False also when something was racing. */
-bool shoal_watch_verify(const char *root, shoal_str encoded);
+/* Everything as remembered? Stats each entry; no file is read. False also when something was racing. *edited: it is a
+   file that looks changed. */
+bool shoal_watch_verify(const char *root, shoal_str encoded, bool *edited);
 /* The digest of all paths and contents of an encoded watch; zero if it can't be read. */
 shoal_hash shoal_watch_encoded_digest(shoal_str encoded);
 
