@@ -170,6 +170,8 @@ static void say_verified(cli *c, const shoal_run_outcome *o, const shoal_plan *p
   printf("%zu of %zu results computed again: %zu as they were, %zu with another content (%s); nothing was published\n",
          n, there, n - o->report.n_differ, o->report.n_differ, cli_time(c, us));
   say_different(o, plan);
+  if (o->report.n_differ)
+    puts("sums of floating-point numbers depend on the order of rows, sums of decimals don't");
 }
 
 /* What a reader of the line before wants to see next. */
