@@ -27,6 +27,8 @@ interop: all
 	@tools/interop
 soak: all
 	@tools/soak $(or $(MINUTES),10)
+fuzz:
+	@tools/fuzz $(or $(SECONDS),60)
 format:
 	@tools/fetch lint && clang-format-14 -i $$(git ls-files '*.c' '*.h')
 install: all
