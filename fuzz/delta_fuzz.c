@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A commit's text through replay, and each of its parts that has a text of its own: schema, protocol, deletion vector. */
+/* A commit's text through replay, and each of its parts that has a text of its own: schema, protocol, deletion vector.
+ */
 #include "delta/deletion_vector.h"
 #include "delta/delta_internal.h"
 #include "fuzz.h"

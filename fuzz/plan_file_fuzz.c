@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A plan's file, and the two preimages that `why` compares (with a NUL between them): texts that lie about for years. */
+/* A plan's file, and the two preimages that `why` compares (with a NUL between them): texts that lie about for years.
+ */
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>

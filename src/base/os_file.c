@@ -214,7 +214,7 @@ shoal_status shoal_os_mkdir(const char *path, shoal_error *err) {
 /* Makes one folder; its parent is there. */
 static shoal_status mkdir_step(char *path, bool durable, shoal_error *err) {
   if (mkdir(path, 0777) != 0) {
-    shoal_stat st;
+    shoal_stat st = {0};
     int rc = errno;
     if (rc == EEXIST && shoal_os_stat_at(AT_FDCWD, path, &st) == 0 && st.kind == SHOAL_FILE_FOLDER)
       return SHOAL_OK;
@@ -234,7 +234,7 @@ static shoal_status mkdir_step(char *path, bool durable, shoal_error *err) {
 }
 
 shoal_status shoal_os_mkdirs(const char *path, bool durable, shoal_error *err) {
-  shoal_stat st;
+  shoal_stat st = {0};
   if (shoal_os_stat_at(AT_FDCWD, path, &st) == 0 && st.kind == SHOAL_FILE_FOLDER)
     return SHOAL_OK;
   shoal_arena arena = {0};

@@ -311,7 +311,7 @@ shoal_status shoal_config_set_var(shoal_config *p, shoal_str name, shoal_str val
   shoal_str kept_name = shoal_arena_str(arena, name), kept = shoal_arena_str(arena, value);
   if (status >= 0)
     status = kept_name.ptr && kept.ptr ? put_var(&r, kept_name, kept, false, err) : shoal_fail_nomem(err);
-  if (status >= 0) {
+  if (status >= 0 && r.vars.len) {
     qsort(r.vars.ptr, r.vars.len, sizeof *r.vars.ptr, compare_options);
     p->vars = keep(arena, r.vars.ptr, r.vars.len, sizeof *p->vars);
     p->n_vars = r.vars.len;

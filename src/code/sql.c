@@ -391,6 +391,8 @@ static shoal_status visit(walk *w, yyjson_val *v, const scope *s);
 static shoal_status visit_members(walk *w, yyjson_val *node, const scope *s, const char *except) {
   size_t i, n;
   yyjson_val *key, *value;
+  if (!node)
+    return SHOAL_OK;
   yyjson_obj_foreach(node, i, n, key, value) {
     if (!except || !shoal_str_is(text_of(key), except))
       SHOAL_TRY(visit(w, value, s));

@@ -21,7 +21,7 @@ typedef struct cutter {
 } cutter;
 
 static shoal_status fail(cutter *c, const char *expected) {
-  size_t offset = c->at < c->tokens.len ? c->tokens.ptr[c->at].offset : c->text.len;
+  size_t offset = c->tokens.ptr && c->at < c->tokens.len ? c->tokens.ptr[c->at].offset : c->text.len;
   shoal_fail(c->err, SHOAL_EINVAL, "this is no CREATE MACRO: %s is expected here", expected);
   shoal_hint(c->err, "CREATE MACRO name(a, b := 1) AS expression, or … AS TABLE SELECT …");
   shoal_sql_point(c->err, c->text, offset);

@@ -177,7 +177,7 @@ static shoal_status map_struct(mapping *m, duckdb_logical_type type, unsigned de
     for (size_t j = 0; status == SHOAL_OK && j < i; j++) {
       if (shoal_str_ieq(out->fields[j].name, shoal_str_z(name)))
         status = shoal_fail(m->err, SHOAL_EENGINE, "column \"%.*s\" is a struct with two fields \"%s\"",
-                            SHOAL_FMT(m->column), name);
+                            SHOAL_FMT(m->column), name ? name : "");
     }
     if (status == SHOAL_OK)
       status = map_child(m, m->api->struct_type_child_type(type, i), name, depth, &out->fields[i]);

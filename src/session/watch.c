@@ -142,7 +142,7 @@ static shoal_status add_path(shoal_watch *w, shoal_str path, size_t *at, shoal_e
 }
 
 shoal_status shoal_watch_add(shoal_watch *w, shoal_str path, const shoal_watch_entry **out, shoal_error *err) {
-  size_t at;
+  size_t at = 0;
   *out = NULL;
   SHOAL_TRY(add_path(w, path, &at, err));
   *out = &w->entries.ptr[at];

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# Linux on arm64 from x86-64: Debian's cross compiler, and its arm64 libraries as tools/fetch unpacks them.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_ASM_COMPILER aarch64-linux-gnu-gcc)
+if(DEFINED ENV{SHOAL_DEPS})
+  set(ARM64 $ENV{SHOAL_DEPS}/arm64)
+else()
+  set(ARM64 ${CMAKE_CURRENT_LIST_DIR}/../.deps/arm64)
+endif()
+set(CMAKE_FIND_ROOT_PATH ${ARM64})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_LIBRARY_PATH ${ARM64}/usr/lib/aarch64-linux-gnu)
+include_directories(SYSTEM ${ARM64}/usr/include ${ARM64}/usr/include/aarch64-linux-gnu)
