@@ -54,6 +54,7 @@ static void with_store(shoal_str text, shoal_arena *arena) {
   paths(text, s.store, arena);
   if (OK(shoal_session_revision(&s, text, &state, &err)))
     shoal_state_free(state);
+  shoal_state_free(s.state);
   shoal_lake_free(s.lake);
   shoal_store_free(s.store);
   shoal_arena_dispose(&s.arena);

@@ -377,11 +377,29 @@ static shoal_status apply_range(shoal_lake *lake, shoal_state *s, int64_t public
   return st;
 }
 
+/* A number that somebody typed may be any: no checkpoint is looked for below it, nothing is allocated for it, unless it
+   is there. */
+static shoal_status check_number(shoal_lake *lake, const shoal_branch_head *head, int64_t publication,
+                                 shoal_error *err) {
+  shoal_buf key = {0};
+  shoal_object object;
+  if (publication < 4 * SHOAL_CHECKPOINT_EVERY)
+    return SHOAL_OK;
+  shoal_status st = shoal_branch_entry_key(head->name, publication, &key, err);
+  if (st == SHOAL_OK)
+    st = shoal_store_head(lake->store, shoal_buf_str(&key), &object, err);
+  if (st == SHOAL_ENOTFOUND)
+    st = missing(&(shoal_state){.branch = head->name}, publication, true, err);
+  shoal_buf_dispose(&key);
+  return st;
+}
+
 static shoal_status load_at(shoal_lake *lake, const shoal_branch_head *head, int64_t publication, int depth,
                             shoal_arena *arena, shoal_state **out, shoal_error *err) {
   int64_t newest = publication, checkpoint;
   if (publication < 0)
     SHOAL_TRY(shoal_branch_newest(lake, head->name, &newest, &checkpoint, err));
+  SHOAL_TRY(check_number(lake, head, publication, err));
   shoal_status st = load_checkpoint(lake, head, newest, out, err);
   if (st == SHOAL_ENOTFOUND)
     st = load_base(lake, head, depth, out, err);

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad input: a clear error that names file and line and what to do, exit 1, nothing published, nothing lost."""
+import atexit
+import shutil
 import sys
+import tempfile
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
 from harness import *  # noqa: E402,F403
@@ -180,6 +183,143 @@ def a_foreign_commit_freezes_its_table_only():
     same(deltalake.DeltaTable(p.dir + "/lake/a/y").to_pyarrow_table().to_pydict(), {"i": [2]})
     same(deltalake.DeltaTable(p.dir + "/lake/a/x").to_pyarrow_table().num_rows, 6)
     p.remove()
+
+
+# ---- rights and surroundings: as another user, who may not do everything as root may
+
+class Elsewhere:
+    """The program as the user nobody, from a folder that nobody may read."""
+    folder = None
+
+    def __init__(self, files=None, yaml="name: t\n"):
+        self.p = Project(files or GOOD, yaml=yaml)
+        cls = Elsewhere
+        if not cls.folder:
+            cls.folder = tempfile.mkdtemp(prefix="shoal-cli-bin-", dir="/tmp")
+            os.makedirs(cls.folder + "/lib/shoal")
+            os.makedirs(cls.folder + "/bin")
+            shutil.copy(SHOAL, cls.folder + "/bin/shoal")
+            shutil.copy(os.path.realpath(BUILD + "/lib/shoal/libduckdb.so"), cls.folder + "/lib/shoal/libduckdb.so")
+            subprocess.run(["chmod", "-R", "a+rX", cls.folder], check=True)
+            atexit.register(shutil.rmtree, cls.folder, True)
+        self.own("/", "nobody")
+
+    def own(self, path, who):
+        subprocess.run(["chown", "-R", who, self.p.dir + path], check=True)
+
+    def mode(self, path, mode):
+        subprocess.run(["chmod", "-R", mode, self.p.dir + path], check=True)
+
+    def shoal(self, *args, code=0, env=None, without=()):
+        e = {k: v for k, v in {**self.p.env, "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*", **(env or {})}.items() if k not in without}
+        r = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", Elsewhere.folder + "/bin/shoal", *args], cwd=self.p.dir, env=e, capture_output=True, text=True, timeout=120)
+        if r.returncode != code:
+            raise AssertionError(f"shoal {' '.join(args)}: exit {r.returncode}, not {code}\n{r.stdout}{r.stderr}")
+        return r
+
+    def remove(self):
+        self.mode("/", "u+rwX")
+        self.p.remove()
+
+
+def as_nobody(f):
+    """A case that needs root, to become somebody else."""
+    if os.geteuid() == 0 and shutil.which("setpriv"):
+        CASES.append(f)
+    return f
+
+
+@as_nobody
+def a_project_that_may_only_be_read():
+    e = Elsewhere()
+    e.mode("/", "a-w")
+    has(e.shoal("run", code=1).stderr, "error: ", "/lake", "ermission denied")
+    e.mode("/", "u+w")
+    e.shoal("run")
+    shutil.rmtree(e.p.dir + "/.shoal")
+    e.p.write({"models/a/x.sql": "select range as id from range(6)\n"})
+    e.mode("/", "a-w")
+    for env in ({}, {"XDG_CACHE_HOME": "/proc/nowhere"}):  # an index elsewhere, none at all
+        has(e.shoal("plan", env=env).stdout, "a.x")
+        e.shoal("status", env=env)
+        has(e.shoal("run", code=1, env=env).stderr, "error: ", "ermission denied")
+    e.remove()
+
+
+@as_nobody
+def a_lake_that_may_only_be_read():
+    for by_owner in (False, True):
+        e = Elsewhere()
+        e.shoal("run")
+        if by_owner:
+            e.own("/lake", "root")
+        else:
+            e.mode("/lake", "a-w")
+        has(e.shoal("sql", "select count(*) n from a.x", "--format", "csv").stdout, "5")
+        e.shoal("ls")
+        e.shoal("log")
+        has(e.shoal("run").stdout, "nothing to do")
+        e.p.write({"models/a/x.sql": "select range as id from range(9)\n"})
+        has(e.shoal("plan").stdout, "a.x")
+        r = e.shoal("run", code=1)
+        has(r.stderr, "error: ", "ermission denied")
+        lacks(r.stderr, "took over", "corrupt")
+        if by_owner:
+            e.own("/lake", "nobody")
+        else:
+            e.mode("/lake", "u+w")
+        e.shoal("run")
+        has(e.shoal("sql", "select count(*) n from a.x", "--format", "csv").stdout, "9")
+        e.remove()
+
+
+@as_nobody
+def a_lake_that_may_not_even_be_read():
+    e = Elsewhere()
+    e.shoal("run")
+    e.mode("/lake", "000")
+    for verb in (["plan"], ["run"], ["sql", "select 1 from a.x"], ["ls"], ["log"], ["status"]):
+        has(e.shoal(*verb, code=1).stderr, "error: ", "ermission denied")
+    e.mode("/lake", "u+rwX")
+    has(e.shoal("run").stdout, "nothing to do")
+    e.remove()
+
+
+@as_nobody
+def files_without_rights():
+    csv = {"data/a.csv": "x\n1\n", "models/m.sql": "select x from s.a\n", "models/n.sql": "from 'data/a.csv'\n"}
+    e = Elsewhere(csv, yaml="name: t\nsources:\n  s.a: {files: data/*.csv}\n")
+    for path in ("/data/a.csv", "/data", "/models/m.sql", "/models", "/shoal.yaml"):
+        e.mode(path, "000")
+        has(e.shoal("run", code=1).stderr, "error: ", "ermission denied", path[1:])
+        e.mode(path, "u+rwX")
+    e.shoal("run")
+    e.remove()
+
+
+@as_nobody
+def no_home_and_no_room_for_temporary_files():
+    e = Elsewhere()
+    e.shoal("run", without=("HOME", "XDG_CACHE_HOME", "TMPDIR"))
+    e.shoal("run", "--again", env={"HOME": "/nonexistent", "XDG_CACHE_HOME": ""})
+    e.p.write({"models/a/x.sql": "select range as id from range(7)\n"})
+    e.shoal("run", env={"TMPDIR": "/nonexistent"})
+    full = tempfile.mkdtemp(prefix="shoal-cli-full-", dir="/tmp")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,mode=1777", "none", full], capture_output=True).returncode == 0:
+        try:
+            with open(full + "/x", "wb") as f:
+                f.write(b"x" * 4096)
+            e.p.write({"models/a/x.sql": "select range as id from range(8)\n"})
+            e.shoal("run", env={"TMPDIR": full})
+            e.p.write({"models/a/x.sql": "select range as id, repeat('x', 3000) s, random() r from range(90000) order by r\n", "shoal.yaml": f"name: t\nengine: {{memory: 150MB, temp: {full}/t, threads: 1}}\n"})
+            r = e.shoal("run", code=1)
+            has(r.stderr, "error: ")
+            e.p.write({"shoal.yaml": "name: t\n"})
+            e.shoal("run")
+        finally:
+            subprocess.run(["umount", full], check=True)
+    os.rmdir(full)
+    e.remove()
 
 
 if __name__ == "__main__":

@@ -103,4 +103,4 @@ def main():
     sys.exit(failed != 0)
 
 
-__all__ = ["BUILD", "SHOAL", "Project", "case", "has", "lacks", "main", "re", "same", "os", "subprocess"]
+__all__ = ["BUILD", "CASES", "SHOAL", "Project", "case", "has", "lacks", "main", "re", "same", "os", "subprocess"]
