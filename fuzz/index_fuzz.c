@@ -36,7 +36,8 @@ static void macros(shoal_str text, shoal_arena *arena) {
 static void watch(shoal_str text) {
   shoal_watch w = {0};
   shoal_error err = {0};
-  (void)shoal_watch_verify("/nonexistent", text);
+  bool edited;
+  (void)shoal_watch_verify("/nonexistent", text, &edited);
   (void)shoal_watch_encoded_digest(text);
   (void)OK(shoal_watch_open("/nonexistent", text, &w, &err));
   shoal_watch_dispose(&w);
