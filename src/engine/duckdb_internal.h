@@ -62,6 +62,9 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_prepare(shoal_duckdb *d, const char *sq
 /* Runs it with interruption and progress. *out is to be destroyed also after a failure. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_execute(shoal_duckdb *d, duckdb_prepared_statement stmt,
                                                  shoal_duckdb_place place, duckdb_result *out, shoal_error *err);
+/* The same in small tasks; costs one more binding, and no CPU while other threads work. For queries. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_query_watched(shoal_duckdb *d, const char *sql, shoal_duckdb_place place,
+                                                       duckdb_result *out, shoal_error *err);
 /* Runs one statement that is known to be one, with interruption and, where the job asks for it, progress. *out is to be
    destroyed also after a failure. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_query_text(shoal_duckdb *d, const char *sql, shoal_duckdb_place place,

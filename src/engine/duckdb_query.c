@@ -118,7 +118,7 @@ shoal_status shoal_duckdb_op_query(shoal_engine *e, const shoal_job *job, shoal_
   if (status == SHOAL_OK)
     status = add_text_query(&sql, body, n, &place, err);
   if (status == SHOAL_OK)
-    status = shoal_duckdb_query_text(d, shoal_buf_z(&sql), place, &r->result, err);
+    status = shoal_duckdb_query_watched(d, shoal_buf_z(&sql), place, &r->result, err);
   shoal_buf_dispose(&sql);
   d->job = NULL; /* rows outlive the caller's job */
   if (status < 0)

@@ -209,11 +209,11 @@ static void report_progress(shoal_duckdb *d) {
 
 #define PROGRESS_US 20000
 
-/* Where progress is asked for, works in small tasks until the result is there. Otherwise the engine blocks until then:
-   an interrupt that falls between the check before and the query's start is lost, so whoever interrupts repeats it. */
+/* Works in small tasks until the result is there, and sleeps while only other threads have one: left to itself the
+   engine's calling thread spins as long as they work, which doubles the CPU seconds of whatever one thread does. */
 static void work(shoal_duckdb *d, duckdb_pending_result pending) {
   int64_t reported = shoal_time_monotonic();
-  while (d->job && d->job->progress) {
+  for (;;) {
     if (atomic_load(&d->cancelled))
       d->api->interrupt(d->con);
     duckdb_pending_state state = d->api->pending_execute_task(pending);
@@ -250,9 +250,10 @@ out:
   return status;
 }
 
-static shoal_status query_watched(shoal_duckdb *d, const char *sql, shoal_duckdb_place place, duckdb_result *out,
-                                  shoal_error *err) {
+shoal_status shoal_duckdb_query_watched(shoal_duckdb *d, const char *sql, shoal_duckdb_place place, duckdb_result *out,
+                                        shoal_error *err) {
   duckdb_prepared_statement stmt = NULL;
+  *out = (duckdb_result){0};
   SHOAL_TRY(shoal_duckdb_prepare(d, sql, place, &stmt, err));
   shoal_status status = shoal_duckdb_execute(d, stmt, place, out, err);
   d->api->destroy_prepare(&stmt);
@@ -265,7 +266,7 @@ shoal_status shoal_duckdb_query_text(shoal_duckdb *d, const char *sql, shoal_duc
                                      shoal_error *err) {
   *out = (duckdb_result){0};
   if (d->job && d->job->progress)
-    return query_watched(d, sql, place, out, err);
+    return shoal_duckdb_query_watched(d, sql, place, out, err);
   SHOAL_TRY(check_cancelled(d, err));
   if (d->api->query(d->con, sql, out) == DuckDBSuccess)
     return SHOAL_OK;
