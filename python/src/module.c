@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "form.h"
+
 static int set_text(PyObject *o, const char *name, const char *text) {
   PyObject *value = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
   int status = value ? PyObject_SetAttrString(o, name, value) : -1;
@@ -47,15 +49,24 @@ static PyObject *version(PyObject *module, PyObject *unused) {
   return PyUnicode_FromString(SHOAL_VERSION);
 }
 
-static PyMethodDef methods[] = {{"version", version, METH_NOARGS, "The library's version."}, {NULL, NULL, 0, NULL}};
+static PyMethodDef methods[] = {
+    {"version", version, METH_NOARGS, "The library's version."},
+    {"encode", shoal_py_encode, METH_VARARGS, "encode(value, resolve, element, domain) -> (digest, refs)"},
+    {"tree", shoal_py_tree, METH_VARARGS, "tree(node, AST, lean) -> digest"},
+    {"code", shoal_py_code, METH_VARARGS, "code(code, version) -> digest"},
+    {NULL, NULL, 0, NULL},
+};
 
 static int execute(PyObject *module) {
   module_state *state = PyModule_GetState(module);
   state->error = PyErr_NewExceptionWithDoc("shoal.Error", "What Shoal refused or failed to do.", NULL, NULL);
   state->session_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_session_spec, NULL);
-  if (!state->error || !state->session_type)
+  state->form_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_form_spec, NULL);
+  if (!state->error || !state->session_type || !state->form_type)
     return -1;
   if (PyModule_AddObjectRef(module, "Error", state->error) < 0)
+    return -1;
+  if (PyModule_AddType(module, state->form_type) < 0)
     return -1;
   return PyModule_AddType(module, state->session_type);
 }
@@ -64,6 +75,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg) {
   module_state *state = PyModule_GetState(module);
   Py_VISIT(state->error);
   Py_VISIT(state->session_type);
+  Py_VISIT(state->form_type);
   return 0;
 }
 
@@ -71,6 +83,7 @@ static int clear(PyObject *module) {
   module_state *state = PyModule_GetState(module);
   Py_CLEAR(state->error);
   Py_CLEAR(state->session_type);
+  Py_CLEAR(state->form_type);
   return 0;
 }
 

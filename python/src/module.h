@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The C half of the Python package: sessions, and their tables as Arrow streams. Everything that may block runs without
- * the interpreter's lock. Only the stable ABI of CPython 3.11 is used.
+ * The C half of the Python package: sessions, their tables as Arrow streams, and the canonical forms of code.
+ * Everything that may block runs without the interpreter's lock. Only the stable ABI of CPython 3.11 is used.
  */
 #ifndef SHOAL_PYTHON_MODULE_H
 #define SHOAL_PYTHON_MODULE_H
@@ -14,7 +14,7 @@
 /* The module's own objects. */
 typedef struct module_state {
   PyObject *error; /* shoal.Error */
-  PyTypeObject *session_type;
+  PyTypeObject *session_type, *form_type;
 } module_state;
 
 extern struct PyModuleDef shoal_module;

@@ -1,0 +1,626 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Canonical forms of Python code: what a function is made of, and all that it reaches, as one key.
+
+The walk makes a node for each function, class, module and variable reached, and an edge for each name that leads there;
+``_shoal.Form`` makes keys of them. More dependencies are better than fewer: a key that changes for nothing costs time, one
+that does not change is a wrong result.
+
+Nothing is refused while walking. A value without a canonical form is noted, and raised if the function asked about reaches
+it otherwise than through a module that counts as a whole (there its source text stands for it)."""
+from __future__ import annotations
+
+import abc
+import ast
+import builtins
+import collections
+import enum
+import functools
+import importlib
+import os
+import sys
+import types
+from typing import Any, Callable, Iterable, Iterator, NamedTuple
+
+from . import _owners, _values
+from ._owners import INTERPRETER, Package
+from ._shoal import Error, Form, code as code_digest, encode
+from ._source import CALLERS_NAMES, DYNAMIC_IMPORTS, Facts, Import, Source, facts_of, file_of, source_of
+
+_VERSION = f"cpython {sys.version_info[0]}.{sys.version_info[1]}"
+_CALLABLE_BY_NAME = (types.BuiltinFunctionType, types.FunctionType, type)
+_READS_MODULES = frozenset(("__dict__", "__getattribute__"))
+_READS_GLOBALS = (builtins.eval, builtins.exec, builtins.globals)
+# Of a class: what the interpreter derives from the rest, or what says where it stands.
+_DERIVED = frozenset(("__module__", "__qualname__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl",
+                      "__annotations_cache__"))
+_ENUM_DERIVED = frozenset(("_member_map_", "_member_names_", "_value2member_map_", "_unhashable_values_", "_hashable_values_", "_unhashable_values_map_"))
+_MODULE_DERIVED = frozenset(("__builtins__", "__spec__", "__loader__", "__cached__", "__file__", "__name__", "__package__", "__path__", "__warningregistry__"))
+
+
+class Edge(NamedTuple):
+    kind: str
+    symbol: str
+    target: int
+
+
+class Node(NamedTuple):
+    """A piece of what a signature covers. ``key`` covers all that the node reaches."""
+
+    label: str
+    kind: str
+    path: str | None
+    line: int
+    key: str
+    edges: tuple[Edge, ...]
+
+
+class Signature:
+    """What a function is, with all it reaches: ``key`` is equal where that is."""
+
+    def __init__(self, key: str, nodes: list[Node]) -> None:
+        self.key = key
+        self._nodes = nodes
+
+    def explain(self) -> list[Node]:
+        """The nodes reached, the function asked about first; edges lead to positions in the list."""
+        return list(self._nodes)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Signature) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"<shoal.Signature {self.key[:16]}… of {self._nodes[0].label}, {len(self._nodes)} nodes>"
+
+
+def signature(f: object) -> Signature:
+    """The signature of a function, a class or anything that can be called; of any value, in fact."""
+    walk = _Walk(strict=False)
+    root = walk.run(f)
+    if walk.introspects:  # what was left out counts
+        walk = _Walk(strict=True)
+        root = walk.run(f)
+    return walk.signature(root)
+
+
+class _User(NamedTuple):
+    """Who uses a value, for messages."""
+
+    label: str
+    path: str | None
+    line: int
+
+
+class _Missing:
+    """What a name stands for that leads nowhere."""
+
+
+_MISSING, _EMPTY = _Missing(), _Missing()
+
+
+class _Walk:
+    def __init__(self, strict: bool) -> None:
+        self.form = Form()
+        self.strict = strict
+        self.introspects = False
+        self.todo: collections.deque[tuple[Callable[..., None], int, Any, _User]] = collections.deque()
+        self.alive: list[Any] = []  # identities are addresses
+        self.kinds: list[str] = []
+        self.edges: dict[int, list[int]] = {}
+        self.whole: set[int] = set()  # modules that count as a whole
+        self.failures: dict[int, Error] = {}
+
+    def run(self, f: object) -> int:
+        label = _label(f)
+        root = self.target(f, label, _User(label, None, 0))
+        while self.todo:
+            body, node, value, user = self.todo.popleft()
+            body(node, value, user)
+        self._raise_failure(root)
+        self.form.finish()
+        return root
+
+    def signature(self, root: int) -> Signature:
+        told = self.form.explain()
+        order = list(_reach(root, lambda n: (e[2] for e in told[n][4])))
+        place = {n: i for i, n in enumerate(order)}
+        nodes = []
+        for n in order:
+            label, path, line, key, edges = told[n]
+            nodes.append(Node(label, self.kinds[n], path, line, key, tuple(Edge(k, s, place[t]) for k, s, t in edges)))
+        return Signature(self.form.key(root), nodes)
+
+    def _raise_failure(self, root: int) -> None:
+        if self.failures:
+            for n in _reach(root, lambda n: () if n in self.whole else self.edges.get(n, ())):
+                if n in self.failures:
+                    raise self.failures.pop(n)  # what is raised refers to this walk: no cycle
+
+    # ---- nodes ----
+
+    def node(self, kind: str, identity: object, label: str, path: str | None = None, line: int = 0) -> tuple[int, bool]:
+        label = label.encode("utf-8", "backslashreplace").decode()
+        node, fresh = self.form.node(repr((kind, identity)).encode("utf-8", "backslashreplace"), label, path, line)
+        if fresh:
+            self.kinds.append(kind)
+        return node, fresh
+
+    def edge(self, node: int, kind: str, symbol: str, target: int) -> None:
+        self.form.edge(node, kind, symbol.encode("utf-8", "backslashreplace").decode(), target)
+        self.edges.setdefault(node, []).append(target)
+
+    def body(self, node: int, *parts: object) -> None:
+        self.form.body(node, encode(parts, None, None, "shoal/1/python/body")[0])
+
+    def fixed(self, kind: str, *parts: object) -> int:
+        """A node that is what its parts say and leads nowhere."""
+        node, fresh = self.node(kind, parts, " ".join(str(p) for p in parts))
+        if fresh:
+            self.body(node, kind, *parts)
+        return node
+
+    def package(self, owner: Package, kind: str, module: str | None, name: str) -> int:
+        if module == "inspect" or (module or "").startswith("pydoc") or name in ("get_type_hints", "get_annotations"):
+            self.introspects = True
+        if owner is INTERPRETER and module == "builtins":
+            return self.fixed("builtin", name)
+        return self.fixed(kind, owner.name, owner.version, f"{module}.{name}" if name else str(module))
+
+    def target(self, value: Any, label: str, user: _User, line: int = 0) -> int:
+        """The node that stands for a value. ``line`` is where a variable of the user's file is set."""
+        self.alive.append(value)
+        if isinstance(value, types.FunctionType):
+            return self._function_node(value, user)
+        if isinstance(value, type):
+            return self._class_node(value, user)
+        if isinstance(value, types.ModuleType):
+            return self.module(value, user)
+        if isinstance(value, types.BuiltinFunctionType) and (value.__self__ is None or isinstance(value.__self__, types.ModuleType)):
+            return self._builtin_node(value)
+        if isinstance(value, _Missing):
+            return self.fixed("missing" if value is _MISSING else "empty", "")
+        plain = type(value) in (type(None), bool, int, float, complex, str, bytes)
+        node, fresh = self.node("value", (label, id(value)) if plain else id(value), label, user.path, line)
+        if fresh:
+            self.todo.append((self._value, node, value, user))
+        return node
+
+    # ---- values ----
+
+    def _value(self, node: int, value: Any, user: _User) -> None:
+        label = user.label
+
+        def resolve(v: Any) -> int | _values.Made:
+            return self._resolve(v, label, user)
+
+        try:
+            digest, refs = encode(value, resolve, self._element, "shoal/1/python/value")
+        except Error as e:
+            return self._fail(node, value, e)
+        except RecursionError:
+            return self._fail(node, value, _refusal(value, user, "it is nested too deeply"))
+        except Exception as e:  # what pickling it raises is any code's
+            return self._fail(node, value, _refusal(value, user, str(e)))
+        self.form.body(node, digest)
+        for symbol, target in refs:
+            self.edge(node, "item", symbol, target)
+
+    def _element(self, digest: bytes, refs: list[tuple[str, int]]) -> int:
+        node, fresh = self.node("element", (digest, refs), "element")
+        if fresh:
+            self.form.body(node, digest)
+            for symbol, target in refs:
+                self.edge(node, "item", symbol, target)
+        return node
+
+    def _resolve(self, v: Any, label: str, user: _User) -> int | _values.Made:
+        if isinstance(v, (types.FunctionType, type, types.ModuleType)):
+            return self.target(v, label, user)
+        if isinstance(v, types.BuiltinFunctionType):
+            if v.__self__ is None or isinstance(v.__self__, types.ModuleType):
+                return self.target(v, label, user)
+            made: _values.Made = "bound", (v.__self__, v.__name__), False
+        elif isinstance(v, types.CodeType):
+            made = "code", code_digest(v, _VERSION), False
+        elif isinstance(v, _Missing):
+            return self.target(v, label, user)
+        else:
+            named = self._named(v)
+            if named is not None:
+                return named
+            known = _values.made_of(v)
+            if known is None:
+                try:
+                    known = _values.state_of(v)
+                except Exception as e:
+                    raise _refusal(v, user, str(e)) from None
+            made = known
+        if made[0] == "named":
+            return self._named_node(v, *made[1])
+        self.alive.append((v, made))
+        return made
+
+    def _named(self, v: Any) -> int | None:
+        """A package's callable that the package has by its name: numpy.sum."""
+        module, name = getattr(v, "__module__", None), getattr(v, "__qualname__", None)
+        if not (isinstance(module, str) and isinstance(name, str) and callable(v) and _owners.lookup(module, name) is v):
+            return None
+        owner = _owners.owner(module)
+        return self.package(owner, "package", module, name) if owner else None
+
+    def _named_node(self, v: Any, module: str, name: str) -> int:
+        owner = _owners.owner(module)
+        if owner is None:
+            raise Error(f"{module}.{name} is pickled by its name, so its content is not known")
+        return self.package(owner, "package", module, name)
+
+    def _fail(self, node: int, value: Any, error: Error) -> None:
+        self.failures[node] = error.with_traceback(None)
+        self.body(node, "opaque", type(value).__module__, type(value).__qualname__)
+
+    # ---- functions ----
+
+    def _builtin_node(self, f: Any) -> int:
+        module = f.__module__ or getattr(f.__self__, "__name__", None)
+        owner = _owners.owner(module)
+        if owner:
+            return self.package(owner, "package", module, f.__qualname__)
+        return self._extension(sys.modules.get(module or ""), f.__qualname__)
+
+    def _extension(self, module: Any, name: str) -> int:
+        """A part of the project's own compiled module: its file's content."""
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str) or not os.path.exists(file):
+            return self.fixed("builtin", getattr(module, "__name__", "?"), name)
+        return self.fixed("extension", _content(file), name)
+
+    def _function_node(self, f: types.FunctionType, user: _User) -> int:
+        code = f.__code__
+        module = f.__globals__.get("__name__")
+        module = module if isinstance(module, str) else None
+        owner = _owners.owner(module, _file(code.co_filename))
+        if owner and _owners.lookup(module, f.__qualname__) is f:
+            return self.package(owner, "package", module, f.__qualname__)
+        label = f"{module}.{f.__qualname__}"
+        node, fresh = self.node("function", id(f), label, code.co_filename, code.co_firstlineno)
+        if fresh:
+            there = _User(label, code.co_filename, code.co_firstlineno)
+            if owner:
+                self.todo.append((functools.partial(self._package_function, owner, module), node, f, there))
+            else:
+                self.todo.append((self._function, node, f, there))
+        return node
+
+    def _package_function(self, owner: Package, module: str | None, node: int, f: Any, user: _User) -> None:
+        """One that a package made of something else: its closure is the project's."""
+        self.body(node, "package function", owner.name, owner.version, module, f.__code__.co_qualname)
+        if owner is INTERPRETER and f.__code__.co_qualname == "singledispatch.<locals>.wrapper":
+            for i, (key, value) in enumerate(f.registry.items()):  # its closure has a cache besides
+                self.link(node, "case", f"{i}", key, user, None)
+                self.link(node, "implementation", f"{i}", value, user, None)
+            return
+        self._attached(node, f, user, None)
+
+    def _attached(self, node: int, f: types.FunctionType, user: _User, facts: Facts | None) -> None:
+        """What a function object has besides its code: closure, defaults, attributes."""
+        for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
+            try:
+                value = cell.cell_contents
+            except ValueError:
+                value = _EMPTY
+            self.link(node, "closure", name, value, user, facts)
+        names = f.__code__.co_varnames[:f.__code__.co_argcount]
+        for name, value in zip(names[len(names) - len(f.__defaults__ or ()):], f.__defaults__ or ()):
+            self.link(node, "default", name, value, user, None)
+        for name, value in (f.__kwdefaults__ or {}).items():
+            self.link(node, "default", name, value, user, None)
+        for name, value in vars(f).items():
+            self.link(node, "attribute", str(name), value, user, None)
+
+    def _function(self, node: int, f: types.FunctionType, user: _User) -> None:
+        code, facts, source = f.__code__, facts_of(f.__code__), source_of(f)
+        self.introspects |= facts.introspects
+        full = self.strict or source is None or source.in_class or _decorated(source, f)
+        form: tuple[object, ...] = ("bytecode", code_digest(code, _VERSION))
+        if source:
+            form = ("tree", source.digest(not full), code.co_flags & ~0xFF | code.co_flags & 0x0C, sys.flags.optimize)
+        more: tuple[object, ...] = ()
+        if self.strict:
+            more = (f.__module__, f.__doc__ if isinstance(f.__doc__, str) else None, source.text() if source else None)
+        self.body(node, "function", f.__qualname__, form, tuple(sorted(facts.mangled)), more)
+        self._attached(node, f, user, facts)
+        self._globals(node, f, facts, user)
+        for one in facts.imports:
+            self._import(node, one, f, facts, user)
+        if full and (self.strict or source is None or not source.in_class):
+            self._annotations(node, f.__annotations__, f.__globals__, user)
+
+    def _globals(self, node: int, f: types.FunctionType, facts: Facts, user: _User) -> None:
+        own = f.__globals__
+        found = own.get("__builtins__", builtins)
+        built = found if isinstance(found, dict) else vars(found)
+        dynamic = not CALLERS_NAMES.isdisjoint(facts.attributes)
+        imports = not DYNAMIC_IMPORTS.isdisjoint(facts.attributes | facts.globals)
+        file = file_of(f.__code__.co_filename, own)
+        for name in sorted(facts.globals):
+            value = own.get(name, built.get(name, _MISSING))
+            kind = "global" if name in own or value is _MISSING else "builtin"
+            if name == "__file__" and isinstance(value, str):
+                value = _owners_path(value)
+            dynamic |= any(value is v for v in _READS_GLOBALS) or getattr(value, "__name__", None) == "duckdb"
+            imports |= value is importlib.import_module or value is builtins.__import__
+            self.link(node, kind, name, value, user, facts, line=file.variables.get(name, 0) if file else 0)
+        if "modules" in facts.attributes and own.get("sys") is sys:
+            dynamic, imports = True, imports
+        if dynamic:
+            module = sys.modules.get(str(own.get("__name__")))
+            if module is not None and vars(module) is own:
+                self.edge(node, "module", "globals", self.module(module, user))
+            else:
+                self._all(node, own, user)
+        if imports:
+            self._imports_by_name(node, facts, user)
+
+    def _all(self, node: int, own: dict[str, Any], user: _User) -> None:
+        for name, value in list(own.items()):
+            if name not in _MODULE_DERIVED:
+                self.link(node, "global", name, value, user, None)
+
+    def _imports_by_name(self, node: int, facts: Facts, user: _User) -> None:
+        """import_module("helpers"): the modules whose names the code has as strings."""
+        found = False
+        for name in sorted(facts.strings):
+            if not all(part.isidentifier() for part in name.lstrip(".").split(".")):
+                continue
+            module = sys.modules.get(name) or _import_project(name)
+            if module is not None:
+                found = True
+                self.edge(node, "module", name, self.module(module, user))
+        if not found:
+            e = _error("unsupported", f"{user.label} imports a module whose name is not written in it",
+                       "import it at the top of the file, or pass the module as an argument", user)
+            self.failures.setdefault(node, e)
+
+    def _import(self, node: int, one: Import, f: types.FunctionType, facts: Facts, user: _User) -> None:
+        """`import m` inside a function. The project's modules are imported now, as the function would."""
+        name = one.module
+        if one.level:
+            package = f.__globals__.get("__package__") or str(f.__globals__.get("__name__", "")).rpartition(".")[0]
+            above = str(package).split(".")
+            name = ".".join(above[:len(above) - one.level + 1] + ([one.module] if one.module else []))
+        owner = _owners.owner(name)
+        if owner and (name in sys.modules or owner is not INTERPRETER or name.partition(".")[0] in sys.stdlib_module_names):
+            for part in one.names or ("",):
+                self.edge(node, "import", f"{name}.{part}", self.package(owner, "package", name, part))
+            return
+        module = _import_project(name)
+        if module is None:
+            self.edge(node, "import", name, self.target(_MISSING, name, user))
+            return
+        bare = not facts.bare.isdisjoint(one.bound)
+        for part in one.names:
+            value = vars(module).get(part, _MISSING)
+            if value is _MISSING:
+                value = _import_project(f"{name}.{part}") or getattr(module, part, _MISSING)
+            self.link(node, "import", f"{name}.{part}", value, user, None if bare else facts)
+        if not one.names:
+            parts = name.split(".")
+            for i in range(len(parts)):
+                above_module = sys.modules.get(".".join(parts[:i + 1]))
+                if above_module is not None:
+                    self.link(node, "import", ".".join(parts[:i + 1]), above_module, user, None if bare else facts, from_import=True)
+
+    def _annotations(self, node: int, annotations: Any, own: dict[str, Any], user: _User) -> None:
+        for name, value in (annotations or {}).items():
+            self.link(node, "annotation", str(name), value, user, None)
+            if isinstance(value, str):
+                for part in _names_in(value):
+                    self.link(node, "annotation", f"{name}: {part}", own.get(part, getattr(builtins, part, _MISSING)), user, None)
+
+    # ---- names ----
+
+    def link(self, node: int, kind: str, symbol: str, value: Any, user: _User, facts: Facts | None, from_import: bool = False,
+             line: int = 0) -> None:
+        """An edge for a name. A module counts by the attributes that the code takes of it, if that is all it does with it."""
+        if isinstance(value, types.ModuleType) and facts is not None:
+            last = symbol.rpartition(".")[2]
+            if from_import or last not in facts.bare:
+                self._attributes(node, kind, symbol, value, user, facts, {id(value)})
+                return
+        label = symbol if kind in ("global", "builtin", "import") else f"{symbol} of {user.label}"
+        self.edge(node, kind, symbol, self.target(value, label, user._replace(label=f"{symbol} of {user.label}"), line))
+
+    def _attributes(self, node: int, kind: str, symbol: str, module: types.ModuleType, user: _User, facts: Facts, on_way: set[int]) -> None:
+        self.alive.append(module)
+        owner = _owners.owner(module.__name__)
+        if owner or _is_extension(module) or not _READS_MODULES.isdisjoint(facts.attributes):
+            self.edge(node, kind, symbol, self.module(module, user))
+            return
+        own = vars(module)
+        self.edge(node, kind, symbol, self.fixed("module", "by attributes"))
+        for name in sorted(facts.attributes & own.keys()) + (["__getattr__"] if "__getattr__" in own else []):
+            value, path = own[name], f"{symbol}.{name}"
+            if name == "__file__" and isinstance(value, str):
+                value = _owners_path(value)
+            if isinstance(value, types.ModuleType) and name not in facts.bare:
+                if id(value) not in on_way:
+                    self._attributes(node, kind, path, value, user, facts, on_way | {id(value)})
+            else:
+                self.edge(node, kind, path, self.target(value, path, user._replace(label=f"{path} of {user.label}")))
+
+    # ---- modules ----
+
+    def module(self, module: types.ModuleType, user: _User) -> int:
+        """A module as a whole."""
+        self.alive.append(module)
+        owner = _owners.owner(module.__name__)
+        if owner:
+            return self.package(owner, "package", module.__name__, "")
+        if _is_extension(module):
+            return self._extension(module, "")
+        node, fresh = self.node("module", id(module), module.__name__, getattr(module, "__file__", None))
+        if fresh:
+            self.whole.add(node)
+            self.todo.append((self._module, node, module, user))
+        return node
+
+    def _module(self, node: int, module: types.ModuleType, user: _User) -> None:
+        path = getattr(module, "__file__", None)
+        file = file_of(path, vars(module)) if isinstance(path, str) else None
+        self.body(node, "module", "".join(file.lines) if file else None)
+        self._all(node, vars(module), _User(module.__name__, path, 0))
+
+    # ---- classes ----
+
+    def _class_node(self, c: type, user: _User) -> int:
+        module = c.__module__ if isinstance(c.__module__, str) else None
+        owner = _owners.owner(module)
+        if owner and _owners.lookup(module, c.__qualname__) is c or (module == "builtins" and not c.__flags__ & (1 << 9)):
+            return self.package(owner or INTERPRETER, "package", module, c.__qualname__)
+        if not c.__flags__ & (1 << 9):  # made in C
+            if owner:
+                return self.package(owner, "package", module, c.__qualname__)
+            return self._extension(sys.modules.get(module or ""), c.__qualname__)
+        label = f"{module}.{c.__qualname__}"
+        path = getattr(sys.modules.get(module or ""), "__file__", None)
+        node, fresh = self.node("class", id(c), label, path if isinstance(path, str) else None)
+        if fresh:
+            self.todo.append((self._class, node, c, _User(label, path, 0)))
+        return node
+
+    def _class(self, node: int, c: type, user: _User) -> None:
+        members = [(n, v) for n, v in list(vars(c).items()) if n not in _DERIVED and not isinstance(v, types.MemberDescriptorType)]
+        enumeration: list[str] = []
+        if isinstance(c, enum.EnumMeta):
+            enumeration = list(c._member_map_)
+            members = [(n, v) for n, v in members if n not in _ENUM_DERIVED and n not in c._member_map_]
+            for name, member in c._member_map_.items():
+                self.link(node, "enum", name, member._value_, user, None)
+                for part, value in vars(member).items():
+                    if part not in ("_value_", "_name_", "__objclass__", "_sort_order_"):
+                        self.link(node, "enum", f"{name}.{part}", value, user, None)
+        self.body(node, "class", c.__qualname__, [n for n, _ in members], [m for m in enumeration], len(c.__bases__), (c.__module__,) if self.strict else ())
+        self.edge(node, "metaclass", "", self.target(type(c), "metaclass", user))
+        for i, base in enumerate(c.__bases__):
+            self.edge(node, "base", str(i), self.target(base, "base", user))
+        for name, value in members:
+            self._member(node, c, name, value, user)
+        module = sys.modules.get(c.__module__ or "")
+        if isinstance(vars(c).get("__annotations__"), dict) and module is not None:
+            self._annotations(node, vars(c)["__annotations__"], vars(module), user)
+        if isinstance(c, abc.ABCMeta):
+            for one in _registered(c):
+                self.edge(node, "registered", "", self.target(one, "registered", user))
+
+    def _member(self, node: int, c: type, name: str, value: Any, user: _User) -> None:
+        if name == "__doc__" and isinstance(value, str) and value.startswith(c.__name__ + "("):
+            value = "generated"  # by dataclasses, of the fields, which count by themselves
+        there = user._replace(label=f"{name} of {user.label}")
+        target = self.target(value, f"{user.label}.{name}", there)
+        if name.startswith("__") and name.endswith("__") and name != "__init__" and self._is_made_by_metaclass(c, value):
+            self.todo.append((self._tolerate, target, value, there))
+        self.edge(node, "member", name, target)
+
+    def _is_made_by_metaclass(self, c: type, value: Any) -> bool:
+        """What a package's metaclass keeps in a dunder attribute (pydantic's validators) is made of the rest of the class."""
+        if type(c) is type or isinstance(value, (types.FunctionType, type)):
+            return False
+        makers = {_owners.owner(k.__module__) for k in (type(c), *c.__mro__[1:])} - {None, INTERPRETER}
+        return bool(makers) and _owners.owner(type(value).__module__) not in (None, INTERPRETER)
+
+    def _tolerate(self, node: int, value: Any, user: _User) -> None:
+        self.failures.pop(node, None)
+
+
+# ---- smaller questions ----
+
+
+def _label(f: object) -> str:
+    name = getattr(f, "__qualname__", None) or type(f).__qualname__
+    return f"{getattr(f, '__module__', None) or type(f).__module__}.{name}"
+
+
+def _reach(root: int, next_: Callable[[int], Iterable[int]]) -> Iterator[int]:
+    seen, queue = {root}, collections.deque([root])
+    while queue:
+        n = queue.popleft()
+        yield n
+        for t in next_(n):
+            if t not in seen:
+                seen.add(t)
+                queue.append(t)
+
+
+def _file(name: str) -> str | None:
+    return name if os.path.isabs(name) and os.path.exists(name) else None
+
+
+def _owners_path(path: str) -> Any:
+    return types.SimpleNamespace(path=_values.relative(os.path.realpath(path)))
+
+
+def _is_extension(module: types.ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and file.endswith((".so", ".pyd"))
+
+
+_contents: dict[tuple[str, int, int, int], bytes] = {}
+
+
+def _content(path: str) -> bytes:
+    stat = os.stat(path)
+    at = (path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    if at not in _contents:
+        with open(path, "rb") as f:
+            _contents[at] = encode(f.read(), None, None, "shoal/1/python/file")[0]
+    return _contents[at]
+
+
+def _import_project(name: str) -> types.ModuleType | None:
+    if name in sys.modules:
+        return sys.modules[name]
+    try:
+        return importlib.import_module(name)
+    except Exception:  # whatever its top level raises, it raises when the function runs
+        return None
+
+
+def _decorated(source: Source, f: types.FunctionType) -> bool:
+    for d in getattr(source.node, "decorator_list", ()):
+        at = d.func if isinstance(d, ast.Call) else d
+        while isinstance(at, ast.Attribute):
+            at = at.value
+        made_by = f.__globals__.get(at.id) if isinstance(at, ast.Name) else None
+        name = made_by.__name__ if isinstance(made_by, types.ModuleType) else getattr(made_by, "__module__", None)
+        if str(name).partition(".")[0] != "shoal":
+            return True
+    return False
+
+
+def _names_in(annotation: str) -> list[str]:
+    try:
+        return sorted({n.id for n in ast.walk(ast.parse(annotation, mode="eval")) if isinstance(n, ast.Name)})
+    except (SyntaxError, ValueError):
+        return []
+
+
+def _registered(c: Any) -> list[type]:
+    import _abc
+
+    return [k for k in (ref() for ref in _abc._get_dump(c)[0]) if k is not None]
+
+
+def _error(status: str, message: str, hint: str, user: _User) -> Error:
+    where = f"{user.path}:{user.line}: " if user.path and user.line else ""
+    e = Error(f"{where}{message}\n  {hint}")
+    e.status, e.hint, e.context, e.path, e.line, e.column = status, hint, "", user.path or "", user.line, 0
+    return e
+
+
+def _refusal(value: Any, user: _User, why: str) -> Error:
+    cls = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    return _error("unsupported", f"{user.label} is, or holds, a {cls}, which has no canonical form ({why})",
+                  "make it inside the function, or pass what it is made of (a path, a URL, a name) as an argument; "
+                  "shoal.accept_module() counts a package's code by its content", user)

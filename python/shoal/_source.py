@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What code objects say: the names they look up, the modules they import, and the syntax tree they were compiled from.
+
+A tree is believed only if the whole file, as linecache has it, compiles to the very code object at hand: files are
+edited while programs run, and what runs is what counts."""
+from __future__ import annotations
+
+import ast
+import dis
+import linecache
+import weakref
+from types import CodeType, FunctionType
+from typing import Any, Iterator, NamedTuple
+
+from ._shoal import tree
+
+# Reading one of these may show what otherwise doesn't count: docstrings, annotations, where a function stands.
+INTROSPECTIVE = frozenset(("__doc__", "__annotations__", "__code__", "__module__", "__type_params__", "inspect", "get_type_hints", "getdoc",
+                           "getsource", "pydoc", "help", "_getframe", "currentframe"))
+# Methods that look up the variables of their caller: pandas' expressions.
+CALLERS_NAMES = frozenset(("eval", "query"))
+DYNAMIC_IMPORTS = frozenset(("import_module", "__import__", "run_module", "run_path", "reload"))
+
+
+class Import(NamedTuple):
+    module: str
+    level: int
+    names: tuple[str, ...]  # `from module import names`
+    bound: tuple[str, ...]  # the variables it makes
+
+
+class Facts:
+    """Of a code object and those it contains."""
+
+    __slots__ = ("globals", "attributes", "bare", "imports", "strings", "introspects", "mangled", "__weakref__")
+
+    def __init__(self, code: CodeType) -> None:
+        self.globals: set[str] = set()
+        self.attributes: set[str] = set()
+        self.bare: set[str] = set()  # names, and attributes, that are used otherwise than to take an attribute of
+        self.imports: list[Import] = []
+        self.strings: set[str] = set()
+        loaded: set[str] = set()
+        self.mangled: set[str] = set()
+        for part in nested(code):
+            self._read(part, loaded)
+            self.mangled.update(n for n in part.co_names + part.co_varnames + part.co_freevars if n[0] == "_" and "__" in n.lstrip("_"))
+        self.introspects = not INTROSPECTIVE.isdisjoint(loaded | self.strings)
+
+    def _read(self, code: CodeType, loaded: set[str]) -> None:
+        steps = [i for i in dis.get_instructions(code) if i.opname not in ("EXTENDED_ARG", "CACHE", "NOP", "PUSH_NULL")]
+        for at, step in enumerate(steps):
+            name, op = step.argval, step.opname
+            if op == "IMPORT_NAME":
+                self.imports.append(_import(steps, at))
+                loaded.update(name.split("."), self.imports[-1].names)
+            elif op == "IMPORT_FROM":
+                continue
+            elif "ATTR" in op or "METHOD" in op:
+                self._use(steps, at, self.attributes, name)
+                loaded.add(name)
+            elif "GLOBAL" in op or op.endswith("_NAME"):
+                self._use(steps, at, self.globals, name)
+                if "GLOBAL" in op or not name.startswith("__"):
+                    loaded.add(name)
+            elif op.startswith(("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")):
+                if isinstance(name, tuple):  # two at once
+                    self.bare.update(name)
+                else:
+                    self._use(steps, at, set(), name)
+        self.strings.update(_strings(code.co_consts))
+
+    def _use(self, steps: list[Any], at: int, into: set[str], name: str) -> None:
+        into.add(name)
+        if at + 1 == len(steps) or steps[at + 1].opname not in ("LOAD_ATTR", "LOAD_METHOD"):
+            self.bare.add(name)
+
+
+def _import(steps: list[Any], at: int) -> Import:
+    level, names, bound = 0, (), []
+    if at >= 2 and steps[at - 2].opname.startswith("LOAD") and isinstance(steps[at - 2].argval, int):
+        level = steps[at - 2].argval
+    if isinstance(steps[at - 1].argval, tuple):
+        names = steps[at - 1].argval
+    for step in steps[at + 1:]:
+        if step.opname.startswith("STORE"):
+            bound.append(step.argval)
+            if not names:
+                break
+        elif step.opname not in ("IMPORT_FROM", "SWAP", "POP_TOP", "COPY", "ROT_TWO"):
+            break
+    return Import(steps[at].argval, level, names, tuple(b for b in bound if isinstance(b, str)))
+
+
+def _strings(consts: tuple[object, ...]) -> Iterator[str]:
+    for c in consts:
+        if isinstance(c, str):
+            yield c
+        elif isinstance(c, (tuple, frozenset)):
+            yield from _strings(tuple(c))
+
+
+def nested(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for c in code.co_consts:
+        if isinstance(c, CodeType):
+            yield from nested(c)
+
+
+_facts: weakref.WeakKeyDictionary[CodeType, Facts] = weakref.WeakKeyDictionary()
+
+
+def facts_of(code: CodeType) -> Facts:
+    facts = _facts.get(code)
+    if facts is None:
+        facts = _facts[code] = Facts(code)
+    return facts
+
+
+# ---- syntax trees ----
+
+
+class Source(NamedTuple):
+    """Where a function's tree was found."""
+
+    file: File
+    node: Any
+    in_class: bool
+
+    def digest(self, lean: bool) -> bytes:
+        at = (id(self.node), lean)
+        known = self.file.digests.get(at)
+        if known is None:
+            known = self.file.digests[at] = tree(self.node, ast.AST, lean)
+        return known
+
+    def text(self) -> str:
+        first = min([self.node.lineno, *(d.lineno for d in getattr(self.node, "decorator_list", ()))])
+        return "".join(self.file.lines[first - 1:self.node.end_lineno])
+
+
+class File:
+    """A file's functions, by qualified name and first line: their trees and code objects."""
+
+    def __init__(self, name: str, lines: list[str]) -> None:
+        self.lines = lines
+        self.nodes: dict[tuple[str, int], list[tuple[Any, bool]]] = {}
+        self.codes: dict[tuple[str, int], list[CodeType]] = {}
+        self.variables: dict[str, int] = {}
+        self.digests: dict[tuple[int, bool], bytes] = {}
+        text = "".join(lines)
+        for flags in (0, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
+            try:
+                self.tree = compile(text, name, "exec", ast.PyCF_ONLY_AST | flags, dont_inherit=True)
+                code = compile(self.tree, name, "exec", flags, dont_inherit=True)
+                break
+            except (SyntaxError, ValueError, RecursionError):
+                continue
+        else:
+            return
+        for part in nested(code):
+            self.codes.setdefault((part.co_qualname, part.co_firstlineno), []).append(part)
+        self._scope(self.tree.body, "", False)
+        for statement in self.tree.body:
+            for target in getattr(statement, "targets", None) or [getattr(statement, "target", None)]:
+                if isinstance(target, ast.Name):
+                    self.variables[target.id] = statement.lineno
+
+    def _scope(self, nodes: list[Any], prefix: str, in_class: bool) -> None:
+        todo = list(nodes)
+        while todo:
+            node = todo.pop()
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+                self._function(node, prefix, in_class)
+                arguments = node.args  # evaluated outside
+                todo += [n for n in [*arguments.defaults, *arguments.kw_defaults, *getattr(node, "decorator_list", ())] if n is not None]
+            elif isinstance(node, ast.ClassDef):
+                todo += [*node.decorator_list, *node.bases, *(k.value for k in node.keywords)]
+                self._scope(node.body, prefix + node.name + ".", True)
+            else:
+                todo += ast.iter_child_nodes(node)
+
+    def _function(self, node: Any, prefix: str, in_class: bool) -> None:
+        lambda_ = isinstance(node, ast.Lambda)
+        name = prefix + ("<lambda>" if lambda_ else node.name)
+        decorators = [] if lambda_ else node.decorator_list
+        line = decorators[0].lineno if decorators else node.lineno
+        self.nodes.setdefault((name, line), []).append((node, in_class))
+        self._scope([node.body] if lambda_ else node.body, name + ".<locals>.", False)
+
+    def find(self, code: CodeType) -> Source | None:
+        at = (code.co_qualname, code.co_firstlineno)
+        nodes = self.nodes.get(at, ())
+        if len(nodes) != 1 or not all(same(code, c) for c in self.codes.get(at, (None,))):
+            return None
+        return Source(self, *nodes[0])
+
+
+def same(a: CodeType, b: CodeType | None) -> bool:
+    """Equality of code objects leaves their exception tables out."""
+    if b is None or a != b or a.co_exceptiontable != b.co_exceptiontable:
+        return False
+    return all(same(x, y) for x, y in zip(a.co_consts, b.co_consts) if isinstance(x, CodeType))
+
+
+_files: dict[str, File] = {}
+
+
+def file_of(name: str, globals_: dict[str, Any] | None = None) -> File | None:
+    lines = linecache.getlines(name, globals_)
+    if not lines:
+        return None
+    file = _files.get(name)
+    if file is None or (file.lines is not lines and file.lines != lines):
+        file = _files[name] = File(name, lines)
+    return file
+
+
+def source_of(f: FunctionType) -> Source | None:
+    code = f.__code__
+    for again in (False, True):
+        if again:
+            linecache.checkcache(code.co_filename)  # the file as it was when it was first read, then as it is
+        file = file_of(code.co_filename, f.__globals__)
+        found = file.find(code) if file else None
+        if found:
+            return found
+    return None
