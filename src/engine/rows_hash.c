@@ -78,6 +78,11 @@ static inline void put(uint8_t *cell, const void *value, size_t width) {
 /* Inlined with a constant width, so that each becomes a loop of plain moves. */
 static inline void put_fixed(const shoal_rows_column *c, cells to, size_t width) {
   const uint8_t *data = (const uint8_t *)c->data + to.first * width;
+  if (!c->validity) {
+    for (size_t i = 0; i < to.n; i++, data += width, to.out += to.stride)
+      put(to.out, data, width);
+    return;
+  }
   for (size_t i = 0; i < to.n; i++, data += width, to.out += to.stride) {
     if (valid(c, to.first + i))
       put(to.out, data, width);
@@ -284,6 +289,22 @@ static inline void add(uint64_t words[4], size_t at, uint64_t v) {
     v = __builtin_add_overflow(words[at], v, &words[at]);
 }
 
+__extension__ typedef unsigned __int128 uint128;
+
+/* The hashes of n rows of the matrix, added to the sum: of so few the carries fit one word. */
+static void add_rows(shoal_rows_sum *sum, const uint8_t *matrix, size_t stride, size_t n) {
+  uint128 low = 0;
+  uint64_t carries = 0;
+  for (size_t i = 0; i < n; i++) {
+    XXH128_hash_t h = XXH3_128bits(matrix + i * stride, stride);
+    uint128 v = (uint128)h.high64 << 64 | h.low64;
+    carries += __builtin_add_overflow(low, v, &low);
+  }
+  add(sum->words, 0, (uint64_t)low);
+  add(sum->words, 1, (uint64_t)(low >> 64));
+  add(sum->words, 2, carries);
+}
+
 shoal_status shoal_rows_sum_add(shoal_rows_sum *sum, const shoal_rows_column *columns, size_t n_columns, size_t n,
                                 shoal_rows_scratch *scratch, shoal_error *err) {
   uint8_t *matrix;
@@ -292,11 +313,7 @@ shoal_status shoal_rows_sum_add(shoal_rows_sum *sum, const shoal_rows_column *co
   for (size_t first = 0; first < n; first += BLOCK) {
     cells to = {matrix, stride, first, n - first < BLOCK ? n - first : BLOCK};
     SHOAL_TRY(put_columns(columns, n_columns, to, 1, scratch, err));
-    for (size_t i = 0; i < to.n; i++) {
-      XXH128_hash_t h = XXH3_128bits(matrix + i * stride, stride);
-      add(sum->words, 0, h.low64);
-      add(sum->words, 1, h.high64);
-    }
+    add_rows(sum, matrix, stride, to.n);
   }
   sum->rows += n;
   return SHOAL_OK;
