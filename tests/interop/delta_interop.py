@@ -14,6 +14,7 @@ import deltalake
 import duckdb
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pyarrow.ipc
 
 driver = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.environ["SHOAL_BUILD"] + "/tests/delta_driver")
@@ -86,9 +87,11 @@ def ours_read_by_others():
     same("polars reads our checkpoint alone", delta_rows(path), want)
     run("append", root, "ours", EVERYTHING)
     same("polars reads a commit after our checkpoint", delta_rows(path), pl.concat([want, want]))
-    run("overwrite", root, "ours", EVERYTHING + " WHERE i > 15")
-    same("polars reads our overwrite", delta_rows(path), want.filter(pl.col("l") > 15))
-    assert deltalake.DeltaTable(path).version() == 2
+    run("clear", root, "ours")
+    same("polars reads our deletion of all rows", delta_rows(path), want.head(0))
+    run("append", root, "ours", EVERYTHING + " WHERE i > 15")
+    same("polars reads our append after it", delta_rows(path), want.filter(pl.col("l") > 15))
+    assert deltalake.DeltaTable(path).version() == 3
     skipped = pl.scan_delta(path).filter(pl.col("l") == 17).collect()
     assert len(skipped) == 1, "skipping by our statistics lost rows"
     we_read("we read ourselves", "ours", want.filter(pl.col("l") > 15))
@@ -104,6 +107,36 @@ def partitions_of_ours():
     os.remove(os.path.join(root, "parts", "_delta_log", "0" * 20 + ".json"))
     same("delta-rs reads our partitions from a checkpoint", delta_rs_rows(os.path.join(root, "parts")), want)
     we_read("we read our partitions", "parts", want)
+
+
+def refused(*args):
+    done = subprocess.run([driver, *args], capture_output=True, text=True)
+    assert done.returncode == 1, done
+    return done.stderr
+
+
+def appended_to_theirs():
+    """Columns by name, in another order, cast, left out; partitions; and what the table does not allow."""
+    path = os.path.join(root, "shared")
+    schema = pa.schema([pa.field("id", pa.int64(), nullable=False), pa.field("day", pa.date32()), pa.field("x", pa.float64()), pa.field("t", pa.string())])
+    deltalake.write_deltalake(path, pa.table({"id": [1], "day": [dt.date(2020, 1, 1)], "x": [0.5], "t": ["theirs"]}, schema=schema), partition_by=["day"])
+    run("append", root, "shared", "SELECT 'ours' AS T, (DATE '2020-01-02' + i::INT) AS day, i::TINYINT AS id FROM range(3) t(i);")
+    want = pl.DataFrame({"id": [1, 0, 1, 2], "day": [dt.date(2020, 1, d) for d in (1, 2, 3, 4)], "x": [0.5, None, None, None], "t": ["theirs"] + ["ours"] * 3})
+    same("delta-rs reads our append to its table", delta_rs_rows(path), want)
+    we_read("and so do we", "shared", want)
+    deltalake.write_deltalake(path, pa.table({"id": [9], "day": [None], "x": [1.5], "t": ["again"]}, schema=schema), mode="append")
+    run("append", root, "shared", "SELECT 10::BIGINT AS id, NULL::DATE AS day")
+    want = pl.concat([want, pl.DataFrame({"id": [9, 10], "day": [None, None], "x": [1.5, None], "t": ["again", None]}, schema=want.schema)])
+    same("delta-rs and we take turns", delta_rs_rows(path), want)
+    before = deltalake.DeltaTable(path).version()
+    assert "'id' is NULL" in refused("append", root, "shared", "SELECT NULL::BIGINT AS id, 'x' AS t")
+    assert "no column 'tt'" in refused("append", root, "shared", "SELECT 1 AS id, 'x' AS tt")
+    assert "convert" in refused("append", root, "shared", "SELECT 'many' AS id")
+    run("append", root, "shared", "SELECT 1 AS id WHERE false")  # nothing: no commit
+    deltalake.DeltaTable(path).alter.add_constraint({"positive": "id >= 0"})
+    assert "CHECK" in refused("append", root, "shared", "SELECT 1 AS id")
+    assert deltalake.DeltaTable(path).version() == before + 1
+    same("what was refused left nothing", delta_rs_rows(path), want)
 
 
 def ntz():
@@ -151,12 +184,12 @@ def theirs_partitioned():
 
 
 failed = 0
-for test in (ours_read_by_others, partitions_of_ours, ntz, theirs_read_by_us, theirs_partitioned):
+for test in (ours_read_by_others, partitions_of_ours, appended_to_theirs, ntz, theirs_read_by_us, theirs_partitioned):
     try:
         test()
     except Exception as e:  # every test is run, whatever the others do
         failed += 1
-        print("[  FAILED  ]", test.__name__, type(e).__name__, e)
+        print("[  FAILED  ]", test.__name__, type(e).__name__, e, "line", e.__traceback__.tb_next.tb_lineno)
 print(f"{counts[0]} passed, {failed} failed")
 print("kept:" if failed else "removed:", root)
 if not failed:
