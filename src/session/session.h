@@ -9,6 +9,7 @@
 #include "base/thread.h"
 #include "code/model.h"
 #include "code/project.h"
+#include "delta/append.h"
 #include "index/index.h"
 #include "lake/lake.h"
 #include "plan/plan.h"
@@ -255,6 +256,11 @@ SHOAL_MUST_USE shoal_status shoal_session_branch_update(shoal_session *s, shoal_
    holds results that its base does not. */
 SHOAL_MUST_USE shoal_status shoal_session_branch_delete(shoal_session *s, shoal_str name, bool anyway, int64_t *out,
                                                         shoal_error *err);
+
+/* Appends files (absolute paths of one format; columns go by name) to a source that is a Delta table, or to the table
+   at a path (absolute; told by its '/'); where there is none it is made. Others may append to it at once. */
+SHOAL_MUST_USE shoal_status shoal_session_import(shoal_session *s, const shoal_str *files, size_t n, shoal_str target,
+                                                 shoal_delta_appended *out, shoal_error *err);
 
 /* --- verification --- */
 typedef struct shoal_fsck_options {
