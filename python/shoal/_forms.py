@@ -28,8 +28,11 @@ from ._source import CALLERS_NAMES, DYNAMIC_IMPORTS, Facts, Import, Source, fact
 
 _VERSION = f"cpython {sys.version_info[0]}.{sys.version_info[1]}"
 _CALLABLE_BY_NAME = (types.BuiltinFunctionType, types.FunctionType, type)
-_READS_MODULES = frozenset(("__dict__", "__getattribute__"))
+_READS_MODULES = frozenset(("__dict__", "__getattribute__", "__globals__"))
 _READS_GLOBALS = (builtins.eval, builtins.exec, builtins.globals)
+# Libraries whose expressions may name variables of the function that calls them.
+_READ_CALLERS = frozenset(("duckdb", "_duckdb", "formulaic", "numexpr", "patsy", "statsmodels"))
+_FUTURE_ANNOTATIONS = 0x1000000
 # Of a class: what the interpreter derives from the rest, or what says where it stands.
 _DERIVED = frozenset(("__module__", "__qualname__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl",
                       "__annotations_cache__"))
@@ -278,9 +281,8 @@ class _Walk:
 
     def _function_node(self, f: types.FunctionType, user: _User) -> int:
         code = f.__code__
-        module = f.__globals__.get("__name__")
-        module = module if isinstance(module, str) else None
-        owner = _owners.owner(module, _file(code.co_filename))
+        module = _module_of(f)
+        owner = _owners.owner(module, _code_file(f))
         if owner and _owners.lookup(module, f.__qualname__) is f:
             return self.package(owner, "package", module, f.__qualname__)
         label = f"{module}.{f.__qualname__}"
@@ -295,7 +297,7 @@ class _Walk:
 
     def _package_function(self, owner: Package, module: str | None, node: int, f: Any, user: _User) -> None:
         """One that a package made of something else: its closure is the project's."""
-        self.body(node, "package function", owner.name, owner.version, module, f.__code__.co_qualname)
+        self.body(node, "package function", owner.name, owner.version, module, f.__code__.co_qualname, code_digest(f.__code__, _VERSION))
         if owner is INTERPRETER and f.__code__.co_qualname == "singledispatch.<locals>.wrapper":
             for i, (key, value) in enumerate(f.registry.items()):  # its closure has a cache besides
                 self.link(node, "case", f"{i}", key, user, None)
@@ -325,7 +327,7 @@ class _Walk:
         full = self.strict or source is None or source.in_class or _decorated(source, f)
         form: tuple[object, ...] = ("bytecode", code_digest(code, _VERSION))
         if source:
-            form = ("tree", source.digest(not full), code.co_flags & ~0xFF | code.co_flags & 0x0C, sys.flags.optimize)
+            form = ("tree", source.digest(not full), full and code.co_flags & _FUTURE_ANNOTATIONS, sys.flags.optimize)
         more: tuple[object, ...] = ()
         if self.strict:
             more = (f.__module__, f.__doc__ if isinstance(f.__doc__, str) else None, source.text() if source else None)
@@ -349,8 +351,8 @@ class _Walk:
             kind = "global" if name in own or value is _MISSING else "builtin"
             if name == "__file__" and isinstance(value, str):
                 value = _owners_path(value)
-            dynamic |= any(value is v for v in _READS_GLOBALS) or getattr(value, "__name__", None) == "duckdb"
-            imports |= value is importlib.import_module or value is builtins.__import__
+            dynamic |= any(value is v for v in _READS_GLOBALS) or _top_module(value) in _READ_CALLERS
+            imports |= value is importlib.import_module or value is builtins.__import__ or value is sys.modules
             self.link(node, kind, name, value, user, facts, line=file.variables.get(name, 0) if file else 0)
         if "modules" in facts.attributes and own.get("sys") is sys:
             dynamic, imports = True, imports
@@ -391,7 +393,7 @@ class _Walk:
             above = str(package).split(".")
             name = ".".join(above[:len(above) - one.level + 1] + ([one.module] if one.module else []))
         owner = _owners.owner(name)
-        if owner and (name in sys.modules or owner is not INTERPRETER or name.partition(".")[0] in sys.stdlib_module_names):
+        if owner:
             for part in one.names or ("",):
                 self.edge(node, "import", f"{name}.{part}", self.package(owner, "package", name, part))
             return
@@ -429,12 +431,19 @@ class _Walk:
             if from_import or last not in facts.bare:
                 self._attributes(node, kind, symbol, value, user, facts, {id(value)})
                 return
+        if facts is not None and "__globals__" in facts.attributes and isinstance(value, types.FunctionType):
+            self.edge(node, "module", symbol, self.target(sys.modules.get(_module_of(value) or ""), "module", user))
         label = symbol if kind in ("global", "builtin", "import") else f"{symbol} of {user.label}"
         self.edge(node, kind, symbol, self.target(value, label, user._replace(label=f"{symbol} of {user.label}"), line))
 
     def _attributes(self, node: int, kind: str, symbol: str, module: types.ModuleType, user: _User, facts: Facts, on_way: set[int]) -> None:
         self.alive.append(module)
         owner = _owners.owner(module.__name__)
+        if owner:  # by its version, and what the project put into it
+            for name in sorted(facts.attributes & vars(module).keys()):
+                value = vars(module)[name]
+                if isinstance(value, (types.FunctionType, type)) and not _owners.owner(_module_of(value), _code_file(value)):
+                    self.edge(node, kind, f"{symbol}.{name}", self.target(value, name, user))
         if owner or _is_extension(module) or not _READS_MODULES.isdisjoint(facts.attributes):
             self.edge(node, kind, symbol, self.module(module, user))
             return
@@ -501,12 +510,12 @@ class _Walk:
                 for part, value in vars(member).items():
                     if part not in ("_value_", "_name_", "__objclass__", "_sort_order_"):
                         self.link(node, "enum", f"{name}.{part}", value, user, None)
-        self.body(node, "class", c.__qualname__, [n for n, _ in members], [m for m in enumeration], len(c.__bases__), (c.__module__,) if self.strict else ())
+        self.body(node, "class", c.__qualname__, [str(n) for n, _ in members], [str(m) for m in enumeration], len(c.__bases__), (c.__module__,) if self.strict else ())
         self.edge(node, "metaclass", "", self.target(type(c), "metaclass", user))
         for i, base in enumerate(c.__bases__):
             self.edge(node, "base", str(i), self.target(base, "base", user))
         for name, value in members:
-            self._member(node, c, name, value, user)
+            self._member(node, c, str(name), value, user)
         module = sys.modules.get(c.__module__ or "")
         if isinstance(vars(c).get("__annotations__"), dict) and module is not None:
             self._annotations(node, vars(c)["__annotations__"], vars(module), user)
@@ -553,8 +562,19 @@ def _reach(root: int, next_: Callable[[int], Iterable[int]]) -> Iterator[int]:
                 queue.append(t)
 
 
-def _file(name: str) -> str | None:
+def _code_file(f: Any) -> str | None:
+    name = f.__code__.co_filename if isinstance(f, types.FunctionType) else ""
     return name if os.path.isabs(name) and os.path.exists(name) else None
+
+
+def _module_of(f: Any) -> str | None:
+    name = f.__globals__.get("__name__") if isinstance(f, types.FunctionType) else f.__module__
+    return name if isinstance(name, str) else None
+
+
+def _top_module(value: Any) -> str:
+    name = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+    return name.partition(".")[0] if isinstance(name, str) else ""
 
 
 def _owners_path(path: str) -> Any:
@@ -613,7 +633,7 @@ def _registered(c: Any) -> list[type]:
 
 
 def _error(status: str, message: str, hint: str, user: _User) -> Error:
-    where = f"{user.path}:{user.line}: " if user.path and user.line else ""
+    where = (f"{user.path}:{user.line}: " if user.line else f"{user.path}: ") if user.path else ""
     e = Error(f"{where}{message}\n  {hint}")
     e.status, e.hint, e.context, e.path, e.line, e.column = status, hint, "", user.path or "", user.line, 0
     return e

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import dis
 import linecache
+import warnings
 import weakref
 from types import CodeType, FunctionType
 from typing import Any, Iterator, NamedTuple
@@ -17,9 +18,9 @@ from ._shoal import tree
 # Reading one of these may show what otherwise doesn't count: docstrings, annotations, where a function stands.
 INTROSPECTIVE = frozenset(("__doc__", "__annotations__", "__code__", "__module__", "__type_params__", "inspect", "get_type_hints", "getdoc",
                            "getsource", "pydoc", "help", "_getframe", "currentframe"))
-# Methods that look up the variables of their caller: pandas' expressions.
-CALLERS_NAMES = frozenset(("eval", "query"))
-DYNAMIC_IMPORTS = frozenset(("import_module", "__import__", "run_module", "run_path", "reload"))
+# Methods that look up the variables of their caller: pandas' expressions, polars' SQL. And what leads to a module's variables.
+CALLERS_NAMES = frozenset(("eval", "query", "sql", "SQLContext", "exec", "globals", "__globals__", "f_globals", "f_locals"))
+DYNAMIC_IMPORTS = frozenset(("import_module", "__import__", "run_module", "run_path", "reload", "resolve_name", "locate", "load_module", "exec_module"))
 
 
 class Import(NamedTuple):
@@ -44,7 +45,7 @@ class Facts:
         self.mangled: set[str] = set()
         for part in nested(code):
             self._read(part, loaded)
-            self.mangled.update(n for n in part.co_names + part.co_varnames + part.co_freevars if n[0] == "_" and "__" in n.lstrip("_"))
+            self.mangled.update(n for n in part.co_names + part.co_varnames + part.co_freevars if n[:1] == "_" and "__" in n.lstrip("_"))
         self.introspects = not INTROSPECTIVE.isdisjoint(loaded | self.strings)
 
     def _read(self, code: CodeType, loaded: set[str]) -> None:
@@ -139,6 +140,18 @@ class Source(NamedTuple):
         return "".join(self.file.lines[first - 1:self.node.end_lineno])
 
 
+def _compile(text: str, name: str) -> tuple[Any, CodeType | None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they were shown when the file was imported
+        for flags in (0, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):  # notebooks have the second
+            try:
+                parsed = compile(text, name, "exec", ast.PyCF_ONLY_AST | flags, dont_inherit=True)
+                return parsed, compile(parsed, name, "exec", flags, dont_inherit=True)
+            except (SyntaxError, ValueError, RecursionError):
+                continue
+    return None, None
+
+
 class File:
     """A file's functions, by qualified name and first line: their trees and code objects."""
 
@@ -148,15 +161,8 @@ class File:
         self.codes: dict[tuple[str, int], list[CodeType]] = {}
         self.variables: dict[str, int] = {}
         self.digests: dict[tuple[int, bool], bytes] = {}
-        text = "".join(lines)
-        for flags in (0, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
-            try:
-                self.tree = compile(text, name, "exec", ast.PyCF_ONLY_AST | flags, dont_inherit=True)
-                code = compile(self.tree, name, "exec", flags, dont_inherit=True)
-                break
-            except (SyntaxError, ValueError, RecursionError):
-                continue
-        else:
+        self.tree, code = _compile("".join(lines), name)
+        if code is None:
             return
         for part in nested(code):
             self.codes.setdefault((part.co_qualname, part.co_firstlineno), []).append(part)

@@ -117,6 +117,9 @@ def made_of(v: Any) -> Made | None:
     handler = BY_TYPE.get(cls)
     if handler:
         return handler(v)
+    if isinstance(v, (property, classmethod, staticmethod)):
+        parts = (v.fget, v.fset, v.fdel, v.__doc__) if isinstance(v, property) else v.__func__
+        return "descriptor", (cls, parts, {k: x for k, x in getattr(v, "__dict__", {}).items() if k not in functools.WRAPPER_ASSIGNMENTS}), False
     if isinstance(v, enum.Enum):
         return "enum", (cls, v._name_, v._value_), False
     if cls.__module__ == "pathlib" or cls.__module__.startswith("pathlib."):

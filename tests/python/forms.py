@@ -205,6 +205,24 @@ def a_monkeypatched_helper_counts():
 
 
 @case
+def what_the_project_puts_into_a_package_counts():
+    text = "import string\ndef mine(s): return $\nstring.capwords = mine\ndef f(): return string.capwords('a')"
+    import string
+
+    original = string.capwords
+    try:
+        each_differs(text, "1", "2")
+    finally:
+        string.capwords = original
+
+
+@case
+def functions_that_a_package_has_no_name_for_are_told_apart():
+    each_differs("import statistics, random\nV = $\ndef f(): return V", "random.Random.random", "random.Random.shuffle", "random.shuffle", "random.random")
+    each_differs("import glob\ng = {'__name__': 'textwrap'}\nexec('V = lambda x: $', g)\nV = g['V']\ndef f(): return V", "1", "2")
+
+
+@case
 def names_that_dont_exist_count_when_they_appear():
     differ("def f(): return helper()", "def helper(): return 1\ndef f(): return helper()")
     differ("def f(): return len([])", "def len(x): return 1\ndef f(): return len([])")
@@ -232,8 +250,8 @@ def a_module_used_otherwise_counts_as_a_whole():
         text = f"import b\ndef g(x): return x.A\ndef f(): return {use}"
         assert key(text, b="A = 1") != key(text, b="A = 2"), use
         assert key(text, b="import c\nA = 1", c="def g(): return 1") != key(text, b="import c\nA = 1", c="def g(): return 2"), use
-    for use in ("globals()['A']", "eval('A')", "exec('return A')", "df.query('a > @A')", "df.eval('a')"):
-        text = f"A = $\ndef df(): pass\ndef f(): return {use}"
+    for use in ("b.__globals__['A']", "sys._getframe().f_globals['A']", "builtins.eval('A')", "duckdb.sql('from A')", "polars.sql('from A')", "globals()['A']", "eval('A')", "exec('return A')", "df.query('a > @A')", "df.eval('a')"):
+        text = f"import builtins, sys, duckdb, polars\nA = $\ndef b(): pass\ndef df(): pass\ndef f(): return {use}"
         each_differs(text, "1", "2", "True")
 
 
@@ -320,6 +338,7 @@ def classes_with_bases_metaclasses_and_attributes():
     each_differs("class M(type):\n    def __call__(c): return $\nclass C(metaclass=M): pass\ndef f(): return C()", "1", "2")
     each_differs("class A: pass\nclass B: pass\nclass C($): pass\ndef f(): return C()", "A, B", "B, A", "A", "B", "")
     each_differs("class C:\n    $\ndef f(): return C()", "a = 1; b = 2", "b = 2; a = 1", "a = 1", "__slots__ = ('a',)", "__slots__ = ('b',)")
+    each_differs("class P(property): pass\nclass C:\n    @P\n    def p(self): return $\ndef f(): return C().p", "1", "2")
     each_differs("class C:\n    @property\n    def p(self): return $\ndef f(): return C().p", "1", "2")
     each_differs("import abc\nclass A(abc.ABC):\n    @abc.abstractmethod\n    def m(self): '$'\nclass C(A):\n    def m(self): return 1\ndef f(): return C()", "a", "b")
     each_differs("import abc\nclass A(abc.ABC): pass\n$\ndef f(x): return isinstance(x, A)", "", "A.register(list)", "A.register(dict)")
