@@ -8,10 +8,25 @@
 Without further ado a call works on the project of the current folder, on the branch that git has checked out.
 ``set_store`` chooses a lake instead, ``branch`` another branch for the calls inside a ``with``.
 """
-from ._forms import Signature, signature
-from ._owners import accept_module
+from typing import TYPE_CHECKING
+
 from ._shoal import Error, version as _version
 from ._tables import Dataset, Table, branch, datasets, set_store, sql, table
 
+if TYPE_CHECKING:
+    from ._forms import Signature, signature
+    from ._owners import accept_module
+
 __version__ = _version()
 __all__ = ["Dataset", "Error", "Signature", "Table", "accept_module", "branch", "datasets", "set_store", "signature", "sql", "table"]
+
+_LATER = {"Signature": "_forms", "signature": "_forms", "accept_module": "_owners"}  # slow to import, and not always needed
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module 'shoal' has no attribute {name!r}")
+    import importlib
+
+    value = globals()[name] = getattr(importlib.import_module("." + _LATER[name], __name__), name)
+    return value

@@ -22,7 +22,7 @@ import types
 from typing import Any, Callable, Iterable, Iterator, NamedTuple
 
 from . import _owners, _values
-from ._owners import INTERPRETER, Package
+from ._owners import INTERPRETER, Package, is_a
 from ._shoal import Error, Form, code as code_digest, encode
 from ._source import CALLERS_NAMES, DYNAMIC_IMPORTS, Facts, Import, Source, facts_of, file_of, source_of
 
@@ -80,11 +80,13 @@ class Signature:
 
 def signature(f: object) -> Signature:
     """The signature of a function, a class or anything that can be called; of any value, in fact."""
-    walk = _Walk(strict=False)
-    root = walk.run(f)
-    if walk.introspects:  # what was left out counts
-        walk = _Walk(strict=True)
+    level = 0
+    while True:
+        walk = _Walk(level)
         root = walk.run(f)
+        if walk.introspects <= level:
+            break
+        level = walk.introspects  # what was left out counts
     return walk.signature(root)
 
 
@@ -104,10 +106,11 @@ _MISSING, _EMPTY = _Missing(), _Missing()
 
 
 class _Walk:
-    def __init__(self, strict: bool) -> None:
+    """``level`` says what more counts than what runs: 1 docstrings and annotations, 2 the source's text and module too."""
+
+    def __init__(self, level: int) -> None:
         self.form = Form()
-        self.strict = strict
-        self.introspects = False
+        self.level = self.introspects = level
         self.todo: collections.deque[tuple[Callable[..., None], int, Any, _User]] = collections.deque()
         self.alive: list[Any] = []  # identities are addresses
         self.kinds: list[str] = []
@@ -166,7 +169,7 @@ class _Walk:
 
     def package(self, owner: Package, kind: str, module: str | None, name: str) -> int:
         if module == "inspect" or (module or "").startswith("pydoc") or name in ("get_type_hints", "get_annotations"):
-            self.introspects = True
+            self.introspects = max(self.introspects, 1 if module == "typing" else 2)
         if owner is INTERPRETER and module == "builtins":
             return self.fixed("builtin", name)
         return self.fixed(kind, owner.name, owner.version, f"{module}.{name}" if name else str(module))
@@ -174,15 +177,15 @@ class _Walk:
     def target(self, value: Any, label: str, user: _User, line: int = 0) -> int:
         """The node that stands for a value. ``line`` is where a variable of the user's file is set."""
         self.alive.append(value)
-        if isinstance(value, types.FunctionType):
+        if is_a(value, types.FunctionType):
             return self._function_node(value, user)
-        if isinstance(value, type):
+        if is_a(value, type):
             return self._class_node(value, user)
-        if isinstance(value, types.ModuleType):
+        if is_a(value, types.ModuleType):
             return self.module(value, user)
-        if isinstance(value, types.BuiltinFunctionType) and (value.__self__ is None or isinstance(value.__self__, types.ModuleType)):
+        if is_a(value, types.BuiltinFunctionType) and (value.__self__ is None or is_a(value.__self__, types.ModuleType)):
             return self._builtin_node(value)
-        if isinstance(value, _Missing):
+        if is_a(value, _Missing):
             return self.fixed("missing" if value is _MISSING else "empty", "")
         plain = type(value) in (type(None), bool, int, float, complex, str, bytes)
         node, fresh = self.node("value", (label, id(value)) if plain else id(value), label, user.path, line)
@@ -195,8 +198,15 @@ class _Walk:
     def _value(self, node: int, value: Any, user: _User) -> None:
         label = user.label
 
+        held: set[str] = set()
+
         def resolve(v: Any) -> int | _values.Made:
-            return self._resolve(v, label, user)
+            made = self._resolve(v, label, user)
+            if is_a(v, types.FunctionType):
+                held.add("function")
+            elif isinstance(made, tuple) and (made[0] == "proxy" or made[0] == "object" and _owners.owner(type(v).__module__) not in (None, INTERPRETER)):
+                held.add("package")
+            return made
 
         try:
             digest, refs = encode(value, resolve, self._element, "shoal/1/python/value")
@@ -206,6 +216,8 @@ class _Walk:
             return self._fail(node, value, _refusal(value, user, "it is nested too deeply"))
         except Exception as e:  # what pickling it raises is any code's
             return self._fail(node, value, _refusal(value, user, str(e)))
+        if len(held) == 2:  # what a package does with a function may depend on its annotations
+            self.introspects = max(self.introspects, 1)
         self.form.body(node, digest)
         for symbol, target in refs:
             self.edge(node, "item", symbol, target)
@@ -219,15 +231,15 @@ class _Walk:
         return node
 
     def _resolve(self, v: Any, label: str, user: _User) -> int | _values.Made:
-        if isinstance(v, (types.FunctionType, type, types.ModuleType)):
+        if is_a(v, (types.FunctionType, type, types.ModuleType)):
             return self.target(v, label, user)
-        if isinstance(v, types.BuiltinFunctionType):
-            if v.__self__ is None or isinstance(v.__self__, types.ModuleType):
+        if is_a(v, types.BuiltinFunctionType):
+            if v.__self__ is None or is_a(v.__self__, types.ModuleType):
                 return self.target(v, label, user)
             made: _values.Made = "bound", (v.__self__, v.__name__), False
-        elif isinstance(v, types.CodeType):
+        elif is_a(v, types.CodeType):
             made = "code", code_digest(v, _VERSION), False
-        elif isinstance(v, _Missing):
+        elif is_a(v, _Missing):
             return self.target(v, label, user)
         else:
             named = self._named(v)
@@ -298,6 +310,8 @@ class _Walk:
     def _package_function(self, owner: Package, module: str | None, node: int, f: Any, user: _User) -> None:
         """One that a package made of something else: its closure is the project's."""
         self.body(node, "package function", owner.name, owner.version, module, f.__code__.co_qualname, code_digest(f.__code__, _VERSION))
+        if owner is not INTERPRETER:
+            self.introspects = max(self.introspects, 1)
         if owner is INTERPRETER and f.__code__.co_qualname == "singledispatch.<locals>.wrapper":
             for i, (key, value) in enumerate(f.registry.items()):  # its closure has a cache besides
                 self.link(node, "case", f"{i}", key, user, None)
@@ -323,20 +337,20 @@ class _Walk:
 
     def _function(self, node: int, f: types.FunctionType, user: _User) -> None:
         code, facts, source = f.__code__, facts_of(f.__code__), source_of(f)
-        self.introspects |= facts.introspects
-        full = self.strict or source is None or source.in_class or _decorated(source, f)
+        self.introspects = max(self.introspects, facts.introspects)
+        full = self.level > 0 or source is None or source.in_class or _decorated(source, f)
         form: tuple[object, ...] = ("bytecode", code_digest(code, _VERSION))
         if source:
             form = ("tree", source.digest(not full), full and code.co_flags & _FUTURE_ANNOTATIONS, sys.flags.optimize)
         more: tuple[object, ...] = ()
-        if self.strict:
+        if self.level > 1:
             more = (f.__module__, f.__doc__ if isinstance(f.__doc__, str) else None, source.text() if source else None)
         self.body(node, "function", f.__qualname__, form, tuple(sorted(facts.mangled)), more)
         self._attached(node, f, user, facts)
         self._globals(node, f, facts, user)
         for one in facts.imports:
             self._import(node, one, f, facts, user)
-        if full and (self.strict or source is None or not source.in_class):
+        if full and (self.level > 0 or source is None or not source.in_class):
             self._annotations(node, f.__annotations__, f.__globals__, user)
 
     def _globals(self, node: int, f: types.FunctionType, facts: Facts, user: _User) -> None:
@@ -426,12 +440,12 @@ class _Walk:
     def link(self, node: int, kind: str, symbol: str, value: Any, user: _User, facts: Facts | None, from_import: bool = False,
              line: int = 0) -> None:
         """An edge for a name. A module counts by the attributes that the code takes of it, if that is all it does with it."""
-        if isinstance(value, types.ModuleType) and facts is not None:
+        if is_a(value, types.ModuleType) and facts is not None:
             last = symbol.rpartition(".")[2]
             if from_import or last not in facts.bare:
                 self._attributes(node, kind, symbol, value, user, facts, {id(value)})
                 return
-        if facts is not None and "__globals__" in facts.attributes and isinstance(value, types.FunctionType):
+        if facts is not None and "__globals__" in facts.attributes and is_a(value, types.FunctionType):
             self.edge(node, "module", symbol, self.target(sys.modules.get(_module_of(value) or ""), "module", user))
         label = symbol if kind in ("global", "builtin", "import") else f"{symbol} of {user.label}"
         self.edge(node, kind, symbol, self.target(value, label, user._replace(label=f"{symbol} of {user.label}"), line))
@@ -442,7 +456,7 @@ class _Walk:
         if owner:  # by its version, and what the project put into it
             for name in sorted(facts.attributes & vars(module).keys()):
                 value = vars(module)[name]
-                if isinstance(value, (types.FunctionType, type)) and not _owners.owner(_module_of(value), _code_file(value)):
+                if is_a(value, (types.FunctionType, type)) and _module_of(value) in sys.modules and not _owners.owner(_module_of(value), _code_file(value)):
                     self.edge(node, kind, f"{symbol}.{name}", self.target(value, name, user))
         if owner or _is_extension(module) or not _READS_MODULES.isdisjoint(facts.attributes):
             self.edge(node, kind, symbol, self.module(module, user))
@@ -453,7 +467,7 @@ class _Walk:
             value, path = own[name], f"{symbol}.{name}"
             if name == "__file__" and isinstance(value, str):
                 value = _owners_path(value)
-            if isinstance(value, types.ModuleType) and name not in facts.bare:
+            if is_a(value, types.ModuleType) and name not in facts.bare:
                 if id(value) not in on_way:
                     self._attributes(node, kind, path, value, user, facts, on_way | {id(value)})
             else:
@@ -500,7 +514,7 @@ class _Walk:
         return node
 
     def _class(self, node: int, c: type, user: _User) -> None:
-        members = [(n, v) for n, v in list(vars(c).items()) if n not in _DERIVED and not isinstance(v, types.MemberDescriptorType)]
+        members = [(n, v) for n, v in list(vars(c).items()) if n not in _DERIVED and not is_a(v, types.MemberDescriptorType)]
         enumeration: list[str] = []
         if isinstance(c, enum.EnumMeta):
             enumeration = list(c._member_map_)
@@ -510,7 +524,7 @@ class _Walk:
                 for part, value in vars(member).items():
                     if part not in ("_value_", "_name_", "__objclass__", "_sort_order_"):
                         self.link(node, "enum", f"{name}.{part}", value, user, None)
-        self.body(node, "class", c.__qualname__, [str(n) for n, _ in members], [str(m) for m in enumeration], len(c.__bases__), (c.__module__,) if self.strict else ())
+        self.body(node, "class", c.__qualname__, [str(n) for n, _ in members], [str(m) for m in enumeration], len(c.__bases__), (c.__module__,) if self.level > 1 else ())
         self.edge(node, "metaclass", "", self.target(type(c), "metaclass", user))
         for i, base in enumerate(c.__bases__):
             self.edge(node, "base", str(i), self.target(base, "base", user))
@@ -534,7 +548,7 @@ class _Walk:
 
     def _is_made_by_metaclass(self, c: type, value: Any) -> bool:
         """What a package's metaclass keeps in a dunder attribute (pydantic's validators) is made of the rest of the class."""
-        if type(c) is type or isinstance(value, (types.FunctionType, type)):
+        if type(c) is type or is_a(value, (types.FunctionType, type)):
             return False
         makers = {_owners.owner(k.__module__) for k in (type(c), *c.__mro__[1:])} - {None, INTERPRETER}
         return bool(makers) and _owners.owner(type(value).__module__) not in (None, INTERPRETER)
@@ -563,17 +577,17 @@ def _reach(root: int, next_: Callable[[int], Iterable[int]]) -> Iterator[int]:
 
 
 def _code_file(f: Any) -> str | None:
-    name = f.__code__.co_filename if isinstance(f, types.FunctionType) else ""
+    name = f.__code__.co_filename if is_a(f, types.FunctionType) else ""
     return name if os.path.isabs(name) and os.path.exists(name) else None
 
 
 def _module_of(f: Any) -> str | None:
-    name = f.__globals__.get("__name__") if isinstance(f, types.FunctionType) else f.__module__
+    name = f.__globals__.get("__name__") if is_a(f, types.FunctionType) else f.__module__
     return name if isinstance(name, str) else None
 
 
 def _top_module(value: Any) -> str:
-    name = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+    name = value.__name__ if is_a(value, types.ModuleType) else getattr(value, "__module__", None)
     return name.partition(".")[0] if isinstance(name, str) else ""
 
 
@@ -613,7 +627,7 @@ def _decorated(source: Source, f: types.FunctionType) -> bool:
         while isinstance(at, ast.Attribute):
             at = at.value
         made_by = f.__globals__.get(at.id) if isinstance(at, ast.Name) else None
-        name = made_by.__name__ if isinstance(made_by, types.ModuleType) else getattr(made_by, "__module__", None)
+        name = made_by.__name__ if is_a(made_by, types.ModuleType) else getattr(made_by, "__module__", None)
         if str(name).partition(".")[0] != "shoal":
             return True
     return False

@@ -130,3 +130,8 @@ def lookup(module: str | None, qualname: str | None) -> Any:
     for part in (qualname or "").split("."):
         at = getattr(at, part, None) if at is not None else None
     return at
+
+
+def is_a(value: Any, classes: type | tuple[type, ...]) -> bool:
+    """isinstance believes a proxy's ``__class__``; what runs is the proxy's own code."""
+    return issubclass(type(value), classes)

@@ -15,9 +15,9 @@ from typing import Any, Iterator, NamedTuple
 
 from ._shoal import tree
 
-# Reading one of these may show what otherwise doesn't count: docstrings, annotations, where a function stands.
-INTROSPECTIVE = frozenset(("__doc__", "__annotations__", "__code__", "__module__", "__type_params__", "inspect", "get_type_hints", "getdoc",
-                           "getsource", "pydoc", "help", "_getframe", "currentframe"))
+# Reading one of these may show what otherwise doesn't count: docstrings and annotations; and the text itself, and where it stands.
+READS_DOCS = frozenset(("__doc__", "__annotations__", "__type_params__", "get_type_hints"))
+READS_TEXT = frozenset(("__code__", "__module__", "inspect", "getdoc", "getsource", "pydoc", "_getframe", "currentframe"))
 # Methods that look up the variables of their caller: pandas' expressions, polars' SQL. And what leads to a module's variables.
 CALLERS_NAMES = frozenset(("eval", "query", "sql", "SQLContext", "exec", "globals", "__globals__", "f_globals", "f_locals"))
 DYNAMIC_IMPORTS = frozenset(("import_module", "__import__", "run_module", "run_path", "reload", "resolve_name", "locate", "load_module", "exec_module"))
@@ -46,7 +46,8 @@ class Facts:
         for part in nested(code):
             self._read(part, loaded)
             self.mangled.update(n for n in part.co_names + part.co_varnames + part.co_freevars if n[:1] == "_" and "__" in n.lstrip("_"))
-        self.introspects = not INTROSPECTIVE.isdisjoint(loaded | self.strings)
+        named = loaded | self.strings
+        self.introspects = 2 if not READS_TEXT.isdisjoint(named) else 1 if not READS_DOCS.isdisjoint(named) else 0
 
     def _read(self, code: CodeType, loaded: set[str]) -> None:
         steps = [i for i in dis.get_instructions(code) if i.opname not in ("EXTENDED_ARG", "CACHE", "NOP", "PUSH_NULL")]

@@ -22,7 +22,7 @@ import weakref
 import zoneinfo
 from typing import Any, Callable
 
-from ._owners import root
+from ._owners import is_a, root
 
 Made = tuple[str, Any, bool]
 
@@ -99,6 +99,12 @@ def _zone(v: zoneinfo.ZoneInfo) -> Made | None:
     return ("ZoneInfo", v.key, False) if v.key else None
 
 
+def _proxy(v: Any) -> Made:
+    """wrapt's: what it wraps, and how. Asked for an attribute it gives the wrapped object's, but for these."""
+    own = [getattr(v, name, None) for name in ("_self_wrapper", "_self_instance", "_self_binding", "_self_enabled", "_self_parent", "_self_adapter", "__self_dict__")]
+    return "proxy", (sys.modules["wrapt"], type(v), v.__wrapped__, own), True
+
+
 def _typing(v: Any) -> Made:
     """Aliases, variables and forms of the module typing."""
     name = type(v).__name__
@@ -117,13 +123,15 @@ def made_of(v: Any) -> Made | None:
     handler = BY_TYPE.get(cls)
     if handler:
         return handler(v)
-    if isinstance(v, (property, classmethod, staticmethod)):
-        parts = (v.fget, v.fset, v.fdel, v.__doc__) if isinstance(v, property) else v.__func__
+    if is_a(v, (property, classmethod, staticmethod)):
+        parts = (v.fget, v.fset, v.fdel, v.__doc__) if is_a(v, property) else v.__func__
         return "descriptor", (cls, parts, {k: x for k, x in getattr(v, "__dict__", {}).items() if k not in functools.WRAPPER_ASSIGNMENTS}), False
-    if isinstance(v, enum.Enum):
+    if "wrapt" in sys.modules and any(c.__name__ == "ObjectProxy" for c in cls.__mro__):
+        return _proxy(v)
+    if is_a(v, enum.Enum):
         return "enum", (cls, v._name_, v._value_), False
     if cls.__module__ == "pathlib" or cls.__module__.startswith("pathlib."):
-        return _path(v) if isinstance(v, pathlib.PurePath) else None
+        return _path(v) if is_a(v, pathlib.PurePath) else None
     if cls is zoneinfo.ZoneInfo:
         return _zone(v)
     if cls.__module__ == "typing":

@@ -112,6 +112,9 @@ def docstrings_and_annotations_count_where_something_reads_them():
         text = head + "def f(x: $):\n    '%s'\n    return g(x)\ndef g(x): return " + reads
         differ(text.replace("$", "int") % "a", text.replace("$", "int") % "b")
         differ(text.replace("$", "int") % "a", text.replace("$", "str") % "a")
+    same("import inspect\ndef f(x: int): return g(x).__doc__\ndef g(x): return x", "import inspect\n# text\ndef f(x: int):  # text\n    return g(x).__doc__\ndef g(x): return x")
+    held = "import wrapt\ndef g(x: $): return x\n@wrapt.decorator\ndef d(wrapped, instance, args, kwargs): return wrapped(*args)\nh = d(g)\ndef f(x): return h"
+    each_differs(held, "int", "float")
     decorated = "def d(f): return f\n@d\ndef f(x: $):\n    'doc'\n    return x"
     each_differs(decorated, "int", "str", "float")
     each_differs("def d(f): return f\n@d\ndef f(x):\n    '$'\n    return x", "a", "b")
@@ -293,6 +296,16 @@ def decorators_count_by_what_they_make():
 
 
 @case
+def proxies_count_by_themselves_not_by_what_they_pretend_to_be():
+    text = "import wrapt\n@wrapt.decorator\ndef d(wrapped, instance, args, kwargs): return wrapped(*args) $\n@d\ndef g(x): return x %s 1\ndef f(x): return g(x)"
+    each_differs(text % "+", "+ 1", "+ 2")
+    differ((text % "+").replace("$", ""), (text % "-").replace("$", ""))
+    text = "class C:\n    __class__ = type(len if 0 else (lambda: 1))\n    def __init__(self, f): self.f = f\n    def __getattr__(self, n): return getattr(self.f, n)\n    " \
+           "def __call__(self): return self.f() + $\ndef g(): return 1\nh = C(g)\ndef f(): return h()"
+    each_differs(text, "1", "2")
+
+
+@case
 def a_cache_that_has_been_used_is_the_same_function():
     with project({"m.py": "import functools\n@functools.lru_cache\ndef f(x): return x\n@functools.singledispatch\ndef g(x): return x"}):
         import m
@@ -388,6 +401,49 @@ def instances_count_by_class_and_state():
     each_differs("class C:\n    def __getstate__(self): return $\nV = C()\ndef f(): return V", "1", "2")
     each_differs("class C:\n    def __init__(self): self.lock = __import__('threading').Lock()\n    def __reduce__(self): return C, (), $\nV = C()\ndef f(): return V", "{'a': 1}", "{'a': 2}")
     each_differs("import random\nV = random.Random($)\ndef f(): return V", "1", "2")
+
+
+@case
+def random_values_are_told_apart_exactly():
+    import pickle
+    import random
+
+    from shoal._shoal import encode
+
+    seed = int(os.environ.get("SHOAL_SEED", "0")) or random.SystemRandom().getrandbits(32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+
+    def atom():
+        return rng.choice((lambda: None, lambda: rng.random() < .5, lambda: rng.randint(-3, 3), lambda: rng.randint(-3, 3) * 2.0, lambda: 1 << rng.randint(60, 70),
+                           lambda: "".join(rng.choices("ab\udc80ä", k=rng.randint(0, 3))), lambda: bytes(rng.choices(range(3), k=rng.randint(0, 2))), lambda: complex(rng.randint(0, 1), 0)))()
+
+    def value(depth):
+        if depth == 0 or rng.random() < .3:
+            return atom()
+        n, kind = rng.randint(0, 3), rng.choice((list, tuple, dict, set, frozenset))
+        if kind is dict:
+            return {atom(): value(depth - 1) for _ in range(n)}
+        if kind in (set, frozenset):
+            return kind(x if depth < 3 or rng.random() < .5 else (x, frozenset([atom()])) for x in (atom() for _ in range(n)))
+        return kind(value(depth - 1) for _ in range(n))
+
+    def exact(v):
+        """Another canonical form, by other means: types and contents as text."""
+        if isinstance(v, (set, frozenset)):
+            return f"{type(v).__name__}{sorted(map(exact, v))}"
+        if isinstance(v, dict):
+            return f"dict{[(exact(k), exact(x)) for k, x in v.items()]}"
+        return f"{type(v).__name__}{[exact(x) for x in v]}" if isinstance(v, (list, tuple)) else f"{type(v).__name__} {v!r}"
+
+    by_form, by_key = {}, {}
+    for _ in range(20000):
+        v = value(3)
+        key, refs = encode(v, None, None, "test")
+        assert not refs and encode(pickle.loads(pickle.dumps(v)), None, None, "test")[0] == key, v
+        assert by_form.setdefault(exact(v), key) == key, v
+        assert by_key.setdefault(key, exact(v)) == exact(v), (v, by_key[key])
+    assert len(by_key) > 5000, len(by_key)
 
 
 @case
