@@ -117,12 +117,6 @@ static shoal_status search(shoal_duckdb_api *api, shoal_error *err) {
   return status;
 }
 
-void shoal_engine_load(void) {
-  const shoal_duckdb_api *api;
-  shoal_error ignored;
-  shoal_ignore(shoal_duckdb_load(NULL, &api, &ignored));
-}
-
 shoal_status shoal_duckdb_load(const char *path, const shoal_duckdb_api **out, shoal_error *err) {
   shoal_status status = SHOAL_OK;
   const char *named = path ? path : getenv("SHOAL_DUCKDB");

@@ -67,6 +67,7 @@
   X(pending_error)                                                                                                     \
   X(pending_execute_task)                                                                                              \
   X(pending_prepared)                                                                                                  \
+  X(pending_prepared_streaming)                                                                                        \
   X(prepare)                                                                                                           \
   X(prepare_error)                                                                                                     \
   X(prepared_statement_column_count)                                                                                   \

@@ -21,7 +21,9 @@ typedef struct result_stream {
   duckdb_result result;
   duckdb_arrow_options options;
   bool ends_job; /* the job is over when the stream is released */
-  char error[512];
+  bool over;     /* all rows were given */
+  char error[sizeof(((shoal_error *)0)->message)];
+  shoal_error failure; /* of the query, while its rows were fetched; status 0: none */
 } result_stream;
 
 static int stream_fail(result_stream *s, int code, const char *message) {
@@ -62,14 +64,14 @@ static int stream_schema(struct ArrowArrayStream *stream, struct ArrowSchema *ou
 /* The end of a stream is an array without a release callback. */
 static int stream_next(struct ArrowArrayStream *stream, struct ArrowArray *out) {
   result_stream *s = stream->private_data;
+  duckdb_data_chunk chunk = NULL;
   memset(out, 0, sizeof *out);
-  if (atomic_load(&s->d->cancelled))
-    return stream_fail(s, ECANCELED, "cancelled");
-  duckdb_data_chunk chunk = s->d->api->fetch_chunk(s->result);
-  if (!chunk) {
-    const char *failure = s->d->api->result_error(&s->result);
-    return failure && *failure ? stream_fail(s, EIO, failure) : 0;
-  }
+  shoal_status status = s->over ? SHOAL_DONE : shoal_duckdb_fetch(s->d, &s->result, &chunk, &s->failure);
+  s->over = status == SHOAL_DONE;
+  if (status < 0)
+    return stream_fail(s, status == SHOAL_ECANCELLED ? ECANCELED : EIO, s->failure.message);
+  if (s->over)
+    return 0;
   int code = stream_check(s, s->d->api->data_chunk_to_arrow(s->options, chunk, out));
   s->d->api->destroy_data_chunk(&chunk);
   return code;
@@ -111,7 +113,7 @@ static shoal_status open_stream(shoal_duckdb *d, const shoal_job *job, bool ends
     status = shoal_buf_check(&sql, err);
   }
   if (status == SHOAL_OK)
-    status = shoal_duckdb_query_text(d, shoal_buf_z(&sql), (shoal_duckdb_place){.sql = body}, &s->result, err);
+    status = shoal_duckdb_query_streamed(d, shoal_buf_z(&sql), (shoal_duckdb_place){.sql = body}, &s->result, err);
   *out = (struct ArrowArrayStream){stream_schema, stream_next, stream_error, stream_release, s};
   if (status == SHOAL_OK) {
     s->options = d->api->result_get_arrow_options(&s->result);
@@ -180,6 +182,10 @@ shoal_status shoal_duckdb_write_arrow(shoal_duckdb *d, const shoal_job *job, con
   FILE *file = fopen(path, "wbe");
   shoal_status status =
       file ? write_stream(&stream, path, file, err) : shoal_fail(err, SHOAL_EIO, "%s: %s", path, strerror(errno));
+  const result_stream *s = stream.private_data;
+  if (status < 0 && s->failure.status < 0 && err)
+    *err = s->failure; /* not the writing failed, but what was to be written */
+  status = status < 0 && s->failure.status < 0 ? s->failure.status : status;
   stream.release(&stream);
   if (file && fclose(file) != 0 && status == SHOAL_OK)
     status = shoal_fail(err, SHOAL_EIO, "writing %s: %s", path, strerror(errno));

@@ -59,12 +59,17 @@ void shoal_duckdb_end(shoal_duckdb *d);
 SHOAL_MUST_USE shoal_status shoal_duckdb_run(shoal_duckdb *d, const char *sql, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_duckdb_prepare(shoal_duckdb *d, const char *sql, shoal_duckdb_place place,
                                                  duckdb_prepared_statement *out, shoal_error *err);
-/* Runs it with interruption and progress. *out is to be destroyed also after a failure. */
-SHOAL_MUST_USE shoal_status shoal_duckdb_execute(shoal_duckdb *d, duckdb_prepared_statement stmt,
-                                                 shoal_duckdb_place place, duckdb_result *out, shoal_error *err);
-/* The same in small tasks; costs one more binding, and no CPU while other threads work. For queries. */
+/* In small tasks, with interruption and progress; costs one more binding, and no CPU while other threads work. *out is
+   to be destroyed also after a failure. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_query_watched(shoal_duckdb *d, const char *sql, shoal_duckdb_place place,
                                                        duckdb_result *out, shoal_error *err);
+/* The same, but only up to the first rows: the engine goes on as they are fetched, and holds a few of them at a time.
+ */
+SHOAL_MUST_USE shoal_status shoal_duckdb_query_streamed(shoal_duckdb *d, const char *sql, shoal_duckdb_place place,
+                                                        duckdb_result *out, shoal_error *err);
+/* The next rows of a result: SHOAL_OK with a chunk, SHOAL_DONE, or what failed since the query began. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_fetch(shoal_duckdb *d, duckdb_result *result, duckdb_data_chunk *out,
+                                               shoal_error *err);
 /* Runs one statement that is known to be one, with interruption and, where the job asks for it, progress. *out is to be
    destroyed also after a failure. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_query_text(shoal_duckdb *d, const char *sql, shoal_duckdb_place place,

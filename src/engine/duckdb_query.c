@@ -18,6 +18,7 @@ typedef struct duckdb_rows {
   duckdb_result result;
   duckdb_data_chunk chunk;
   size_t row, n_rows; /* of the chunk; the current row is row - 1 */
+  bool over;          /* all rows were given */
   const duckdb_string_t **data;
   const uint64_t **validity;
 } duckdb_rows;
@@ -31,13 +32,15 @@ static void drop_chunk(duckdb_rows *r) {
 
 static shoal_status rows_next(shoal_rows *rows, shoal_error *err) {
   duckdb_rows *r = (duckdb_rows *)rows;
-  if (atomic_load(&r->d->cancelled))
-    return shoal_fail(err, SHOAL_ECANCELLED, "cancelled");
+  if (r->over || atomic_load(&r->d->cancelled))
+    return r->over ? SHOAL_DONE : shoal_fail(err, SHOAL_ECANCELLED, "cancelled");
   while (r->row >= r->n_rows) {
     drop_chunk(r);
-    r->chunk = r->d->api->fetch_chunk(r->result);
-    if (!r->chunk)
-      return SHOAL_DONE;
+    shoal_status status = shoal_duckdb_fetch(r->d, &r->result, &r->chunk, err);
+    if (status != SHOAL_OK) {
+      r->over = status == SHOAL_DONE;
+      return status;
+    }
     r->n_rows = (size_t)r->d->api->data_chunk_get_size(r->chunk);
     for (size_t i = 0; i < r->base.n; i++) {
       duckdb_vector v = r->d->api->data_chunk_get_vector(r->chunk, i);
@@ -118,7 +121,7 @@ shoal_status shoal_duckdb_op_query(shoal_engine *e, const shoal_job *job, shoal_
   if (status == SHOAL_OK)
     status = add_text_query(&sql, body, n, &place, err);
   if (status == SHOAL_OK)
-    status = shoal_duckdb_query_watched(d, shoal_buf_z(&sql), place, &r->result, err);
+    status = shoal_duckdb_query_streamed(d, shoal_buf_z(&sql), place, &r->result, err);
   shoal_buf_dispose(&sql);
   d->job = NULL; /* rows outlive the caller's job */
   if (status < 0)

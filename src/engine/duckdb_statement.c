@@ -228,13 +228,13 @@ static void work(shoal_duckdb *d, duckdb_pending_result pending) {
   }
 }
 
-shoal_status shoal_duckdb_execute(shoal_duckdb *d, duckdb_prepared_statement stmt, shoal_duckdb_place place,
-                                  duckdb_result *out, shoal_error *err) {
+/* `begin` says whether the result is gathered, or streamed while it is fetched. */
+static shoal_status execute(shoal_duckdb *d, __typeof__(&duckdb_pending_prepared) begin, duckdb_prepared_statement stmt,
+                            shoal_duckdb_place place, duckdb_result *out, shoal_error *err) {
   duckdb_pending_result pending = NULL;
   shoal_status status = SHOAL_OK;
-  *out = (duckdb_result){0};
   SHOAL_TRY(check_cancelled(d, err));
-  if (d->api->pending_prepared(stmt, &pending) != DuckDBSuccess) {
+  if (begin(stmt, &pending) != DuckDBSuccess) {
     status = shoal_duckdb_fail(d, d->api->pending_error(pending), place, err);
     goto out;
   }
@@ -250,14 +250,35 @@ out:
   return status;
 }
 
-shoal_status shoal_duckdb_query_watched(shoal_duckdb *d, const char *sql, shoal_duckdb_place place, duckdb_result *out,
-                                        shoal_error *err) {
+static shoal_status query_with(shoal_duckdb *d, __typeof__(&duckdb_pending_prepared) begin, const char *sql,
+                               shoal_duckdb_place place, duckdb_result *out, shoal_error *err) {
   duckdb_prepared_statement stmt = NULL;
   *out = (duckdb_result){0};
   SHOAL_TRY(shoal_duckdb_prepare(d, sql, place, &stmt, err));
-  shoal_status status = shoal_duckdb_execute(d, stmt, place, out, err);
+  shoal_status status = execute(d, begin, stmt, place, out, err);
   d->api->destroy_prepare(&stmt);
   return status;
+}
+
+shoal_status shoal_duckdb_query_watched(shoal_duckdb *d, const char *sql, shoal_duckdb_place place, duckdb_result *out,
+                                        shoal_error *err) {
+  return query_with(d, d->api->pending_prepared, sql, place, out, err);
+}
+
+shoal_status shoal_duckdb_query_streamed(shoal_duckdb *d, const char *sql, shoal_duckdb_place place, duckdb_result *out,
+                                         shoal_error *err) {
+  return query_with(d, d->api->pending_prepared_streaming, sql, place, out, err);
+}
+
+/* The engine gives no chunk both at the end and after a failure; only the result tells them apart. */
+shoal_status shoal_duckdb_fetch(shoal_duckdb *d, duckdb_result *result, duckdb_data_chunk *out, shoal_error *err) {
+  *out = NULL;
+  SHOAL_TRY(check_cancelled(d, err));
+  if ((*out = d->api->fetch_chunk(*result)))
+    return SHOAL_OK;
+  SHOAL_TRY(check_cancelled(d, err));
+  const char *message = d->api->result_error(result);
+  return message && *message ? shoal_duckdb_fail(d, message, (shoal_duckdb_place){0}, err) : SHOAL_DONE;
 }
 
 /* In one go unless somebody wants to watch: in a transaction that has made views the engine binds and optimises a

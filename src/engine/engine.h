@@ -155,9 +155,6 @@ struct shoal_engine {
  * SHOAL_DUCKDB_VERSION. */
 SHOAL_MUST_USE shoal_status shoal_engine_open_duckdb(const shoal_engine_config *config, shoal_engine **out,
                                                      shoal_error *err);
-/* Loads libduckdb ahead of the first opening, which takes most of that time; what fails here fails there. Any thread.
- */
-void shoal_engine_load(void);
 /* Parses by splitting words (FROM/JOIN x → BASE_TABLE); each result has one INTEGER column "n" whose rows follow from
    the SQL's bytes alone. For thread-sanitised tests of everything above. */
 SHOAL_MUST_USE shoal_status shoal_engine_open_null(shoal_engine **out, shoal_error *err);
@@ -177,7 +174,9 @@ SHOAL_MUST_USE shoal_status shoal_engine_bind(shoal_engine *e, const shoal_job *
 /* Runs the job into staged Parquet files. Files are written but not fsynced; the store does that. */
 SHOAL_MUST_USE shoal_status shoal_engine_execute(shoal_engine *e, const shoal_job *job, shoal_arena *arena,
                                                  shoal_outcome *out, shoal_error *err);
-/* Runs the job for its rows. The engine is busy until shoal_rows_free. */
+/* Runs the job for its rows. They are computed as they are asked for, so that memory does not grow with their number:
+   what fails late fails in shoal_rows_next, and what the job's scans borrow must stay until shoal_rows_free. The engine
+   is busy until then. */
 SHOAL_MUST_USE shoal_status shoal_engine_query(shoal_engine *e, const shoal_job *job, shoal_rows **out,
                                                shoal_error *err);
 /* Runs the job into one file; format is parquet, csv, json (NDJSON) or arrow (an IPC stream). `path` is replaced whole.
@@ -185,8 +184,8 @@ SHOAL_MUST_USE shoal_status shoal_engine_query(shoal_engine *e, const shoal_job 
 SHOAL_MUST_USE shoal_status shoal_engine_copy(shoal_engine *e, const shoal_job *job, const char *path, shoal_str format,
                                               shoal_error *err);
 /* Runs the job for its rows as an Arrow stream (column names as they are, also double ones). The engine is busy until
-   out->release, which must come before shoal_engine_free. Errors while pulling are the stream's own (get_last_error).
- */
+   out->release, which must come before shoal_engine_free; so must what the job's scans borrow live. Batches are
+   computed as they are asked for; errors while pulling are the stream's own (get_last_error). */
 SHOAL_MUST_USE shoal_status shoal_engine_stream(shoal_engine *e, const shoal_job *job, struct ArrowArrayStream *out,
                                                 shoal_error *err);
 /* Cancels the running job or, when none is running, the next one. Any thread, any time until shoal_engine_free. */

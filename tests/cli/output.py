@@ -46,6 +46,34 @@ def a_full_device_is_an_error():
         assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
 
+LARGE = "select i, repeat(md5(i::varchar), 10) as h from range(2000000) r(i)"
+
+
+@case
+def a_large_result_takes_little_memory():
+    for args in (["--format", "csv"], ["--format", "json"], ["-o", path("large.arrow")]):
+        with open(path("large.out"), "wb") as out:
+            child = subprocess.Popen([SHOAL, "sql", LARGE] + args, cwd=p.dir, env=p.env, stdout=out)
+            _, code, usage = os.wait4(child.pid, 0)
+            child.returncode = code
+        same(code, 0)
+        rows = os.path.getsize(path("large.arrow")) if "-o" in args else os.path.getsize(path("large.out"))
+        assert rows > 600 << 20, rows
+        assert usage.ru_maxrss < 300 << 10, (args, usage.ru_maxrss)
+    os.remove(path("large.out"))
+    os.remove(path("large.arrow"))
+
+
+@case
+def what_fails_late_fails():
+    late = "select case when i = 900000 then error('too late') else i end as n from range(1000000) r(i)"
+    for args in (["--format", "csv"], ["--format", "json"], ["--format", "box"], ["--format", "arrow"], ["-o", "late.arrow"],
+                 ["-o", "late.csv"]):
+        r = p.shoal("sql", late, *args, code=1)
+        has(r.stderr, "too late")
+    assert not [f for f in os.listdir(p.dir) if f.startswith("late")]
+
+
 @case
 def a_pipe_gets_it_all():
     os.mkfifo(path("pipe"))

@@ -2,6 +2,7 @@
 /* What only the DuckDB engine can do: types, inputs, errors with places, the sandbox, statistics, settings. */
 #include "support/support.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -829,6 +830,73 @@ static void test_interrupt(void **state) {
   check_sql(f, "SELECT 1", "1\n");
 }
 
+/* A query of which row 3,000,000 fails: on one thread, on several, and above an operator that needs all rows first. */
+static const char *const late[] = {
+    "SELECT CASE WHEN i = 3000000 THEN error('too late') ELSE i END AS n FROM range(4000000) t(i)",
+    "SELECT n FROM (SELECT CASE WHEN i = 3000000 THEN error('too late') ELSE i::VARCHAR END AS n FROM range(4000000) "
+    "t(i)) WHERE n <> '7'",
+    "SELECT count(*) FROM (SELECT CASE WHEN i = 3000000 THEN error('too late') ELSE i END AS n FROM range(4000000) "
+    "t(i)) WHERE n <> 7"};
+
+static void test_errors_that_come_late(void **state) {
+  fixture *f = *state;
+  for (size_t i = 0; i < sizeof late / sizeof *late; i++) {
+    shoal_rows *rows;
+    shoal_job job = {.sql = shoal_str_z(late[i])};
+    shoal_status status = shoal_engine_query(f->engine, &job, &rows, &f->err);
+    if (status >= 0) {
+      while ((status = shoal_rows_next(rows, &f->err)) == SHOAL_OK)
+        continue;
+      CHECK_STATUS(shoal_rows_next(rows, &f->err), SHOAL_EENGINE, &f->err); /* and it stays failed */
+      shoal_rows_free(rows);
+    }
+    CHECK_STATUS(status, SHOAL_EENGINE, &f->err);
+    assert_string_equal(f->err.message, "too late");
+    struct ArrowArrayStream stream;
+    struct ArrowArray batch = {0};
+    int code = 0;
+    status = shoal_engine_stream(f->engine, &job, &stream, &f->err);
+    if (status >= 0) {
+      do {
+        code = stream.get_next(&stream, &batch);
+        if (!code && batch.release)
+          batch.release(&batch);
+        else
+          break;
+      } while (true);
+      assert_int_equal(code, EIO);
+      assert_string_equal(stream.get_last_error(&stream), "too late");
+      stream.release(&stream);
+    }
+    char *path = shoal_arena_printf(&f->arena, "%s/late.arrow", f->staging);
+    CHECK_STATUS(shoal_engine_copy(f->engine, &job, path, SHOAL_STR("arrow"), &f->err), SHOAL_EENGINE, &f->err);
+    assert_string_equal(f->err.message, "too late");
+    check_sql(f, "SELECT 1", "1\n");
+  }
+}
+
+static void test_rows_are_cancelled_while_they_are_read(void **state) {
+  fixture *f = *state;
+  shoal_rows *rows;
+  shoal_job job = {.sql = SHOAL_STR("SELECT i FROM range(100000000000) t(i)")};
+  CHECK_OK(shoal_engine_query(f->engine, &job, &rows, &f->err), &f->err); /* without the rest of the rows */
+  for (int i = 0; i < 10000; i++) {
+    CHECK_OK(shoal_rows_next(rows, &f->err), &f->err);
+    assert_true(shoal_str_is(shoal_rows_text(rows, 0), shoal_arena_printf(&f->arena, "%d", i)));
+  }
+  shoal_engine_interrupt(f->engine);
+  shoal_status status;
+  while ((status = shoal_rows_next(rows, &f->err)) == SHOAL_OK)
+    continue;
+  CHECK_STATUS(status, SHOAL_ECANCELLED, &f->err);
+  shoal_rows_free(rows);
+  check_sql(f, "SELECT 1", "1\n");
+  CHECK_OK(shoal_engine_query(f->engine, &job, &rows, &f->err), &f->err);
+  CHECK_OK(shoal_rows_next(rows, &f->err), &f->err);
+  shoal_rows_free(rows); /* left in the middle */
+  check_sql(f, "SELECT 1", "1\n");
+}
+
 static void test_busy_while_rows_are_open(void **state) {
   fixture *f = *state;
   shoal_rows *rows, *other;
@@ -958,6 +1026,8 @@ int main(void) {
       TEST(test_copy),
       TEST(test_arrow_streams),
       TEST(test_interrupt),
+      TEST(test_errors_that_come_late),
+      TEST(test_rows_are_cancelled_while_they_are_read),
       TEST(test_busy_while_rows_are_open),
       TEST(test_wrong_library),
       TEST(test_nth_allocation_fails),
