@@ -17,6 +17,7 @@ import enum
 import functools
 import importlib
 import os
+import re
 import sys
 import types
 from typing import Any, Callable, Iterable, Iterator, NamedTuple
@@ -431,8 +432,8 @@ class _Walk:
     def _annotations(self, node: int, annotations: Any, own: dict[str, Any], user: _User) -> None:
         for name, value in (annotations or {}).items():
             self.link(node, "annotation", str(name), value, user, None)
-            if isinstance(value, str):
-                for part in _names_in(value):
+            for text in _texts_in(value):  # resolved by whoever asks for type hints
+                for part in _names_in(text):
                     self.link(node, "annotation", f"{name}: {part}", own.get(part, getattr(builtins, part, _MISSING)), user, None)
 
     # ---- names ----
@@ -631,6 +632,15 @@ def _decorated(source: Source, f: types.FunctionType) -> bool:
         if str(name).partition(".")[0] != "shoal":
             return True
     return False
+
+
+def _texts_in(annotation: Any) -> list[str]:
+    """The texts within `'A'`, `list['A']` and `Optional['A']`."""
+    if isinstance(annotation, str):
+        return [annotation]
+    if type(annotation).__module__ == "typing" or is_a(annotation, (types.GenericAlias, types.UnionType)):
+        return re.findall(r"'([^']*)'", repr(annotation))
+    return []
 
 
 def _names_in(annotation: str) -> list[str]:

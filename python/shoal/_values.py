@@ -15,6 +15,7 @@ import operator
 import os
 import pathlib
 import re
+import struct
 import sys
 import types
 import uuid
@@ -82,6 +83,7 @@ BY_TYPE: dict[type, Callable[[Any], Made]] = {
     decimal.Decimal: lambda v: ("Decimal", tuple(v.as_tuple()), False),
     fractions.Fraction: lambda v: ("Fraction", (v.numerator, v.denominator), False),
     uuid.UUID: lambda v: ("UUID", v.int, False),
+    struct.Struct: lambda v: ("Struct", v.format, False),
     re.Pattern: lambda v: ("Pattern", (v.pattern, v.flags), False),
     type(os.environ): lambda v: ("environ", v is os.environ or dict(v), True),
     types.MemberDescriptorType: lambda v: ("slot", (v.__objclass__, v.__name__), False),

@@ -130,6 +130,13 @@ def in_classes_docstrings_and_annotations_always_count():
 
 
 @case
+def annotations_as_texts_count_with_what_they_name():
+    for text in ("A", "list['A']", "typing.Optional['A']", "'A | None'", "dict[str, list['A']]"):
+        text = text if text != "A" else "'A'"
+        each_differs(f"import typing\nclass A:\n    k = $\nclass C:\n    a: {text}\ndef f(): return C()", "1", "2")
+
+
+@case
 def a_source_that_was_edited_meanwhile_is_not_believed():
     import linecache
 
@@ -372,6 +379,105 @@ def dataclasses_enums_and_named_tuples():
     each_differs("import enum\nclass C(enum.Enum):\n    A = 1\n    def m(self): return $\nV = C.A\ndef f(): return V", "1", "2")
     each_differs("import collections\nN = collections.namedtuple('N', '$')\nV = N(1, 2)\ndef f(): return V", "a b", "b a", "a c")
     each_differs("import collections\nN = collections.namedtuple('N', 'a b')\nV = $\ndef f(): return V", "N(1, 2)", "N(2, 1)", "(1, 2)")
+
+
+# ---- ways to reach something ----
+
+# A text, and two things that `$` may stand for: they make two different functions.
+WAYS = [
+    ("D={'a': lambda x: x $ 1}\ndef f(): return D['a'](1)", "+", "-"),
+    ("def f(g=lambda x: x $ 1): return g(1)", "+", "-"),
+    ("class C:\n    g=staticmethod(lambda x: x $ 1)\ndef f(): return C.g(1)", "+", "-"),
+    ("class B:\n    X=$\ndef f():\n    class C(B): pass\n    return C.X", "1", "2"),
+    ("K=$\ndef f(): return [K for _ in range(3)]", "1", "2"),
+    ("K=$\ndef f(): return sum(K for _ in range(3))", "1", "2"),
+    ("K=$\ndef f():\n    def g(a=K): return a\n    return g()", "1", "2"),
+    ("def d(x): return lambda g: x\nK=$\ndef f():\n    @d(K)\n    def g(): pass\n    return g", "1", "2"),
+    ("K=$\ndef f():\n    def g(a: K): return a\n    return g", "1", "2"),
+    ("class P:\n    __match_args__=('$',)\n    a=1;b=2\ndef f(x):\n    match x:\n        case P(1): return 1", "a", "b"),
+    ("def f():\n    global K\n    K = $\n    return K", "1", "2"),
+    ("class Desc:\n    def __get__(s,o,t): return $\nclass C:\n    a=Desc()\ndef f(): return C.a", "1", "2"),
+    ("class C:\n    def m(self): return $\nR={'c':C()}\ndef f(): return R['c'].m()", "1", "2"),
+    ("def mk(v):\n    class C:\n        def m(self): return v\n    return C\nK=mk($)\ndef f(): return K().m()", "1", "2"),
+    ("K=type('K',(),{'a':$})\ndef f(): return K.a", "1", "2"),
+    ("class C:\n    @property\n    def a(self): return 1\n    @a.setter\n    def a(self,v): self.x=v+$\ndef f(): C().a=1", "1", "2"),
+    ("import functools\nclass C:\n    @functools.cached_property\n    def a(self): return $\ndef f(): return C().a", "1", "2"),
+    ("import functools\n@functools.total_ordering\nclass C:\n    def __lt__(s,o): return $\n    def __eq__(s,o): return True\ndef f(): return C()<C()", "True", "False"),
+    ("import functools\nclass C:\n    @functools.singledispatchmethod\n    def m(self,x): return 1\n    @m.register\n    def _(self,x:int): return $\ndef f(): return C().m(1)", "1", "2"),
+    ("import typing\nT=typing.TypeVar('T')\nclass B(typing.Generic[T]):\n    def m(self): return $\nclass C(B[int]): pass\ndef f(): return C().m()", "1", "2"),
+    ("import typing\nclass C(typing.TypedDict):\n    a: $\ndef f(): return C", "int", "str"),
+    ("def mk():\n    def a(n): return b(n-1) if n else 0\n    def b(n): return a(n-$) if n else 1\n    return a\nf=mk()", "1", "2"),
+    ("import numpy as np\nv=np.vectorize(lambda x: x $ 1)\ndef f(): return v([1])", "+", "-"),
+    ("import pandas as pd\ndef g(x): return x $ 1\ndef f(d): return d.apply(g)", "+", "-"),
+    ("class E(Exception):\n    code=$\ndef f():\n    try: pass\n    except E as e: return e.code", "1", "2"),
+    ("import json\nclass E(json.JSONEncoder):\n    def default(self,o): return $\ndef f(): return json.dumps(1,cls=E)", "1", "2"),
+    ("K=$\ndef f(): return f'{K!r:>{K}}'", "1", "2"),
+    ("K=$\ndef f(): return (lambda: (y:=K))()", "1", "2"),
+    ("K=$\nasync def f(): return [K async for _ in x()]", "1", "2"),
+    ("import dataclasses\n@dataclasses.dataclass\nclass A:\n    x:int=$\n@dataclasses.dataclass\nclass B(A):\n    y:int=0\ndef f(): return B()", "1", "2"),
+    ("class D:\n    def __set_name__(s,o,n): s.n=n\nclass C:\n    $=D()\ndef f(): return C", "a", "b"),
+    ("class A: pass\nclass B: pass\nS=$()\ndef f(x): return x is S", "A", "B"),
+    ("from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\nclass N:\n    k: int = $\n@dataclasses.dataclass\nclass A:\n    x: N\ndef f(): return A(1)", "1", "2"),
+    ("import numpy as np\nK=np.array([[1,2],[3,4]],order='$')\ndef f(): return K", "C", "F"),
+    ("def f(*, a$, b=1): return a", "", "=1"),
+    ("def f(a$, b): return a", "", ", /"),
+    ("def f(x): return f'{x$}'", "", "!r"),
+    ("def f():\n    return K\nK=1\n$", "", "del K"),
+    ("class C:\n    __slots__=('a',)\n    def __init__(s): s.a=$\nV=C()\ndef f(): return V", "1", "2"),
+    ("import itertools\nV=itertools.count($)\ndef f(): return next(V)", "1", "2"),
+    ("V={'a':$}\ng=V.get\ndef f(): return g('a')", "1", "2"),
+    ("import operator\ng=operator.methodcaller('$')\ndef f(): return g('a')", "upper", "lower"),
+    ("import functools\ng=functools.partial(functools.partial(max,$),2)\ndef f(): return g()", "1", "2"),
+    ("import pandas as pd\nV=pd.Index([1,2],name='$')\ndef f(): return V", "a", "b"),
+    ("import pandas as pd\nV=pd.DataFrame({'a':[1]}).rename_axis(columns='$')\ndef f(): return V", "a", "b"),
+    ("import pandas as pd\nV=pd.interval_range(0,$)\ndef f(): return V", "2", "3"),
+    ("import pandas as pd\nV=pd.period_range('2020',periods=2,freq='$')\ndef f(): return V", "M", "D"),
+    ("import pandas as pd\nV=pd.arrays.SparseArray([0,0,$])\ndef f(): return V", "2", "3"),
+    ("import numpy as np\nV=np.ma.array([1,2],mask=[0,$])\ndef f(): return V", "1", "0"),
+    ("import numpy as np\nV=np.random.default_rng($)\ndef f(): return V.random()", "1", "2"),
+    ("import numpy as np\nV=np.poly1d([1,$])\ndef f(): return V(2)", "1", "2"),
+    ("import polars as pl\nV=pl.col('a')+$\ndef f(d): return d.select(V)", "1", "2"),
+    ("import polars as pl\nV=pl.LazyFrame({'a':[$]})\ndef f(): return V", "1", "2"),
+    ("import polars as pl\nV=pl.Series(['a','$'],dtype=pl.Categorical)\ndef f(): return V", "b", "c"),
+    ("import polars as pl\nV=pl.Enum(['a','$'])\ndef f(): return V", "b", "c"),
+    ("import pyarrow as pa\nV=pa.array(['a','$']).dictionary_encode()\ndef f(): return V", "b", "c"),
+    ("import pyarrow as pa\nV=pa.scalar($)\ndef f(): return V", "1", "2"),
+    ("import datetime\nclass X(datetime.datetime): pass\nV=X(2020,1,$)\ndef f(): return V", "1", "2"),
+    ("import collections\nV=collections.UserDict(a=$)\ndef f(): return V", "1", "2"),
+    ("import collections\nV=collections.ChainMap({'a':$})\ndef f(): return V", "1", "2"),
+    ("import array\nV=array.array('i',[$])\ndef f(): return V", "1", "2"),
+    ("import io\nV=io.StringIO('$')\ndef f(): return V.read()", "1", "2"),
+    ("import argparse\nV=argparse.Namespace(a=$)\ndef f(): return V.a", "1", "2"),
+    ("V=KeyError($)\nV.x=1\ndef f(): return V", "1", "2"),
+    ("import configparser\nV=configparser.ConfigParser()\nV.read_string('[a]\\nb=$')\ndef f(): return V['a']['b']", "1", "2"),
+    ("import string\nV=string.Template('$$a $')\ndef f(): return V", "1", "2"),
+    ("import hashlib\nV=hashlib.$\ndef f(): return V(b'').hexdigest()", "md5", "sha1"),
+    ("import struct\nV=struct.Struct('<$')\ndef f(): return V.size", "i", "q"),
+    ("class C: pass\nV=C()\nV.go=lambda x: x $ 1\ndef f(): return V.go(1)", "+", "-"),
+]
+
+
+@case
+def whichever_way_something_is_reached_it_counts():
+    for text, one, other in WAYS:
+        differ(text.replace("$", one), text.replace("$", other))
+
+
+@case
+def whichever_way_a_module_is_reached_it_counts():
+    for text in ("import b\ndef f():\n    m = b\n    return m.x", "import b\nclass H:\n    mod = b\ndef f(): return H.mod.x", "import b\ndef mk(m):\n    def f(): return m.x\n    return f\nf = mk(b)",
+                 "def f():\n    from b import (x as y)\n    return y", "def f():\n    import b, os\n    return b.x", "def f():\n    import b as q\n    return [q.x for _ in range(2)]",
+                 "def f():\n    import b as q\n    return (lambda: getattr(q, 'x'))()", "from b import *\ndef f(): return x", "import b\ndef f(m=b): return m.x", "import b\ndef f(): return b.y.z",
+                 "import b\ndef f(): return b.lazy", "import b\ndef f():\n    with b.c() as x: return x", "import b\nD = {'m': [b]}\ndef f(): return D['m'][0].x"):
+        module = "import contextlib\nclass N: pass\nx = %s\ny = N()\ny.z = x\ndef __getattr__(n):\n    if n != 'lazy': raise AttributeError(n)\n    return x\n@contextlib.contextmanager\ndef c(): yield x\n"
+        assert key(text, b=module % 1) != key(text, b=module % 2), text
+    for text in ("def f():\n    from . import sub\n    return sub.X", "def f():\n    from .sub import X\n    return X", "def f():\n    import p.sub\n    return p.sub.X",
+                 "from . import sub\ndef f(): return sub.X", "import p.sub\ndef f(): return p.sub.X"):
+        keys = []
+        for value in (1, 2):
+            with project({"p/__init__.py": "", "p/m.py": text, "p/sub.py": f"X = {value}"}):
+                keys.append(shoal.signature(importlib.import_module("p.m").f).key)
+        assert keys[0] != keys[1], text
 
 
 # ---- values ----
