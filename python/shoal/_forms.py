@@ -364,8 +364,7 @@ class _Walk:
         for name in sorted(facts.globals):
             value = own.get(name, built.get(name, _MISSING))
             kind = "global" if name in own or value is _MISSING else "builtin"
-            if name == "__file__" and isinstance(value, str):
-                value = _owners_path(value)
+            value = _in_project(value)
             dynamic |= any(value is v for v in _READS_GLOBALS) or _top_module(value) in _READ_CALLERS
             imports |= value is importlib.import_module or value is builtins.__import__ or value is sys.modules
             self.link(node, kind, name, value, user, facts, line=file.variables.get(name, 0) if file else 0)
@@ -466,8 +465,7 @@ class _Walk:
         self.edge(node, kind, symbol, self.fixed("module", "by attributes"))
         for name in sorted(facts.attributes & own.keys()) + (["__getattr__"] if "__getattr__" in own else []):
             value, path = own[name], f"{symbol}.{name}"
-            if name == "__file__" and isinstance(value, str):
-                value = _owners_path(value)
+            value = _in_project(value)
             if is_a(value, types.ModuleType) and name not in facts.bare:
                 if id(value) not in on_way:
                     self._attributes(node, kind, path, value, user, facts, on_way | {id(value)})
@@ -592,8 +590,12 @@ def _top_module(value: Any) -> str:
     return name.partition(".")[0] if isinstance(name, str) else ""
 
 
-def _owners_path(path: str) -> Any:
-    return types.SimpleNamespace(path=_values.relative(os.path.realpath(path)))
+def _in_project(value: Any) -> Any:
+    """A text that is a path below the project (``__file__``, and what is made of it) is the same in everyone's clone."""
+    if type(value) is str and os.path.isabs(value):
+        place = _values.relative(os.path.realpath(value) if os.path.exists(value) else value)
+        return types.SimpleNamespace(path=place) if isinstance(place, tuple) else value
+    return value
 
 
 def _is_extension(module: types.ModuleType) -> bool:

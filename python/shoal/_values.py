@@ -125,6 +125,8 @@ def made_of(v: Any) -> Made | None:
     handler = BY_TYPE.get(cls)
     if handler:
         return handler(v)
+    if any(v is s for s in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)):
+        return "stream", None, False  # what is printed is no part of a result
     if is_a(v, (property, classmethod, staticmethod)):
         parts = (v.fget, v.fset, v.fdel, v.__doc__) if is_a(v, property) else v.__func__
         return "descriptor", (cls, parts, {k: x for k, x in getattr(v, "__dict__", {}).items() if k not in functools.WRAPPER_ASSIGNMENTS}), False

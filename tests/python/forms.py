@@ -678,10 +678,12 @@ EVERYWHERE = """
     import sys
     first, second = ("a", "b") if len(sys.argv) < 2 else ("b", "a")
     __import__(first), __import__(second)
-    import dataclasses, enum, pathlib, logging
+    import dataclasses, enum, os, pathlib, logging
+    from sys import stderr
     import a, b
     LOG = logging.getLogger(__name__)
     HERE = pathlib.Path(__file__).resolve().parent
+    DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data.csv")
     NAMES = {"x", "y", "z", b"w", 3, None, (1, 2)}
     class Color(enum.Enum):
         RED = {"p", "q"}
@@ -689,14 +691,14 @@ EVERYWHERE = """
     class P:
         a: int = 1
         c: Color = Color.RED
-    def helper(x): return a.g(x), b.g(x), NAMES, P(), HERE, LOG
+    def helper(x): return a.g(x), b.g(x), NAMES, P(), HERE, DATA, a.FILE, LOG, stderr
     def f(x): return helper(x)
     def main():
         import shoal
         print(shoal.signature(f).key)
     if __name__ == "__main__": main()
 """
-OTHERS = {"a.py": "import b\nS = frozenset('abcdef')\ndef g(x): return b.V, S, x", "b.py": "V = {1: {'u', 'v', 'w'}}\ndef g(x): import a; return a.S"}
+OTHERS = {"a.py": "import b\nFILE = __file__\nS = frozenset('abcdef')\ndef g(x): return b.V, S, x", "b.py": "V = {1: {'u', 'v', 'w'}}\ndef g(x): import a; return a.S"}
 
 
 @case
@@ -708,6 +710,20 @@ def keys_are_the_same_in_every_process_folder_and_import_order():
         keys.add(run(folder + "-copied"))
         keys.add(run(folder + "-copied", script="n.py"))
         assert len(keys) == 1, keys
+
+
+@case
+def what_a_project_commonly_has_can_be_signed():
+    for text in ("import logging\nL = logging.getLogger(__name__)\ndef f(): L.info('x')", "import argparse\nP = argparse.ArgumentParser()\nP.add_argument('--x')\ndef f(): return P.parse_args([])",
+                 "from os import environ\ndef f(): return environ['HOME']", "import multiprocessing as mp\ndef f():\n    with mp.Pool(2) as p: return p.map(str, [1])",
+                 "import asyncio\nasync def g(): await asyncio.sleep(0)\ndef f(): asyncio.run(g())", "import deltalake\ndef f(p): return deltalake.DeltaTable(p)",
+                 "import duckdb\ndef f(): return duckdb.sql('select 1').fetchall()", "import shoal\ndef f(): return shoal.table('a').df()",
+                 "from collections.abc import Mapping\nclass C(Mapping):\n    def __getitem__(s, k): return 1\n    def __iter__(s): return iter(())\n    def __len__(s): return 0\nV = C()\n"
+                 "def f(): return V", "from typing import *\nA = Annotated[int, 'x']\nT = TypeVar('T')\nP = ParamSpec('P')\nclass C(Generic[T]):\n    a: A\n    b: Literal['a', 'b']\n"
+                 "    c: ClassVar[int] = 1\n    d: 'Optional[C]' = None\n    e: Callable[P, T]\ndef f(): return C()",
+                 "import enum\nclass C(enum.IntFlag, boundary=enum.KEEP):\n    A = 1\ndef f(): return C(7)", "class D:\n    def __init__(s, f): s.f = f\n    def __call__(s, *a): return s.f(*a)\n@D\n"
+                 "def f(): return 1", "class E(ExceptionGroup): pass\ndef f(): raise E('a', [ValueError(1)])"):
+        assert key(text) == key(text), text
 
 
 @case
