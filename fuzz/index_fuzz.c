@@ -33,13 +33,14 @@ static void macros(shoal_str text, shoal_arena *arena) {
   }
 }
 
-static void watch(shoal_str text) {
+static void watch(shoal_str text, shoal_arena *arena) {
   shoal_watch w = {0};
+  shoal_watch_seen seen;
   shoal_error err = {0};
   bool edited;
-  (void)shoal_watch_verify("/nonexistent", text, &edited);
+  (void)shoal_watch_verify("/nonexistent", text, arena, &seen, &edited);
   (void)shoal_watch_encoded_digest(text);
-  (void)OK(shoal_watch_open("/nonexistent", text, &w, &err));
+  (void)OK(shoal_watch_open("/nonexistent", text, seen, &w, &err));
   shoal_watch_dispose(&w);
 }
 
@@ -48,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   shoal_arena arena = {0};
   units(text, &arena);
   macros(text, &arena);
-  watch(text);
+  watch(text, &arena);
   shoal_arena_dispose(&arena);
   return 0;
 }

@@ -307,11 +307,12 @@ SHOAL_MUST_USE shoal_status shoal_lease_list(shoal_lake *lake, shoal_arena *aren
 
 /* ---- runs: roots while they live ---- */
 typedef struct shoal_run_record shoal_run_record;
-/* Put before the run's first look-up. `id` is a new UUID (time-ordered). */
+/* Put before the run computes anything, with the signatures it reuses and makes. `id` is a new UUID (time-ordered). */
 SHOAL_MUST_USE shoal_status shoal_run_announce(shoal_lake *lake, shoal_str branch, shoal_str who,
-                                               shoal_run_record **out, shoal_error *err);
+                                               const shoal_hash *signatures, size_t n, shoal_run_record **out,
+                                               shoal_error *err);
 shoal_str shoal_run_id(const shoal_run_record *run);
-/* Says which signatures it reuses and makes; also the heartbeat. */
+/* Says which signatures it reuses and makes now; NULL: the heartbeat. */
 SHOAL_MUST_USE shoal_status shoal_run_update(shoal_run_record *run, const shoal_hash *signatures, size_t n,
                                              shoal_error *err);
 /* Removes the record, frees. */

@@ -92,13 +92,13 @@ static shoal_status new_record(shoal_lake *lake, shoal_str branch, shoal_str who
   return SHOAL_OK;
 }
 
-shoal_status shoal_run_announce(shoal_lake *lake, shoal_str branch, shoal_str who, shoal_run_record **out,
-                                shoal_error *err) {
+shoal_status shoal_run_announce(shoal_lake *lake, shoal_str branch, shoal_str who, const shoal_hash *signatures,
+                                size_t n, shoal_run_record **out, shoal_error *err) {
   shoal_buf text = {0};
   shoal_run_record *run = NULL;
   *out = NULL;
   SHOAL_TRY(new_record(lake, branch, who, &run, err));
-  shoal_status st = write_record(run, NULL, 0, &text, err);
+  shoal_status st = write_record(run, signatures, n, &text, err);
   if (st == SHOAL_OK)
     st = shoal_object_put(lake, run->key, shoal_buf_str(&text), err);
   shoal_buf_dispose(&text);

@@ -28,8 +28,8 @@ static shoal_status open_engine(void *arg, shoal_engine **out, shoal_error *err)
   return shoal_session_open_engine(a->session, a->workers, out, err);
 }
 
-/* Says which signatures the run reuses and makes. */
-static shoal_status announce(const shoal_plan *plan, shoal_run_record *record, shoal_error *err) {
+/* Says which signatures the run reuses and makes; its first word puts the record. */
+static shoal_status announce(shoal_session *s, const shoal_plan *plan, shoal_run_record **record, shoal_error *err) {
   shoal_hash *keys = shoal_calloc(plan->n_items, sizeof *keys);
   if (!keys)
     return shoal_fail_nomem(err);
@@ -37,7 +37,8 @@ static shoal_status announce(const shoal_plan *plan, shoal_run_record *record, s
   for (size_t i = 0; i < plan->n_items; i++)
     if (plan->items[i].node != UINT32_MAX && plan->items[i].action != SHOAL_ACTION_REUSE)
       keys[n++] = plan->graph->nodes[plan->items[i].node].key;
-  shoal_status status = shoal_run_update(record, keys, n, err);
+  shoal_status status = *record ? shoal_run_update(*record, keys, n, err)
+                                : shoal_run_announce(s->lake, s->branch, shoal_str_z(s->who), keys, n, record, err);
   shoal_free(keys);
   return status;
 }
@@ -302,6 +303,7 @@ static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, co
   run_arg arg = {.session = s, .workers = workers};
   if (!options->verify)
     SHOAL_TRY(claim_names(s, plan, err));
+  shoal_session_await_engine(s);
   s->one_thread = takes_seeded_chances(s, plan);
   if (workers == 1 && !s->one_thread) {
     arg.spare = s->engine;
@@ -362,7 +364,7 @@ static shoal_status run_rounds(shoal_session *s, const shoal_plan *plan, const s
       s->options.listener.on_event(s->options.listener.arg, &(shoal_event){.kind = SHOAL_EVENT_REPLANNED,
                                                                            .text = shoal_str_z(why.message),
                                                                            .planned = (uint32_t)next->n_run});
-    status = announce(next, record, &why);
+    status = announce(s, next, &record, &why);
     moved = false;
     if (status >= 0)
       status = run_and_publish(s, next, options, record, out, &moved, &why);
@@ -382,9 +384,7 @@ shoal_status shoal_session_run(shoal_session *s, const shoal_plan *plan, const s
   shoal_status status = SHOAL_OK;
   bool work = plan->n_run + plan->n_adopt + plan->n_check + (options->prune ? plan->n_removed : 0) > 0;
   if (work)
-    status = shoal_run_announce(s->lake, s->branch, shoal_str_z(s->who), &record, err);
-  if (record)
-    status = announce(plan, record, err);
+    status = announce(s, plan, &record, err);
   if (status >= 0)
     status = work ? run_rounds(s, plan, options, record, out, err) : shoal_session_project(s, &out->projection, err);
   if (record)

@@ -80,7 +80,8 @@ static void cache_state(shoal_session *s);
 void shoal_session_close(shoal_session *s) {
   if (!s)
     return;
-  shoal_thread_join(&s->loading);
+  shoal_session_await_engine(s);
+  shoal_session_remember(s);
   cache_state(s);
   shoal_graph_free(s->graph);
   for (int i = 0; i < s->n_replans; i++) {
@@ -343,8 +344,18 @@ shoal_status shoal_session_load_state(shoal_session *s, shoal_error *err) {
   return status;
 }
 
+void shoal_session_await_engine(shoal_session *s) {
+  shoal_thread_join(&s->opening);
+  if (s->engine)
+    shoal_engine_free(s->early);
+  else
+    s->engine = s->early;
+  s->early = NULL;
+}
+
 shoal_status shoal_session_engine(shoal_session *s, shoal_engine **out, shoal_error *err) {
   shoal_status status = SHOAL_OK;
+  shoal_session_await_engine(s);
   if (!s->engine)
     status = shoal_session_open_engine(s, 1, &s->engine, err);
   *out = s->engine;

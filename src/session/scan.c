@@ -9,7 +9,6 @@
 #include "base/time.h"
 #include "session/session.h"
 
-#define WATCH_KEY SHOAL_STR("watch")
 #define EPOCH "1" /* raised when an engine version changes results; see docs/decisions.md */
 
 static shoal_status watch_settings(shoal_session *s, shoal_error *err) {
@@ -18,20 +17,34 @@ static shoal_status watch_settings(shoal_session *s, shoal_error *err) {
   return shoal_watch_add(&s->watch, SHOAL_STR("shoal.local.yaml"), &e, err);
 }
 
-static shoal_status remember_watch(shoal_session *s, shoal_error *err) {
-  shoal_buf b = {0};
-  shoal_status status = shoal_watch_encode(&s->watch, &b, err);
-  if (status >= 0 && s->index)
-    status = shoal_index_put(s->index, &(shoal_index_item){WATCH_KEY, shoal_buf_str(&b)}, 1, err);
-  shoal_buf_dispose(&b);
-  return status;
+void shoal_session_remember(shoal_session *s) {
+  shoal_buf watch = {0}, units = {0};
+  shoal_index_item items[2];
+  size_t n = 0;
+  shoal_error ignored; /* a cache */
+  if (s->index && s->watch_new && shoal_watch_encode(&s->watch, &watch, &ignored) >= 0)
+    items[n++] = (shoal_index_item){SHOAL_SESSION_WATCH_KEY, shoal_buf_str(&watch)};
+  if (s->index && s->units_new && shoal_session_encode_units(s, &units, &ignored) >= 0)
+    items[n++] = (shoal_index_item){SHOAL_SESSION_UNITS_KEY, shoal_buf_str(&units)};
+  if (n)
+    shoal_ignore(shoal_index_put(s->index, items, n, &ignored));
+  s->watch_new = s->units_new = false;
+  shoal_buf_dispose(&watch);
+  shoal_buf_dispose(&units);
 }
+
+#define MUCH                                                                                                           \
+  100 /* files read or texts parsed: what took long to find out outlives whatever becomes of this process              \
+       */
 
 /* Files, units, externals; the watch goes back to the index. */
 static shoal_status read_files(shoal_session *s, shoal_error *err) {
-  shoal_str old = s->index ? shoal_index_view(s->index, WATCH_KEY) : SHOAL_STR_NONE;
-  shoal_status status = shoal_watch_open(s->root, old, &s->watch, err);
-  s->scanned = true;
+  shoal_str old = s->old_watch;
+  if (!old.ptr && s->index)
+    old = shoal_index_view(s->index, SHOAL_SESSION_WATCH_KEY);
+  shoal_status status =
+      shoal_watch_open(s->root, old, s->old_watch.ptr ? s->seen : (shoal_watch_seen){0}, &s->watch, err);
+  s->scanned = s->watch_new = true;
   if (s->index)
     shoal_index_release(s->index);
   if (status >= 0)
@@ -40,8 +53,8 @@ static shoal_status read_files(shoal_session *s, shoal_error *err) {
     status = shoal_session_units(s, err);
   if (status >= 0)
     status = shoal_session_externals(s, err);
-  shoal_error ignored; /* even of a project with an error: hashes of large files are worth keeping */
-  shoal_ignore(remember_watch(s, &ignored));
+  if (s->watch.n_hashed > MUCH || s->n_parsed > MUCH || status < 0)
+    shoal_session_remember(s);
   return status;
 }
 
@@ -123,9 +136,11 @@ static shoal_status sign(shoal_session *s, shoal_error *err) {
   return shoal_graph_sign(s->graph, &in, s->pinned, err);
 }
 
-static void load_engine(void *arg) {
-  (void)arg;
-  shoal_engine_load();
+/* Who needs it and does not find it opens it, and tells why it can't be. */
+static void open_early(void *arg) {
+  shoal_session *s = arg;
+  shoal_error ignored;
+  shoal_ignore(shoal_session_open_engine(s, 1, &s->early, &ignored));
 }
 
 shoal_status shoal_session_scan(shoal_session *s, shoal_error *err) {
@@ -133,9 +148,9 @@ shoal_status shoal_session_scan(shoal_session *s, shoal_error *err) {
     return SHOAL_OK;
   if (!s->root)
     return shoal_fail(err, SHOAL_EINVAL, "this needs a project; there is only a lake");
-  if (s->edited && !s->loading.started)
-    shoal_ignore(shoal_thread_start(&s->loading, load_engine, NULL, NULL)); /* else it is loaded when it is needed */
   SHOAL_TRY(shoal_session_configure(s, err));
+  if (s->edited && !s->engine && !s->opening.started)
+    shoal_ignore(shoal_thread_start(&s->opening, open_early, s, NULL)); /* else it is opened when it is needed */
   SHOAL_TRY(shoal_session_load_state(s, err));
   SHOAL_TRY(read_files(s, err));
   SHOAL_TRY(build_graph(s, err));

@@ -32,6 +32,8 @@ typedef struct shoal_session_options {
   shoal_cancel *cancel;
 } shoal_session_options;
 
+#define SHOAL_SESSION_WATCH_KEY SHOAL_STR("watch") /* of the index */
+#define SHOAL_SESSION_UNITS_KEY SHOAL_STR("units")
 #define SHOAL_MAX_REPLANS 5 /* of one run: whoever is overtaken that often is told */
 
 /* What planning knows of one source. */
@@ -68,8 +70,12 @@ typedef struct shoal_session {
   shoal_engine *engine; /* for parsing and queries; opened on demand */
   char who[520];
   /* the scan */
-  bool edited; /* a watched file looks changed: the engine will probably be needed, and is loaded meanwhile */
-  shoal_thread loading;
+  bool edited; /* a watched file looks changed: the engine will probably be needed, and is opened meanwhile */
+  shoal_thread opening;
+  shoal_engine *early; /* what that thread opened; its own until it is joined */
+  shoal_str old_watch; /* what the files were compared with, and what was seen of them; {NULL,0}: nothing */
+  shoal_watch_seen seen;
+  bool watch_new, units_new; /* to be put into the index, at the latest at the session's end */
   bool scanned;
   shoal_watch watch;
   shoal_unit *units;
@@ -117,6 +123,8 @@ SHOAL_MUST_USE shoal_status shoal_session_load_state(shoal_session *s, shoal_err
 /* What tells an entry of a branch's log from any other that ever had its key, at the price of a stat; in the arena,
    NULL if it is not there. */
 char *shoal_session_entry_mark(shoal_store *store, shoal_str entry, shoal_arena *arena);
+/* Waits for an engine that is being opened, and makes it the session's. */
+void shoal_session_await_engine(shoal_session *s);
 /* The engine for parsing and queries. */
 SHOAL_MUST_USE shoal_status shoal_session_engine(shoal_session *s, shoal_engine **out, shoal_error *err);
 /* Another engine with the project's settings, for a worker. With s->one_thread it draws its chances in one order. Any
@@ -124,6 +132,10 @@ SHOAL_MUST_USE shoal_status shoal_session_engine(shoal_session *s, shoal_engine 
 SHOAL_MUST_USE shoal_status shoal_session_open_engine(shoal_session *s, unsigned workers, shoal_engine **out,
                                                       shoal_error *err);
 
+/* Puts what the scan found out into the index. At the session's end, unless it was much: nobody waits for it then. */
+void shoal_session_remember(shoal_session *s);
+/* The units as the index keeps them. */
+SHOAL_MUST_USE shoal_status shoal_session_encode_units(const shoal_session *s, shoal_buf *out, shoal_error *err);
 /* scan + sign: units, sources, graph. */
 SHOAL_MUST_USE shoal_status shoal_session_scan(shoal_session *s, shoal_error *err);
 /* The same files against the branch's head: graph and signatures are made anew. SHOAL_ELIMIT after SHOAL_MAX_REPLANS.

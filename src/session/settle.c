@@ -12,8 +12,6 @@
 #include "base/str.h"
 #include "session/session.h"
 
-#define WATCH_KEY SHOAL_STR("watch")
-
 /* Under which name it is remembered: the branch, and what the command line overrides. */
 static char *settled_key(shoal_session *s) {
   shoal_hasher h;
@@ -49,7 +47,7 @@ static shoal_status watermark_bytes(shoal_session *s, shoal_str entry_key, shoal
 static shoal_status write_record(shoal_session *s, shoal_str log, int64_t publication, uint64_t n_datasets,
                                  shoal_buf *b, shoal_error *err) {
   shoal_buf entry = {0}, mark = {0}, newest = {0}, absent = {0};
-  shoal_hash digest = shoal_watch_encoded_digest(shoal_index_view(s->index, WATCH_KEY));
+  shoal_hash digest = shoal_watch_encoded_digest(shoal_index_view(s->index, SHOAL_SESSION_WATCH_KEY));
   shoal_index_release(s->index);
   shoal_status status = shoal_branch_entry_key(log, publication + 1, &entry, err);
   if (status >= 0)
@@ -95,6 +93,7 @@ shoal_status shoal_session_settle(shoal_session *s, uint64_t n_datasets, shoal_e
     return key ? SHOAL_OK : shoal_fail_nomem(err);
   if (!shoal_str_eq(log, s->branch) && !shoal_str_eq(log, s->lake->trunk))
     return SHOAL_OK; /* a run without --from would start elsewhere */
+  shoal_session_remember(s);
   /* Of what was planned and published: where others have gone on since, the next run looks at that. */
   shoal_status status = write_record(s, log, head->publication, n_datasets, &b, err);
   if (status >= 0)
@@ -146,9 +145,12 @@ bool shoal_session_settled(shoal_session *s, uint64_t *n_datasets) {
   char *key = settled_key(s);
   shoal_decoder d = {.rest = key ? shoal_index_view(s->index, shoal_str_z(key)) : SHOAL_STR_NONE};
   shoal_hash digest = shoal_take_hash(&d);
-  shoal_str watch = shoal_index_view(s->index, WATCH_KEY);
+  shoal_str watch = shoal_index_view(s->index, SHOAL_SESSION_WATCH_KEY);
   shoal_hash now = shoal_watch_encoded_digest(watch);
-  bool same = !d.failed && shoal_hash_eq(&digest, &now) && shoal_watch_verify(s->root, watch, &s->edited);
+  bool same =
+      !d.failed && shoal_hash_eq(&digest, &now) && shoal_watch_verify(s->root, watch, &s->arena, &s->seen, &s->edited);
+  if (!same && s->seen.n) /* the scan goes on from here, whatever others write meanwhile */
+    s->old_watch = shoal_arena_str(&s->arena, watch);
   settled_branch was = {.lake = shoal_take_str(&d)};
   was.newest = shoal_take_str(&d);
   was.newest_mark = shoal_take_str(&d);

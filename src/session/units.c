@@ -14,7 +14,6 @@
 #include "engine/lexer.h"
 #include "session/session.h"
 
-#define UNITS_KEY SHOAL_STR("units")
 #define MACROS_KEY SHOAL_STR("macros")
 #define MACROS "macros"
 #define MODELS "models"
@@ -37,7 +36,8 @@ typedef struct memory {
 } memory;
 
 static shoal_status recall(shoal_session *s, memory *m, shoal_error *err) {
-  shoal_str text = s->index ? shoal_arena_str(&s->arena, shoal_index_view(s->index, UNITS_KEY)) : SHOAL_STR_NONE;
+  shoal_str text =
+      s->index ? shoal_arena_str(&s->arena, shoal_index_view(s->index, SHOAL_SESSION_UNITS_KEY)) : SHOAL_STR_NONE;
   if (s->index)
     shoal_index_release(s->index);
   *m = (memory){0};
@@ -59,18 +59,13 @@ static shoal_status recall(shoal_session *s, memory *m, shoal_error *err) {
   return SHOAL_OK;
 }
 
-static shoal_status remember(shoal_session *s, shoal_error *err) {
-  shoal_buf b = {0};
+shoal_status shoal_session_encode_units(const shoal_session *s, shoal_buf *out, shoal_error *err) {
   shoal_hash basis = analysis_basis(s);
-  shoal_put_hash(&b, &basis);
-  shoal_put_u32(&b, (uint32_t)s->n_units);
+  shoal_put_hash(out, &basis);
+  shoal_put_u32(out, (uint32_t)s->n_units);
   for (size_t i = 0; i < s->n_units; i++)
-    shoal_unit_encode(&s->units[i], &b);
-  shoal_status status = shoal_buf_check(&b, err);
-  if (status >= 0 && s->index)
-    status = shoal_index_put(s->index, &(shoal_index_item){UNITS_KEY, shoal_buf_str(&b)}, 1, err);
-  shoal_buf_dispose(&b);
-  return status;
+    shoal_unit_encode(&s->units[i], out);
+  return shoal_buf_check(out, err);
 }
 
 static shoal_hash layout_of(const shoal_model *m) {
@@ -259,8 +254,7 @@ static shoal_status read_models(shoal_session *s, const shoal_str *macro_names, 
     s->n_units += status >= 0;
   }
   shoal_map_dispose(&m.by_path);
-  if (status >= 0 && (s->n_parsed || m.n != s->n_units))
-    shoal_ignore(remember(s, err)); /* a cache */
+  s->units_new = status >= 0 && (s->n_parsed || m.n != s->n_units);
   return status;
 }
 

@@ -2,6 +2,7 @@
 /* Encoded: digest, count, then per entry kind, path with its NUL, stat, racy, hash. */
 #include "session/watch.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <time.h>
@@ -28,27 +29,28 @@ static void take_entry(shoal_decoder *d, shoal_watch_entry *e) {
   e->hash = shoal_take_hash(d);
 }
 
-static bool as_remembered(int rootfd, const shoal_watch_entry *e, bool *edited) {
-  shoal_stat now;
-  int rc = shoal_os_stat_at(rootfd, e->path.ptr, &now);
+static bool as_remembered(int rootfd, const shoal_watch_entry *e, struct shoal_watch_look *look, bool *edited) {
+  int rc = look->rc = shoal_os_stat_at(rootfd, e->path.ptr, &look->stat);
   if (e->kind == SHOAL_WATCH_ABSENT)
     return rc == -2 /* ENOENT */ || rc == -20 /* ENOTDIR */;
-  bool same = rc == 0 && shoal_stat_same(&now, &e->stat);
+  bool same = rc == 0 && shoal_stat_same(&look->stat, &e->stat);
   *edited = rc == 0 && !same && e->kind == SHOAL_WATCH_FILE;
   return same && !e->racy;
 }
 
-bool shoal_watch_verify(const char *root, shoal_str encoded, bool *edited) {
+bool shoal_watch_verify(const char *root, shoal_str encoded, shoal_arena *arena, shoal_watch_seen *seen, bool *edited) {
   shoal_decoder d = {.rest = encoded};
   (void)shoal_take_hash(&d);
   uint32_t n = shoal_take_count(&d, ENTRY_LEAST);
   int rootfd = n ? open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-  bool same = rootfd >= 0;
+  *seen = (shoal_watch_seen){.looks = SHOAL_NEW_ARRAY(arena, struct shoal_watch_look, n)};
+  bool same = rootfd >= 0 && seen->looks;
   *edited = false;
   for (uint32_t i = 0; i < n && same; i++) {
     shoal_watch_entry e;
     take_entry(&d, &e);
-    same = !d.failed && as_remembered(rootfd, &e, edited);
+    same = !d.failed && as_remembered(rootfd, &e, &seen->looks[i], edited);
+    seen->n += !d.failed;
   }
   if (rootfd >= 0)
     close(rootfd);
@@ -60,8 +62,9 @@ shoal_hash shoal_watch_encoded_digest(shoal_str encoded) {
   return shoal_take_hash(&d);
 }
 
-shoal_status shoal_watch_open(const char *root, shoal_str encoded, shoal_watch *out, shoal_error *err) {
-  *out = (shoal_watch){.root = root};
+shoal_status shoal_watch_open(const char *root, shoal_str encoded, shoal_watch_seen seen, shoal_watch *out,
+                              shoal_error *err) {
+  *out = (shoal_watch){.root = root, .root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .seen = seen};
   shoal_str copy = shoal_arena_str(&out->arena, encoded);
   if (encoded.ptr && !copy.ptr)
     return shoal_fail_nomem(err);
@@ -76,8 +79,21 @@ shoal_status shoal_watch_open(const char *root, shoal_str encoded, shoal_watch *
       break;
     *slot = e;
   }
-  for (size_t i = 0; i < out->old.len; i++)
-    SHOAL_TRY(shoal_map_put(&out->old_by_path, out->old.ptr[i].path, (uint32_t)i, err));
+  return SHOAL_OK;
+}
+
+/* The remembered entry of a path, or SHOAL_MAP_NONE. Folders are mostly walked as they were the last time. */
+static shoal_status find_old(shoal_watch *w, shoal_str path, uint32_t *out, shoal_error *err) {
+  *out = SHOAL_MAP_NONE;
+  if (w->next_old < w->old.len && shoal_str_eq(w->old.ptr[w->next_old].path, path))
+    *out = (uint32_t)w->next_old;
+  if (*out == SHOAL_MAP_NONE) {
+    for (size_t i = w->old_by_path.len; i < w->old.len; i++)
+      SHOAL_TRY(shoal_map_put(&w->old_by_path, w->old.ptr[i].path, (uint32_t)i, err));
+    *out = shoal_map_get(&w->old_by_path, path);
+  }
+  if (*out != SHOAL_MAP_NONE)
+    w->next_old = *out + 1;
   return SHOAL_OK;
 }
 
@@ -92,12 +108,23 @@ static char *full_path(shoal_watch *w, shoal_str path) {
                                         : shoal_arena_printf(&w->arena, "%s/%.*s", w->root, SHOAL_FMT(path));
 }
 
+/* As shoal_os_stat_at; `seen` is what was seen of it already, or NULL. */
+static int stat_path(shoal_watch *w, const struct shoal_watch_look *seen, shoal_str path, shoal_stat *out) {
+  if (seen) {
+    *out = seen->stat;
+    return seen->rc;
+  }
+  if (w->root_fd >= 0) /* where an absolute path is not looked for */
+    return shoal_os_stat_at(w->root_fd, path.ptr, out);
+  char *full = full_path(w, path);
+  return full ? shoal_os_stat_at(AT_FDCWD, full, out) : -ENOMEM;
+}
+
 /* Fills in what the file system says; a file's hash is remembered or computed. */
 static shoal_status look(shoal_watch *w, shoal_watch_entry *e, shoal_error *err) {
-  char *full = full_path(w, e->path);
-  if (!full)
-    return shoal_fail_nomem(err);
-  int rc = shoal_os_stat_at(AT_FDCWD, full, &e->stat);
+  uint32_t i;
+  SHOAL_TRY(find_old(w, e->path, &i, err));
+  int rc = stat_path(w, i < w->seen.n ? &w->seen.looks[i] : NULL, e->path, &e->stat);
   if (rc == -2 || rc == -20) {
     e->kind = SHOAL_WATCH_ABSENT;
     return SHOAL_OK;
@@ -113,14 +140,14 @@ static shoal_status look(shoal_watch *w, shoal_watch_entry *e, shoal_error *err)
     return shoal_fail(err, SHOAL_EINVAL, "%s is no regular file", e->path.ptr);
   if (w->names_only)
     return SHOAL_OK;
-  uint32_t i = shoal_map_get(&w->old_by_path, e->path);
   const shoal_watch_entry *old = i == SHOAL_MAP_NONE ? NULL : &w->old.ptr[i];
   if (old && old->kind == SHOAL_WATCH_FILE && !old->racy && shoal_stat_same(&old->stat, &e->stat)) {
     e->hash = old->hash;
     return SHOAL_OK;
   }
   w->n_hashed++;
-  return shoal_hash_file(full, &e->hash, err);
+  char *full = full_path(w, e->path);
+  return full ? shoal_hash_file(full, &e->hash, err) : shoal_fail_nomem(err);
 }
 
 static shoal_status add_path(shoal_watch *w, shoal_str path, size_t *at, shoal_error *err) {
@@ -288,8 +315,8 @@ shoal_status shoal_watch_add_glob(shoal_watch *w, shoal_str pattern, shoal_str *
 
 shoal_status shoal_watch_recheck(const shoal_watch *w, shoal_str path, bool *same, shoal_error *err) {
   const shoal_watch_entry *e = shoal_watch_find(w, path);
-  shoal_watch now = {.root = w->root, .names_only = true};
-  shoal_watch_entry again = {.path = path};
+  shoal_watch now = {.root = w->root, .root_fd = w->root_fd, .names_only = true};
+  shoal_watch_entry again = {.path = e ? e->path : path};
   shoal_hash hash;
   shoal_status status = e ? look(&now, &again, err) : shoal_fail(err, SHOAL_EINVAL, "%s is not watched", path.ptr);
   *same = status >= 0 && again.kind == e->kind && shoal_stat_same(&again.stat, &e->stat);
@@ -298,13 +325,15 @@ shoal_status shoal_watch_recheck(const shoal_watch *w, shoal_str path, bool *sam
     status = full ? shoal_hash_file(full, &hash, err) : shoal_fail_nomem(err);
     *same = status >= 0 && shoal_hash_eq(&hash, &e->hash);
   }
+  now.root_fd = -1; /* w's */
   shoal_watch_dispose(&now);
   return status;
 }
 
 shoal_status shoal_watch_recheck_glob(const char *root, bool hidden, shoal_str pattern, const shoal_str *paths,
                                       size_t n, bool *same, shoal_error *err) {
-  shoal_watch now = {.root = root, .hidden = hidden, .names_only = true};
+  shoal_watch now = {
+      .root = root, .root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .hidden = hidden, .names_only = true};
   shoal_str *found;
   size_t n_found;
   shoal_status status = shoal_watch_add_glob(&now, pattern, &found, &n_found, err);
@@ -349,6 +378,8 @@ shoal_status shoal_watch_encode(const shoal_watch *w, shoal_buf *out, shoal_erro
 }
 
 void shoal_watch_dispose(shoal_watch *w) {
+  if (w->root_fd >= 0)
+    close(w->root_fd);
   shoal_vec_dispose(&w->entries);
   shoal_vec_dispose(&w->old);
   shoal_map_dispose(&w->by_path);

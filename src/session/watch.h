@@ -23,28 +23,42 @@ typedef struct shoal_watch_entry {
   shoal_hash hash; /* of a file's content */
 } shoal_watch_entry;
 
+/* What the file system told of an encoded watch's first entries: the scan that follows need not ask again. */
+typedef struct shoal_watch_seen {
+  struct shoal_watch_look {
+    int rc; /* of shoal_os_stat_at */
+    shoal_stat stat;
+  } * looks;
+  size_t n;
+} shoal_watch_seen;
+
 typedef struct shoal_watch {
   shoal_arena arena;
   const char *root; /* borrowed */
+  int root_fd;      /* of the root's folder; -1: none */
   SHOAL_VEC(shoal_watch_entry) entries;
   shoal_map by_path;
   /* what the index remembered */
   SHOAL_VEC(shoal_watch_entry) old;
-  shoal_map old_by_path;
-  size_t n_hashed; /* files read because nothing was remembered */
+  shoal_map old_by_path; /* made when entries are not asked for in the order they are remembered in */
+  size_t next_old;       /* the entry that is probably asked for next */
+  shoal_watch_seen seen; /* of `old`; borrowed */
+  size_t n_hashed;       /* files read because nothing was remembered */
   /* how */
   bool hidden;     /* patterns name what begins with '.' too, as the engine's do */
   bool names_only; /* no file is read: hashes are zero */
 } shoal_watch;
 
-/* Everything as remembered? Stats each entry; no file is read. False also when something was racing. *edited: it is a
-   file that looks changed. */
-bool shoal_watch_verify(const char *root, shoal_str encoded, bool *edited);
+/* Everything as remembered? Stats each entry up to the first that differs, into *seen (in the arena); no file is read.
+   False also when something was racing. *edited: it is a file that looks changed. */
+bool shoal_watch_verify(const char *root, shoal_str encoded, shoal_arena *arena, shoal_watch_seen *seen, bool *edited);
 /* The digest of all paths and contents of an encoded watch; zero if it can't be read. */
 shoal_hash shoal_watch_encoded_digest(shoal_str encoded);
 
-/* Starts; `encoded` ({NULL,0}: nothing) is copied from. */
-SHOAL_MUST_USE shoal_status shoal_watch_open(const char *root, shoal_str encoded, shoal_watch *out, shoal_error *err);
+/* Starts; `encoded` ({NULL,0}: nothing) is copied from. `seen` (may be empty) is what was just seen of its entries; it
+   is borrowed. */
+SHOAL_MUST_USE shoal_status shoal_watch_open(const char *root, shoal_str encoded, shoal_watch_seen seen,
+                                             shoal_watch *out, shoal_error *err);
 /* Watches one path. A missing file is watched as absent: *out has that kind. Entries are borrowed until the next add.
  */
 SHOAL_MUST_USE shoal_status shoal_watch_add(shoal_watch *w, shoal_str path, const shoal_watch_entry **out,
