@@ -32,14 +32,9 @@ static shoal_status read_protected(shoal_lake *lake, yyjson_val *array, shoal_er
 
 static shoal_status read_format(shoal_lake *lake, shoal_error *err) {
   yyjson_doc *doc = NULL;
-  shoal_status st = shoal_object_get(lake, FORMAT_KEY, &doc, err);
-  if (st == SHOAL_ENOTFOUND) {
-    (void)shoal_fail(err, SHOAL_ENOTFOUND, "there is no lake here: no " FORMAT_KEY);
-    return st;
-  }
-  SHOAL_TRY(st);
+  SHOAL_TRY(shoal_object_get(lake, FORMAT_KEY, &doc, err));
   yyjson_val *root = yyjson_doc_get_root(doc);
-  st = shoal_json_need_str(root, "id", FORMAT_KEY, &lake->arena, &lake->id, err);
+  shoal_status st = shoal_json_need_str(root, "id", FORMAT_KEY, &lake->arena, &lake->id, err);
   if (st == SHOAL_OK)
     st = shoal_json_need_str(root, "trunk", FORMAT_KEY, &lake->arena, &lake->trunk, err);
   if (st == SHOAL_OK)
@@ -48,6 +43,26 @@ static shoal_status read_format(shoal_lake *lake, shoal_error *err) {
     st = read_protected(lake, yyjson_obj_get(root, "protected"), err);
   yyjson_doc_free(doc);
   return st;
+}
+
+/* No format.json: no lake, unless there are branches, which only a lake has. Then the object was lost, and a new one
+   would give the old branches another lake's name. Whoever makes a lake puts format.json before the first branch. */
+static shoal_status absent_or_damaged(shoal_store *store, shoal_error *err) {
+  shoal_arena arena = {0};
+  shoal_error ignored;
+  shoal_object *found, format;
+  size_t n = 0;
+  shoal_status st =
+      shoal_store_list(store, SHOAL_STR("_shoal/branches/"), SHOAL_STR_NONE, false, 1, &arena, &found, &n, err);
+  shoal_arena_dispose(&arena);
+  SHOAL_TRY(st);
+  if (n == 0)
+    return shoal_fail(err, SHOAL_ENOTFOUND, "there is no lake here: no " FORMAT_KEY);
+  if (shoal_store_head(store, SHOAL_STR(FORMAT_KEY), &format, &ignored) >= 0)
+    return SHOAL_DONE; /* somebody has just made it */
+  (void)shoal_fail(err, SHOAL_ECORRUPT, "the lake is damaged: it has branches, and no " FORMAT_KEY);
+  shoal_hint(err, "bring that one file back from a copy of the lake; nothing has been changed");
+  return SHOAL_ECORRUPT;
 }
 
 shoal_status shoal_lake_open(shoal_store *store, shoal_lake **out, shoal_error *err) {
@@ -59,6 +74,8 @@ shoal_status shoal_lake_open(shoal_store *store, shoal_lake **out, shoal_error *
   lake->pid = shoal_os_pid();
   shoal_os_process_token(lake->process);
   shoal_status st = read_format(lake, err);
+  if (st == SHOAL_ENOTFOUND && (st = absent_or_damaged(store, err)) == SHOAL_DONE)
+    st = read_format(lake, err);
   if (st < 0)
     shoal_lake_free(lake);
   else

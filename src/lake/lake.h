@@ -42,7 +42,8 @@ typedef struct shoal_lake_options {
 /* Puts format.json if absent; a lake that is there already is opened as it is. */
 SHOAL_MUST_USE shoal_status shoal_lake_create(shoal_store *store, const shoal_lake_options *options, shoal_lake **out,
                                               shoal_error *err);
-/* SHOAL_ENOTFOUND: no lake here. SHOAL_EUNSUPPORTED: a newer format. */
+/* SHOAL_ENOTFOUND: no lake here. SHOAL_EUNSUPPORTED: a newer format. SHOAL_ECORRUPT: branches, but no format.json, or
+   one that is broken; both here and above. */
 SHOAL_MUST_USE shoal_status shoal_lake_open(shoal_store *store, shoal_lake **out, shoal_error *err);
 void shoal_lake_free(shoal_lake *lake);
 

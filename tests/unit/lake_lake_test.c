@@ -65,8 +65,25 @@ static void newer_and_broken_formats(void **state) {
   lake_fixture_close(&f);
 }
 
+/* Branches without format.json are what is left of a lake, not the place for a new one. */
+static void branches_without_a_format(void **state) {
+  (void)state;
+  lake_fixture f = lake_fixture_memory();
+  shoal_lake *lake;
+  shoal_object found;
+  CHECK_OK(shoal_store_del(f.store, SHOAL_STR("_shoal/format.json"), &f.err), &f.err);
+  CHECK_STATUS(shoal_lake_open(f.store, &lake, &f.err), SHOAL_ECORRUPT, &f.err);
+  CHECK_STATUS(shoal_lake_create(f.store, &(shoal_lake_options){0}, &lake, &f.err), SHOAL_ECORRUPT, &f.err);
+  assert_null(lake);
+  assert_non_null(strstr(f.err.message, "_shoal/format.json"));
+  assert_true(f.err.hint[0] != 0);
+  CHECK_STATUS(shoal_store_head(f.store, SHOAL_STR("_shoal/format.json"), &found, &f.err), SHOAL_ENOTFOUND, &f.err);
+  lake_fixture_close(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(create_then_open), cmocka_unit_test(options_are_kept),
-                                     cmocka_unit_test(newer_and_broken_formats)};
+                                     cmocka_unit_test(newer_and_broken_formats),
+                                     cmocka_unit_test(branches_without_a_format)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
