@@ -72,7 +72,7 @@ shoal_status shoal_json_parse_raw(shoal_str text, const char *name, yyjson_doc *
   return parse(text, name, SHOAL_MAX_JSON_DEPTH, YYJSON_READ_NUMBER_AS_RAW, out, err);
 }
 shoal_status shoal_json_parse_tree(shoal_str text, const char *name, yyjson_doc **out, shoal_error *err) {
-  return parse(text, name, SHOAL_MAX_TREE_DEPTH, YYJSON_READ_NUMBER_AS_RAW, out, err);
+  return parse(text, name, SHOAL_MAX_TREE_DEPTH, YYJSON_READ_NUMBER_AS_RAW | YYJSON_READ_ALLOW_INF_AND_NAN, out, err);
 }
 
 shoal_str shoal_json_str(yyjson_val *obj, const char *key) {

@@ -89,7 +89,7 @@ static const char *const pure[] = {
     "to_decades", "to_hex", "to_hours", "to_json", "to_microseconds", "to_millennia", "to_milliseconds", "to_minutes",
     "to_months", "to_quarters", "to_seconds", "to_timestamp", "to_weeks", "to_years", "translate", "trim", "trunc",
     "try_strptime", "typeof", "ucase", "unbin", "unhex", "unicode", "union_extract", "union_tag", "union_value",
-    "unpivot_list", "upper", "url_decode", "url_encode", "uuid_extract_timestamp", "uuid_extract_version", "var_pop",
+    "unlist", "unnest", "unpivot_list", "upper", "url_decode", "url_encode", "uuid_extract_timestamp", "uuid_extract_version", "var_pop",
     "var_samp", "variance", "variant_bytes_to_variant", "variant_extract", "variant_normalize",
     "variant_to_parquet_variant", "variant_typeof", "wavg", "week", "weekday", "weekofyear", "weighted_avg", "xor",
     "year", "yearweek",

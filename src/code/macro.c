@@ -50,6 +50,12 @@ static bool read_name(shoal_lexer *lx, shoal_token *t, shoal_arena *arena, shoal
   return true;
 }
 
+/* An operator's macro would be one that no call names: what reads it could not be told. */
+static bool is_callable(shoal_str name) {
+  char c = name.len ? name.ptr[0] : '\0';
+  return c == '_' || (c >= 'a' && c <= 'z') || (signed char)c < 0;
+}
+
 static bool is_symbol(const shoal_token *t, char c) {
   return t->kind == SHOAL_TOKEN_SYMBOL && t->text.len == 1 && t->text.ptr[0] == c;
 }
@@ -74,6 +80,9 @@ shoal_status shoal_macros_split(shoal_str path, shoal_str text, shoal_arena *are
     shoal_macro m = {.path = path, .line = line_at(text, start)};
     if (!read_name(&lx, &t, arena, &m.name))
       return fail_at(path, text, start, "only CREATE MACRO may stand here", err);
+    if (m.name.ptr && !is_callable(m.name))
+      return fail_at(path, text, start,
+                     "a macro's name begins with a letter or _, so that calls can be told from operators", err);
     size_t end = statement_end(&lx, text);
     m.text = shoal_str_sub(text, start, end);
     lx.at = end;
