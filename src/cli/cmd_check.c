@@ -62,6 +62,7 @@ static int run(cli *c) {
   tally t = {0};
   shoal_buf out = {0};
   shoal_jw w = {.out = &out};
+  c->session.dry = true;
   int rc = cli_open(c);
   if (rc)
     return rc;

@@ -190,6 +190,7 @@ static int run(cli *c) {
   if (shoal_os_cwd(&c->arena, &cwd, &err) < 0)
     return cli_fail(c, &err);
   const char *path = !o ? NULL : o[0] == '/' ? o : shoal_arena_printf(&c->arena, "%s/%s", cwd, o);
+  c->session.dry = true;
   int rc = cli_open(c);
   if (rc)
     return rc;

@@ -378,6 +378,7 @@ static int run(cli *c) {
     return cli_usage(c, "a plan's file ends in .json, so that shoal run can tell it from a selector");
   if (cli_output_path(c, &path, &err) < 0)
     return cli_fail(c, &err);
+  c->session.dry = !path; /* a plan that is saved names its lake, so it has to be there */
   int rc = cli_open(c);
   if (rc)
     return rc;

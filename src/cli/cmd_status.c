@@ -78,6 +78,7 @@ static void where(cli *c) {
 static int run(cli *c) {
   shoal_error err = {0};
   shoal_plan *plan = NULL;
+  c->session.dry = true;
   int rc = cli_open(c);
   if (rc)
     return rc;

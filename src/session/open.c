@@ -210,6 +210,17 @@ shoal_status shoal_session_open_lake(shoal_session *s, bool create, shoal_error 
   return SHOAL_OK;
 }
 
+/* For who only plans: a lake with nothing in it, which is gone with the session. */
+static shoal_status imagine_lake(shoal_session *s, shoal_error *err) {
+  shoal_lake_free(s->lake);
+  shoal_store_free(s->store);
+  s->lake = NULL;
+  s->store = NULL;
+  SHOAL_TRY(shoal_store_open_memory(&s->store, err));
+  SHOAL_TRY(shoal_lake_create(s->store, &(shoal_lake_options){0}, &s->lake, err));
+  return shoal_branch_create(s->lake, s->lake->trunk, SHOAL_STR_NONE, 0, err);
+}
+
 char *shoal_session_entry_mark(shoal_store *store, shoal_str entry, shoal_arena *arena) {
   shoal_object o;
   shoal_error ignored;
@@ -281,7 +292,10 @@ static shoal_status refuse_from(const shoal_session *s, shoal_error *err) {
 static shoal_status new_branch(shoal_session *s, shoal_error *err) {
   s->branch_is_new = true;
   shoal_status status = shoal_branch_load(s->lake, s->lake->trunk, -1, &s->state, err);
-  if (status == SHOAL_ENOTFOUND) {
+  if (status == SHOAL_ENOTFOUND && s->options.dry) {
+    SHOAL_TRY(imagine_lake(s, err));
+    status = shoal_branch_load(s->lake, s->lake->trunk, -1, &s->state, err);
+  } else if (status == SHOAL_ENOTFOUND) {
     /* Not even the trunk: the first run of a lake. The trunk is there before any branch of it. */
     status = shoal_branch_create(s->lake, s->lake->trunk, SHOAL_STR_NONE, 0, err);
     if (status < 0 && status != SHOAL_EEXIST) /* somebody else's first run was faster: it is there */
@@ -320,13 +334,17 @@ shoal_status shoal_session_load_state(shoal_session *s, shoal_error *err) {
     shoal_hint(err, "git switch to a branch, or say --branch NAME or SHOAL_BRANCH=NAME");
     return SHOAL_EINVAL;
   }
-  SHOAL_TRY(shoal_session_open_lake(s, s->root != NULL && !s->options.lake, err));
+  bool make = s->root != NULL && !s->options.lake;
+  shoal_status status = shoal_session_open_lake(s, make && !s->options.dry, err);
+  if (status == SHOAL_ENOTFOUND && make)
+    status = imagine_lake(s, err);
+  SHOAL_TRY(status);
   char *key = shoal_arena_printf(&s->arena, "state3:%.*s:%.*s", SHOAL_FMT(s->lake->id), SHOAL_FMT(s->branch));
   if (!key)
     return shoal_fail_nomem(err);
   s->state = cached_state(s, shoal_str_z(key));
   int64_t start = shoal_time_monotonic();
-  shoal_status status = s->state ? shoal_branch_refresh(s->lake, s->state, &moved, err) : SHOAL_ENOTFOUND;
+  status = s->state ? shoal_branch_refresh(s->lake, s->state, &moved, err) : SHOAL_ENOTFOUND;
   if (status >= 0 && s->state->deleted)
     status = SHOAL_ECORRUPT;
   if (status < 0) { /* nothing cached, or what was cached is of another life of the lake */

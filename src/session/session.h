@@ -24,6 +24,7 @@ typedef struct shoal_session_options {
   const char *from;      /* the revision a new branch starts from; NULL: the trunk's head */
   const shoal_str *vars; /* "name=value", override shoal.yaml's */
   size_t n_vars;
+  bool dry;       /* nothing is made: where no lake is yet, an empty one in memory stands for it */
   bool now_fixed; /* --now: the clock of models that read it stands at now_us */
   int64_t now_us;
   bool seed_fixed; /* --seed: chance begins at the seed */
