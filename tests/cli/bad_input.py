@@ -187,6 +187,43 @@ def a_foreign_commit_freezes_its_table_only():
 
 # ---- rights and surroundings: as another user, who may not do everything as root may
 
+@case
+def a_lake_that_lost_its_format():
+    """What is left of a lake is not made into another one."""
+    p = Project(GOOD)
+    p.shoal("run")
+    text = open(p.dir + "/lake/_shoal/format.json").read()
+    os.remove(p.dir + "/lake/_shoal/format.json")
+    p.write({"models/a/y.sql": "select id + 1 as id from a.x\n"})
+    for verb in (["run"], ["plan"], ["status"], ["sql", "from a.x"]):
+        has(p.shoal(*verb, code=1).stderr, "the lake is damaged", "_shoal/format.json", "from a copy")
+    assert not os.path.exists(p.dir + "/lake/_shoal/format.json")
+    p.write({"lake/_shoal/format.json": text})
+    p.shoal("run")
+    same(p.rows("select count(*) from a.y"), [["5"]])
+    p.remove()
+
+
+@case
+def macros_named_like_operators():
+    for name in ('"+"', '"||"', '"~~"', '"1x"', '" x"', '""'):
+        p = Project({**GOOD, "macros/m.sql": f"-- m\ncreate macro {name}(a, b) as 42;\n", "models/a/y.sql": "select id + 1 as i, 'a' || 'b' as t from a.x\n"})
+        has(p.shoal("run", code=1).stderr, "macros/m.sql:2", "a macro's name begins with a letter")
+        p.remove()
+
+
+@case
+def numbers_beyond_a_double():
+    """1e400 is what the engine takes it for: infinite; its sign and its being there count in the key."""
+    p = Project({"models/a/x.sql": "select 1e400 as big, -1e400 as small, 1 as n\n"})
+    p.shoal("run")
+    same(p.rows("select big, small from a.x"), [["inf", "-inf"]])
+    has(p.shoal("run").stdout, "nothing to do")
+    p.write({"models/a/x.sql": "select 1e400 as big, 1e400 as small, 1 as n\n"})
+    same(p.to_run(), ["a.x"])
+    p.remove()
+
+
 class Elsewhere:
     """The program as the user nobody, from a folder that nobody may read."""
     folder = None
@@ -233,6 +270,10 @@ def as_nobody(f):
 def a_project_that_may_only_be_read():
     e = Elsewhere()
     e.mode("/", "a-w")
+    has(e.shoal("plan").stdout, "a.x", "1 to run")
+    e.shoal("status")
+    e.shoal("check")
+    e.shoal("graph")
     has(e.shoal("run", code=1).stderr, "error: ", "/lake", "ermission denied")
     e.mode("/", "u+w")
     e.shoal("run")

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "code/functions.h"
 #include "code/sql.h"
 #include "engine/engine.h"
@@ -361,6 +362,33 @@ static void test_catalogue_volatiles(void **state) {
   shoal_rows_free(rows);
 }
 
+/* A macro of the engine is what its body is: where one of its overloads is not pure, its name is not. */
+static void test_catalogue_macros(void **state) {
+  fixture *f = *state;
+  shoal_rows *rows;
+  size_t n = 0;
+  shoal_job job = {.sql = SHOAL_STR("SELECT lower(function_name), macro_definition FROM duckdb_functions() WHERE "
+                                    "function_type = 'macro' AND macro_definition IS NOT NULL")};
+  SHOAL_VEC(char *) texts = {0};
+  CHECK_OK(shoal_engine_query(f->engine, &job, &rows, &f->err), &f->err);
+  for (; shoal_rows_next(rows, &f->err) == SHOAL_OK; n++)
+    for (size_t i = 0; i < 2; i++) {
+      char **slot = shoal_vec_add(&texts);
+      *slot = shoal_arena_cstr(&f->arena, shoal_rows_text(rows, i));
+    }
+  shoal_rows_free(rows);
+  assert_true(n > 50);
+  for (size_t i = 0; i < texts.len; i += 2) {
+    shoal_sql_form form;
+    char *sql = shoal_arena_printf(&f->arena, "SELECT %s", texts.ptr[i + 1]);
+    shoal_status status = form_of(f, shoal_str_z(sql), &form);
+    bool pure = shoal_scalar_function_class(shoal_str_z(texts.ptr[i])) == SHOAL_FUNCTION_PURE;
+    if (pure && (status < 0 || form.volatile_))
+      fail_msg("%s is called pure, and its body is not: %s", texts.ptr[i], texts.ptr[i + 1]);
+  }
+  shoal_vec_dispose(&texts);
+}
+
 static const char *const corpus[] = {
     "WITH a AS MATERIALIZED (SELECT x, sum(y) AS s FROM silver.orders WHERE z IN ('a', 'b''c') GROUP BY x) "
     "SELECT a.x, coalesce(s, 0) + 1 AS n FROM a LEFT JOIN t USING (x) ORDER BY n DESC NULLS LAST LIMIT 10",
@@ -497,6 +525,7 @@ int main(void) {
       cmocka_unit_test(test_no_hidden_clock),
       cmocka_unit_test(test_refused),
       cmocka_unit_test(test_every_function_is_classified),
+      cmocka_unit_test(test_catalogue_macros),
       cmocka_unit_test(test_catalogue_volatiles),
       cmocka_unit_test(test_blanks_do_not_count),
       cmocka_unit_test(test_mutations_never_crash),
