@@ -529,12 +529,13 @@ def a_new_branch_settles_before_it_is_published():
     p = Project(BASE)
     p.shoal("run")
     p.git("switch", "-q", "-c", "new")
-    hidden, opened, until = p.dir + "/lake/_shoal/format.json", True, time.time() + 20
+    hidden, opened, until = p.dir + "/lake/_shoal/format.json", True, time.time() + 60
     while opened and time.time() < until:  # files younger than two seconds are looked at again
         has(p.shoal("run").stdout, "nothing to do")
-        os.rename(hidden, hidden + ".away")  # who opens the lake makes it anew
-        has(p.shoal("run").stdout, "nothing to do")
-        opened = os.path.exists(hidden)
+        os.rename(hidden, hidden + ".away")  # who opens the lake finds it damaged
+        r = subprocess.run([SHOAL, "run"], cwd=p.dir, env=p.env, capture_output=True, text=True, timeout=120)
+        opened = r.returncode != 0
+        has(r.stdout + r.stderr, "the lake is damaged" if opened else "nothing to do")
         os.rename(hidden + ".away", hidden)
     assert not opened
     p.git("switch", "-q", "main")
