@@ -81,13 +81,13 @@ class Signature:
 
 def signature(f: object) -> Signature:
     """The signature of a function, a class or anything that can be called; of any value, in fact."""
-    level = 0
+    level, anywhere = 0, False
     while True:
-        walk = _Walk(level)
+        walk = _Walk(level, anywhere)
         root = walk.run(f)
-        if walk.introspects <= level:
+        if (walk.introspects, walk.anywhere) == (level, anywhere):
             break
-        level = walk.introspects  # what was left out counts
+        level, anywhere = walk.introspects, walk.anywhere  # what was left out counts
     return walk.signature(root)
 
 
@@ -107,9 +107,11 @@ _MISSING, _EMPTY = _Missing(), _Missing()
 
 
 class _Walk:
-    """``level`` says what more counts than what runs: 1 docstrings and annotations, 2 the source's text and module too."""
+    """``level`` says what more counts than what runs: 1 docstrings and annotations, 2 the source's text and module too;
+    ``anywhere`` that `eval`, `exec` or `globals` is passed around, so that any function may read its module's variables."""
 
-    def __init__(self, level: int) -> None:
+    def __init__(self, level: int, anywhere: bool) -> None:
+        self.anywhere = anywhere
         self.form = Form()
         self.level = self.introspects = level
         self.todo: collections.deque[tuple[Callable[..., None], int, Any, _User]] = collections.deque()
@@ -268,8 +270,8 @@ class _Walk:
 
     def _named_node(self, v: Any, module: str, name: str) -> int:
         owner = _owners.owner(module)
-        if owner is None:
-            raise Error(f"{module}.{name} is pickled by its name, so its content is not known")
+        if owner is None or _owners.lookup(module, name) is not v:
+            raise TypeError(f"it is pickled as {module}.{name}, which does not tell what it does")
         return self.package(owner, "package", module, name)
 
     def _fail(self, node: int, value: Any, error: Error) -> None:
@@ -279,6 +281,7 @@ class _Walk:
     # ---- functions ----
 
     def _builtin_node(self, f: Any) -> int:
+        self.anywhere |= any(f is v for v in _READS_GLOBALS)
         module = f.__module__ or getattr(f.__self__, "__name__", None)
         owner = _owners.owner(module)
         if owner:
@@ -358,14 +361,19 @@ class _Walk:
         own = f.__globals__
         found = own.get("__builtins__", builtins)
         built = found if isinstance(found, dict) else vars(found)
-        dynamic = not CALLERS_NAMES.isdisjoint(facts.attributes)
+        dynamic = self.anywhere or not CALLERS_NAMES.isdisjoint(facts.attributes)
         imports = not DYNAMIC_IMPORTS.isdisjoint(facts.attributes | facts.globals)
         file = file_of(f.__code__.co_filename, own)
         for name in sorted(facts.globals):
             value = own.get(name, built.get(name, _MISSING))
             kind = "global" if name in own or value is _MISSING else "builtin"
             value = _in_project(value)
-            dynamic |= any(value is v for v in _READS_GLOBALS) or _top_module(value) in _READ_CALLERS
+            if any(value is v for v in _READS_GLOBALS):
+                dynamic = True
+                self.anywhere |= name in facts.passed
+                self.edge(node, kind, name, self.fixed("builtin", value.__name__))
+                continue
+            dynamic |= _top_module(value) in _READ_CALLERS
             imports |= value is importlib.import_module or value is builtins.__import__ or value is sys.modules
             self.link(node, kind, name, value, user, facts, line=file.variables.get(name, 0) if file else 0)
         if "modules" in facts.attributes and own.get("sys") is sys:

@@ -33,12 +33,13 @@ class Import(NamedTuple):
 class Facts:
     """Of a code object and those it contains."""
 
-    __slots__ = ("globals", "attributes", "bare", "imports", "strings", "introspects", "mangled", "__weakref__")
+    __slots__ = ("globals", "attributes", "bare", "imports", "strings", "introspects", "mangled", "passed", "__weakref__")
 
     def __init__(self, code: CodeType) -> None:
         self.globals: set[str] = set()
         self.attributes: set[str] = set()
         self.bare: set[str] = set()  # names, and attributes, that are used otherwise than to take an attribute of
+        self.passed: set[str] = set()  # global names that are used otherwise than to call them
         self.imports: list[Import] = []
         self.strings: set[str] = set()
         loaded: set[str] = set()
@@ -47,6 +48,7 @@ class Facts:
             self._read(part, loaded)
             self.mangled.update(n for n in part.co_names + part.co_varnames + part.co_freevars if n[:1] == "_" and "__" in n.lstrip("_"))
         named = loaded | self.strings
+        self.attributes |= self.strings & {"__globals__", "f_globals", "f_locals", "__dict__", "__getattribute__"}  # for getattr
         self.introspects = 2 if not READS_TEXT.isdisjoint(named) else 1 if not READS_DOCS.isdisjoint(named) else 0
 
     def _read(self, code: CodeType, loaded: set[str]) -> None:
@@ -63,6 +65,8 @@ class Facts:
                 loaded.add(name)
             elif "GLOBAL" in op or op.endswith("_NAME"):
                 self._use(steps, at, self.globals, name)
+                if "NULL" not in step.argrepr:  # which is pushed for calls
+                    self.passed.add(name)
                 if "GLOBAL" in op or not name.startswith("__"):
                     loaded.add(name)
             elif op.startswith(("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")):

@@ -454,6 +454,18 @@ WAYS = [
     ("import hashlib\nV=hashlib.$\ndef f(): return V(b'').hexdigest()", "md5", "sha1"),
     ("import struct\nV=struct.Struct('<$')\ndef f(): return V.size", "i", "q"),
     ("class C: pass\nV=C()\nV.go=lambda x: x $ 1\ndef f(): return V.go(1)", "+", "-"),
+    ("K = $\ndef g(): pass\ndef f(): return getattr(g, \"__globals__\")[\"K\"]", "1", "2"),
+    ("K = $\nD = {'e': eval}\ndef f(): return D['e']('K')", "1", "2"),
+    ("K = $\ndef f(e=eval): return e('K')", "1", "2"),
+    ("import functools\nK = $\nG = functools.partial(eval, 'K')\ndef f(): return G()", "1", "2"),
+    ("K = $\nE = eval\ndef f(): return E('K')", "1", "2"),
+    ("K = $\ndef f(): return list(map(eval, ['K']))", "1", "2"),
+    ("import types\ndef g(): return K\nf = types.FunctionType(g.__code__, {'K': $, '__name__': 'x'})", "1", "2"),
+    ("def g(): return 1\ng.__code__ = g.__code__.replace(co_consts=(None, $))\ndef f(): return g()", "1", "2"),
+    ("g = {'__builtins__': {'len': lambda x: $}, '__name__': 'x'}\nexec('def f(): return len([])', g)\nf = g['f']", "1", "2"),
+    ("class A: k = 1\nclass B: k = 2\nV = A()\nV.__class__ = $\ndef f(): return V.k", "A", "B"),
+    ("class A:\n    def m(s): return 1\nclass B:\n    def m(s): return 2\nclass D($): pass\ndef f(): return D().m()", "A, B", "B, A"),
+    ("import sys\nK = $\ndef g(): return sys._getframe(1)\ndef f(): return g().f_globals['K']", "1", "2"),
 ]
 
 
@@ -461,6 +473,17 @@ WAYS = [
 def whichever_way_something_is_reached_it_counts():
     for text, one, other in WAYS:
         differ(text.replace("$", one), text.replace("$", other))
+
+
+@case
+def a_name_that_does_not_tell_the_content_is_refused():
+    refused("import numpy as np\ng = np.frompyfunc(lambda x: x + 1, 1, 1)\ndef f(): return g(1)", "g of m.f", "pickled as")
+
+
+@case
+def eval_that_is_passed_to_another_module_reads_that_modules_variables():
+    text = "import b\ndef f(): return b.h(eval, 'K')"
+    assert key(text, b="K = 1\ndef h(g, s): return g(s)") != key(text, b="K = 2\ndef h(g, s): return g(s)")
 
 
 @case
@@ -654,6 +677,37 @@ def a_packages_version_counts_and_its_content_only_if_accepted():
         return files
 
     assert tiny(editable(one)) != tiny(editable(two))
+
+
+@case
+def what_a_packages_metaclass_keeps_in_a_class_is_made_of_the_class():
+    code = "class Core:\n    def __reduce_ex__(s, p): raise TypeError('never')\nclass Meta(type):\n    def __init__(c, *a): c.%s = Core()\nclass Base(metaclass=Meta): pass\n"
+    uses = USES_TINY.replace("def f(): return tiny.g()", "class C(tiny.Base):\n        a = %s\n    def f(): return C.a")
+
+    def signed(name, value):
+        with project({"m.py": uses % value, **install("1", code % name)}) as folder:
+            return run(folder)
+
+    assert signed("__core__", 1) == signed("__core__", 1) != signed("__core__", 2)
+    try:
+        signed("core", 1)
+    except AssertionError as e:
+        assert "core of __main__.C" in str(e) and "tiny.Core" in str(e), e
+    else:
+        raise AssertionError("it was not refused")
+
+
+@case
+def threads_sign_at_once():
+    import threading
+
+    with project({"m.py": "import b, numpy as np\nX = np.zeros(10**6)\ndef f(n): return n and b.g(n - 1), X", "b.py": "import m\nV = {1, 'a', (2, 3)}\ndef g(n): return m.f(n), V"}):
+        import m
+
+        want, got = shoal.signature(m.f).key, []
+        threads = [threading.Thread(target=lambda: got.extend(shoal.signature(m.f).key for _ in range(30))) for _ in range(4)]
+        [t.start() for t in threads], [t.join() for t in threads]
+        assert got == [want] * 120, len(got)
 
 
 @case
