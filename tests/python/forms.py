@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signatures of Python code: what changes a key, what doesn't, and what is refused. Each case writes modules into a folder
 of its own and imports them from there."""
+import atexit
 import contextlib
 import gc
 import importlib
@@ -21,6 +22,7 @@ from harness import case, main
 import shoal
 
 TOP = tempfile.mkdtemp(prefix="shoal-forms-", dir="/tmp")
+atexit.register(shutil.rmtree, TOP, True)
 START = os.getcwd()
 counter = 0
 
@@ -495,7 +497,10 @@ def whichever_way_a_module_is_reached_it_counts():
         module = "import contextlib\nclass N: pass\nx = %s\ny = N()\ny.z = x\ndef __getattr__(n):\n    if n != 'lazy': raise AttributeError(n)\n    return x\n@contextlib.contextmanager\ndef c(): yield x\n"
         assert key(text, b=module % 1) != key(text, b=module % 2), text
     for text in ("def f():\n    from . import sub\n    return sub.X", "def f():\n    from .sub import X\n    return X", "def f():\n    import p.sub\n    return p.sub.X",
-                 "from . import sub\ndef f(): return sub.X", "import p.sub\ndef f(): return p.sub.X"):
+                 "from . import sub\ndef f(): return sub.X", "import p.sub\ndef f(): return p.sub.X",
+                 "def f():\n    import p.sub as s\n    return s.X", "def f():\n    import p.sub as s\n    return getattr(s, 'X')", "def f():\n    import p.sub\n    return vars(p.sub)['X']",
+                 "import p.sub\ndef g(m): return m.sub.X\ndef f(): return g(p)", "import p.sub\ndef g(m): return m.X\ndef f(): return g(p.sub)",
+                 "def f():\n    try:\n        from p.sub import X\n    except ImportError:\n        X = 0\n    return X"):
         keys = []
         for value in (1, 2):
             with project({"p/__init__.py": "", "p/m.py": text, "p/sub.py": f"X = {value}"}):
@@ -888,6 +893,4 @@ def _finished_without_body(form):
     f.finish()
 
 
-code = main()
-shutil.rmtree(TOP)
-sys.exit(code)
+main()
