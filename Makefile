@@ -5,7 +5,7 @@ BUILD ?= build
 JOBS ?= $(shell nproc)
 export SHOAL_DEPS ?= $(CURDIR)/.deps
 
-.PHONY: all deps demo test sanitize lint bench peers interop soak fuzz clean install format
+.PHONY: all deps demo test sanitize lint bench interop soak fuzz clean install format
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS) $(if $(V),-v,--quiet)
 
