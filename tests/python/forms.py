@@ -717,15 +717,15 @@ def threads_sign_at_once():
 
 @case
 def a_compiled_module_of_the_project_counts_by_its_file():
-    import _heapq
+    import _queue
 
-    with open(_heapq.__file__, "rb") as f:
+    with open(_queue.__file__, "rb") as f:
         content = f.read()
 
     def compiled(extra):
-        code = "import importlib.util as u, shoal, sys\ns = u.spec_from_file_location('_heapq', 'fast/_heapq.so')\nm = u.module_from_spec(s)\n" \
-               "s.loader.exec_module(m)\nsys.modules['_heapq'] = m\ndef f(): return m.heappop([1])\nprint(shoal.signature(f).key)"
-        with project({"m.py": code, "fast/_heapq.so": content + extra}) as folder:
+        code = "import importlib.util as u, shoal, sys\ns = u.spec_from_file_location('_queue', 'fast/_queue.so')\nm = u.module_from_spec(s)\n" \
+               "s.loader.exec_module(m)\nsys.modules['_queue'] = m\ndef f(): return m.SimpleQueue()\nprint(shoal.signature(f).key)"
+        with project({"m.py": code, "fast/_queue.so": content + extra}) as folder:
             return run(folder)
 
     assert compiled(b"") != compiled(b"\0") and compiled(b"") == compiled(b"")
