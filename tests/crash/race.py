@@ -220,7 +220,7 @@ def dead_holder(cases):
     ran = finish([second])[0]
     good(ran, "the one that waited")
     took = time.monotonic() - killed
-    need(took < 10, "the one that waited took %.1f s", took)
+    need(took < 13, "the one that waited took %.1f s", took)
     need(ran.published, "it published nothing: %s", ran)
     check_lake(os.path.join(case, "lake"))
     check_tables(case, q)
@@ -240,7 +240,7 @@ def stopped_holder(cases):
     took = time.monotonic() - stopped
     first.send_signal(signal.SIGCONT)
     good(finish([first])[0], "the one that stood still")
-    need(14 < took < 30, "taken over after %.1f s", took)
+    need(14 < took < 45, "taken over after %.1f s", took)
     lake = os.path.join(case, "lake")
     check_lake(lake)
     need(len(claims(lake)) == len(NAMES), "%d claims", len(claims(lake)))
