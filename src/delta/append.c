@@ -129,56 +129,18 @@ static shoal_status check_nulls(const appending *a, const shoal_output_file *f, 
   return SHOAL_OK;
 }
 
-/* The columns that statistics are of: all but the partition columns. */
-static shoal_status measured_columns(appending *a, shoal_schema *out, shoal_error *err) {
-  const shoal_schema *whole = &a->outcome.schema;
-  *out = (shoal_schema){.fields = SHOAL_NEW_ARRAY(&a->arena, shoal_field, whole->n_fields)};
-  if (!out->fields)
-    return shoal_fail_nomem(err);
-  for (size_t i = 0; i < whole->n_fields; i++) {
-    bool partition = false;
-    for (size_t k = 0; k < a->job.n_partition_by; k++)
-      partition = partition || shoal_str_ieq(whole->fields[i].name, a->job.partition_by[k]);
-    if (!partition)
-      out->fields[out->n_fields++] = whole->fields[i];
-  }
-  return SHOAL_OK;
-}
-
-static shoal_status describe_file(appending *a, const shoal_schema *columns, const shoal_output_file *f,
-                                  shoal_delta_file *out, shoal_error *err) {
-  shoal_buf path = {0}, stats = {0};
-  size_t n = a->job.n_partition_by;
-  shoal_delta_kv *values = SHOAL_NEW_ARRAY(&a->arena, shoal_delta_kv, n);
-  shoal_status status = values ? shoal_delta_stats_json(f, columns, &stats, err) : shoal_fail_nomem(err);
-  shoal_delta_path_encode(&path, f->name);
-  if (status == SHOAL_OK)
-    status = shoal_buf_check(&path, err);
-  for (size_t i = 0; i < n && values; i++)
-    values[i] = (shoal_delta_kv){a->job.partition_by[i], f->partition_values[i]};
-  *out = (shoal_delta_file){.path = shoal_arena_str(&a->arena, shoal_buf_str(&path)),
-                            .size = f->bytes,
-                            .modified_ms = shoal_time_now() / 1000,
-                            .data_change = true,
-                            .partition_values = values,
-                            .n_partition_values = n,
-                            .stats = shoal_arena_str(&a->arena, shoal_buf_str(&stats))};
-  if (status == SHOAL_OK && (!out->path.ptr || !out->stats.ptr))
-    status = shoal_fail_nomem(err);
-  shoal_buf_dispose(&path);
-  shoal_buf_dispose(&stats);
-  return status;
-}
-
 static shoal_status describe_files(appending *a, shoal_error *err) {
-  shoal_schema columns;
+  const shoal_job *job = &a->job;
+  shoal_schema measured;
+  SHOAL_TRY(shoal_delta_measured_columns(&a->outcome.schema, job->partition_by, job->n_partition_by, &a->arena,
+                                         &measured, err));
   a->files = SHOAL_NEW_ARRAY(&a->arena, shoal_delta_file, a->outcome.n_files);
   if (!a->files)
     return shoal_fail_nomem(err);
-  SHOAL_TRY(measured_columns(a, &columns, err));
   for (size_t i = 0; i < a->outcome.n_files; i++) {
     SHOAL_TRY(check_nulls(a, &a->outcome.files[i], err));
-    SHOAL_TRY(describe_file(a, &columns, &a->outcome.files[i], &a->files[i], err));
+    SHOAL_TRY(shoal_delta_file_of(&a->outcome.files[i], &measured, job->partition_by, job->n_partition_by,
+                                  shoal_time_now() / 1000, &a->arena, &a->files[i], err));
   }
   return SHOAL_OK;
 }

@@ -149,6 +149,16 @@ SHOAL_MUST_USE shoal_status shoal_delta_schema_parse(shoal_str json, shoal_arena
    file's schema without partition columns. */
 SHOAL_MUST_USE shoal_status shoal_delta_stats_json(const shoal_output_file *f, const shoal_schema *columns,
                                                    shoal_buf *out, shoal_error *err);
+/* The columns that statistics are of: those of `whole` that files are not partitioned by. The fields are the same. */
+SHOAL_MUST_USE shoal_status shoal_delta_measured_columns(const shoal_schema *whole, const shoal_str *partition_by,
+                                                         size_t n, shoal_arena *arena, shoal_schema *out,
+                                                         shoal_error *err);
+/* The add of an output file that lies, under its own name, in the table's folder; `measured` are the columns of its
+   statistics. Texts are in the arena or the output's. */
+SHOAL_MUST_USE shoal_status shoal_delta_file_of(const shoal_output_file *f, const shoal_schema *measured,
+                                                const shoal_str *partition_by, size_t n_partition_by,
+                                                int64_t modified_ms, shoal_arena *arena, shoal_delta_file *out,
+                                                shoal_error *err);
 /* Percent-encodes a relative path as add.path wants it, and decodes one. Decoding refuses NUL (SHOAL_ECORRUPT), and
    ".." or absolute paths (SHOAL_EUNSUPPORTED). */
 void shoal_delta_path_encode(shoal_buf *out, shoal_str path);

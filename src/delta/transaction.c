@@ -150,7 +150,7 @@ static shoal_status note_domain(shoal_delta_transaction *t, shoal_str raw, shoal
   return status;
 }
 
-/* The in-commit timestamp of a version's commit; -1 where it has none. */
+/* The actions of a version's commit. SHOAL_ENOTFOUND: nobody has that version yet. */
 static shoal_status read_commit(shoal_delta_transaction *t, int64_t version, shoal_arena *arena, shoal_actions *out,
                                 shoal_error *err) {
   shoal_buf text = {0};
@@ -219,10 +219,7 @@ static shoal_status add_tracked(shoal_delta_transaction *t, int64_t version, sho
     shoal_delta_commit_add(c, &f);
   }
   if (mark > t->high_water) {
-    shoal_buf text = {0};
-    shoal_buf_addf(&text, "{\"rowIdHighWaterMark\":%lld}", (long long)mark);
-    snprintf(configuration, sizeof configuration, "%s", shoal_buf_z(&text));
-    shoal_buf_dispose(&text);
+    snprintf(configuration, sizeof configuration, "{\"rowIdHighWaterMark\":%lld}", (long long)mark);
     shoal_delta_commit_domain(c, ROW_TRACKING, shoal_str_z(configuration), false);
   }
   return SHOAL_OK;

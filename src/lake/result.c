@@ -96,47 +96,14 @@ static shoal_status put_data(shoal_lake *lake, attempt *a, shoal_error *err) {
   return shoal_store_put_files(lake->store, files, o->n_files, err);
 }
 
-static bool is_partition(const shoal_result_draft *d, shoal_str column) {
-  for (size_t i = 0; i < d->n_partition_by; i++)
-    if (shoal_str_eq(d->partition_by[i], column))
-      return true;
-  return false;
-}
-
-/* The schema of the data files: without the partition columns. */
-static shoal_status file_schema(attempt *a, shoal_schema *out, shoal_error *err) {
-  const shoal_schema *whole = &a->draft->outcome->schema;
-  *out = (shoal_schema){.fields = SHOAL_NEW_ARRAY(&a->scratch, shoal_field, whole->n_fields)};
-  if (!out->fields)
-    return shoal_fail_nomem(err);
-  for (size_t i = 0; i < whole->n_fields; i++)
-    if (!is_partition(a->draft, whole->fields[i].name))
-      out->fields[out->n_fields++] = whole->fields[i];
-  return SHOAL_OK;
-}
-
-static shoal_status add_action(attempt *a, const shoal_schema *columns, const shoal_output_file *f,
+static shoal_status add_action(attempt *a, const shoal_schema *measured, const shoal_output_file *f,
                                shoal_delta_commit *commit, shoal_error *err) {
   const shoal_result_draft *d = a->draft;
-  shoal_buf path = {0}, stats = {0};
-  shoal_delta_kv *values = SHOAL_NEW_ARRAY(&a->scratch, shoal_delta_kv, d->n_partition_by);
-  shoal_status st = values ? shoal_delta_stats_json(f, columns, &stats, err) : shoal_fail_nomem(err);
-  shoal_delta_path_encode(&path, f->name);
-  for (size_t i = 0; i < d->n_partition_by && values; i++)
-    values[i] = (shoal_delta_kv){d->partition_by[i], f->partition_values[i]};
-  if (st == SHOAL_OK)
-    st = shoal_buf_check(&path, err);
-  if (st == SHOAL_OK)
-    shoal_delta_commit_add(commit, &(shoal_delta_file){.path = shoal_buf_str(&path),
-                                                       .size = f->bytes,
-                                                       .modified_ms = a->result.made_us / 1000,
-                                                       .data_change = true,
-                                                       .partition_values = values,
-                                                       .n_partition_values = d->n_partition_by,
-                                                       .stats = shoal_buf_str(&stats)});
-  shoal_buf_dispose(&path);
-  shoal_buf_dispose(&stats);
-  return st;
+  shoal_delta_file file;
+  SHOAL_TRY(shoal_delta_file_of(f, measured, d->partition_by, d->n_partition_by, a->result.made_us / 1000, &a->scratch,
+                                &file, err));
+  shoal_delta_commit_add(commit, &file);
+  return SHOAL_OK;
 }
 
 static shoal_status describe(attempt *a, shoal_delta_commit *commit, shoal_error *err) {
@@ -170,9 +137,11 @@ static shoal_status describe(attempt *a, shoal_delta_commit *commit, shoal_error
 
 static shoal_status put_table(shoal_lake *lake, attempt *a, shoal_error *err) {
   shoal_delta_commit commit = {0};
+  const shoal_result_draft *d = a->draft;
   shoal_schema columns;
   shoal_delta_table table = shoal_lake_table(lake, a->folder);
-  shoal_status st = file_schema(a, &columns, err);
+  shoal_status st =
+      shoal_delta_measured_columns(&d->outcome->schema, d->partition_by, d->n_partition_by, &a->scratch, &columns, err);
   if (st == SHOAL_OK)
     st = describe(a, &commit, err);
   for (size_t i = 0; i < a->draft->outcome->n_files && st == SHOAL_OK; i++)
