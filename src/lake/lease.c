@@ -9,8 +9,10 @@
  * it. L2 Taking over is putting the next epoch. It is done when the holder's process is gone (same machine, told by its
  *     token), or when the caller has watched the same beat of the same epoch for a lease's life by its own clock. No
  * clock of another machine is ever compared with ours. L3 Giving back removes the epochs, lowest first, so that no dead
- * epoch comes to be the highest. L4 A holder that was taken over finds its epoch gone, or a higher one, at its next
- * renewal.
+ * epoch comes to be the highest; a holder that was taken over removes nothing. L4 A holder that was taken over finds
+ * its epoch gone, or a higher one, at its next renewal. L5 Numbers come again once all epochs are gone. So who has put
+ * an epoch looks once more: it holds if there is nothing else, or the next one below is the very holder that it saw
+ * dead; else it gives its own back and looks anew. Of two that put at once the later one sees the other.
  */
 #include "base/mem.h"
 #include "base/os.h"
@@ -117,8 +119,9 @@ static shoal_status get_lease(shoal_lake *lake, const char *key, shoal_arena *ar
 
 /* ---- taking ---- */
 
-/* The highest epoch, SHOAL_DONE if there is none. */
-static shoal_status highest(shoal_lake *lake, const shoal_hash *key, shoal_arena *arena, seen *out, shoal_error *err) {
+/* The highest epoch below `below`, SHOAL_DONE if there is none; `top` is the highest of all. */
+static shoal_status highest(shoal_lake *lake, const shoal_hash *key, uint32_t below, shoal_arena *arena, seen *out,
+                            uint32_t *top, shoal_error *err) {
   shoal_buf folder = {0};
   shoal_arena scratch = {0};
   shoal_object *objects;
@@ -128,6 +131,9 @@ static shoal_status highest(shoal_lake *lake, const shoal_hash *key, shoal_arena
   if (st == SHOAL_OK)
     st = shoal_store_list(lake->store, shoal_buf_str(&folder), SHOAL_STR_NONE, true, 0, &scratch, &objects, &n, err);
   while (st == SHOAL_OK && n > 0 && epoch_in(objects[n - 1].key) == 0)
+    n--;
+  *top = st == SHOAL_OK && n > 0 ? epoch_in(objects[n - 1].key) : 0;
+  while (st == SHOAL_OK && n > 0 && epoch_in(objects[n - 1].key) >= below)
     n--;
   if (st == SHOAL_OK)
     st = n == 0 ? SHOAL_DONE : get_lease(lake, objects[n - 1].key.ptr, arena, out, err);
@@ -160,22 +166,43 @@ static bool may_take_over(const seen *s, uint32_t stale_epoch, uint64_t stale_be
   return stale_epoch != 0 && s->holder.epoch == stale_epoch && s->holder.beat == stale_beat;
 }
 
+static void delete_epoch(const shoal_lease *l, uint32_t epoch) {
+  shoal_buf key = {0};
+  if (key_of(&l->key, epoch, &key, NULL) == SHOAL_OK)
+    shoal_ignore(shoal_store_del(l->lake->store, shoal_buf_str(&key), NULL));
+  shoal_buf_dispose(&key);
+}
+
+/* L5, after our epoch was put: SHOAL_EEXIST, and ours is gone, if another came meanwhile. */
+static shoal_status look_again(const shoal_lease *l, const seen *before, shoal_arena *arena, shoal_error *err) {
+  seen now;
+  uint32_t top;
+  shoal_status st = highest(l->lake, &l->key, l->epoch, arena, &now, &top, err);
+  bool alone = st == SHOAL_DONE,
+       same = st == SHOAL_OK && now.holder.epoch == before->holder.epoch && shoal_str_eq(now.nonce, before->nonce);
+  if (top == l->epoch && (alone || same))
+    return SHOAL_OK;
+  delete_epoch(l, l->epoch);
+  return st < 0 ? st : shoal_fail(err, SHOAL_EEXIST, "another took the lease of %.*s", SHOAL_FMT(l->dataset));
+}
+
 /* SHOAL_EEXIST or SHOAL_ENOTFOUND: the epochs moved meanwhile, look again. */
 static shoal_status try_take(shoal_lease *l, uint32_t stale_epoch, uint64_t stale_beat, shoal_lease_holder *holder,
                              shoal_arena *arena, shoal_error *err) {
-  seen s;
-  shoal_status st = highest(l->lake, &l->key, arena, &s, err);
-  if (st == SHOAL_DONE)
-    return put_epoch(l, 1, err);
+  seen s = {0};
+  uint32_t top;
+  shoal_status st = highest(l->lake, &l->key, UINT32_MAX, arena, &s, &top, err);
+  if (st == SHOAL_DONE) {
+    SHOAL_TRY(put_epoch(l, 1, err));
+    return look_again(l, &s, arena, err);
+  }
   SHOAL_TRY(st);
   if (s.holder.epoch == UINT32_MAX - 1)
     return shoal_fail(err, SHOAL_ELIMIT, "the lease of %.*s has no epochs left", SHOAL_FMT(l->dataset));
   if (may_take_over(&s, stale_epoch, stale_beat)) {
     SHOAL_TRY(put_epoch(l, s.holder.epoch + 1, err));
-    shoal_buf key = {0};
-    if (key_of(&l->key, s.holder.epoch, &key, NULL) == SHOAL_OK)
-      shoal_ignore(shoal_store_del(l->lake->store, shoal_buf_str(&key), NULL));
-    shoal_buf_dispose(&key);
+    SHOAL_TRY(look_again(l, &s, arena, err));
+    delete_epoch(l, s.holder.epoch);
     return SHOAL_OK;
   }
   *holder = s.holder;
@@ -271,6 +298,18 @@ shoal_status shoal_lease_renew(shoal_lease *l, shoal_error *err) {
   return st;
 }
 
+/* Whether our epoch's object is the one we wrote. */
+static bool is_ours(const shoal_lease *l) {
+  shoal_arena arena = {0};
+  shoal_buf key = {0};
+  seen s;
+  bool ours = key_of(&l->key, l->epoch, &key, NULL) == SHOAL_OK &&
+              get_lease(l->lake, shoal_buf_z(&key), &arena, &s, NULL) == SHOAL_OK && shoal_str_is(s.nonce, l->nonce);
+  shoal_buf_dispose(&key);
+  shoal_arena_dispose(&arena);
+  return ours;
+}
+
 /* Removes our epoch and those below it, the lowest first. */
 static void remove_epochs(const shoal_lease *l) {
   shoal_buf folder = {0};
@@ -293,14 +332,14 @@ static void remove_epochs(const shoal_lease *l) {
 
 /* L3. What can't be removed now is taken over later. */
 void shoal_lease_release(shoal_lease *l) {
-  shoal_buf key = {0};
   if (!l)
     return;
-  if (l->epoch > 1)
-    remove_epochs(l);
-  else if (key_of(&l->key, 1, &key, NULL) == SHOAL_OK) /* there is none below the first */
-    shoal_ignore(shoal_store_del(l->lake->store, shoal_buf_str(&key), NULL));
-  shoal_buf_dispose(&key);
+  if (is_ours(l)) {
+    if (l->epoch > 1)
+      remove_epochs(l);
+    else /* there is none below the first */
+      delete_epoch(l, 1);
+  }
   free_lease(l);
 }
 

@@ -16,6 +16,9 @@ typedef struct faulty_store {
   uint64_t calls, at;
   shoal_fault fault;
   bool sticky;
+  uint64_t meanwhile_at;
+  void (*meanwhile)(void *arg);
+  void *arg;
 } faulty_store;
 
 typedef enum call_kind { CALL_READS, CALL_WRITES, CALL_DELETES } call_kind;
@@ -27,7 +30,10 @@ static shoal_fault count_call(shoal_store *s, call_kind kind) {
   uint64_t n = ++f->calls;
   bool hit = f->at != 0 && (n == f->at || (f->sticky && n > f->at));
   shoal_fault fault = hit ? f->fault : SHOAL_FAULT_NONE;
+  bool pause = f->meanwhile_at != 0 && n == f->meanwhile_at;
   shoal_mutex_unlock(&f->lock);
+  if (pause)
+    f->meanwhile(f->arg);
   if (fault == SHOAL_FAULT_SPACE && kind != CALL_WRITES)
     return SHOAL_FAULT_NONE;
   if (fault == SHOAL_FAULT_AFTER && kind == CALL_READS)
@@ -172,6 +178,16 @@ void shoal_store_faulty_at(shoal_store *s, uint64_t n, shoal_fault fault, bool s
   f->at = n;
   f->fault = fault;
   f->sticky = sticky;
+  shoal_mutex_unlock(&f->lock);
+}
+
+void shoal_store_faulty_meanwhile(shoal_store *s, uint64_t n, void (*meanwhile)(void *arg), void *arg) {
+  faulty_store *f = (faulty_store *)s;
+  shoal_mutex_lock(&f->lock);
+  f->calls = 0;
+  f->meanwhile_at = n;
+  f->meanwhile = meanwhile;
+  f->arg = arg;
   shoal_mutex_unlock(&f->lock);
 }
 

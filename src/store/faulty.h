@@ -16,7 +16,9 @@ typedef enum shoal_fault {
 SHOAL_MUST_USE shoal_status shoal_store_open_faulty(shoal_store *inner, shoal_store **out, shoal_error *err);
 /* The n-th call from now (1-based) fails so; with `sticky` every one after it, too. n = 0 switches off. */
 void shoal_store_faulty_at(shoal_store *s, uint64_t n, shoal_fault fault, bool sticky);
-/* Calls since the last shoal_store_faulty_at. */
+/* Runs `meanwhile(arg)` once, before the n-th call from now: what another process may do at that moment. */
+void shoal_store_faulty_meanwhile(shoal_store *s, uint64_t n, void (*meanwhile)(void *arg), void *arg);
+/* Calls since the last shoal_store_faulty_at or _meanwhile. */
 uint64_t shoal_store_faulty_calls(shoal_store *s);
 
 #endif

@@ -115,6 +115,101 @@ static void dead_holder_is_replaced_at_once(void **state) {
   lake_fixture_close(&f);
 }
 
+/* What another does between two steps of somebody who takes a lease. */
+typedef struct other {
+  lake_fixture *f;
+  shoal_store *faulty;
+  int script; /* 0 takes it; 1 takes it and gives it back; 2 takes it again after that; 3 gives back a lease held */
+  shoal_lease *lease;
+} other;
+
+static void go_between(void *arg) {
+  other *o = arg;
+  shoal_lease_holder holder;
+  shoal_store *through = o->f->lake->store;
+  o->f->lake->store = o->f->inner;
+  if (o->script == 3) {
+    shoal_lease_release(o->lease);
+    o->lease = NULL;
+  }
+  for (int i = 0; i <= o->script && (o->script < 3 || i == 0); i++) {
+    if (i == 1) {
+      shoal_lease_release(o->lease);
+      o->lease = NULL;
+    } else
+      shoal_ignore(take(o->f, 1, 0, 0, &o->lease, &holder));
+  }
+  o->f->lake->store = through;
+}
+
+/* Leaves a lease of a process that is gone. */
+static void leave_dead(lake_fixture *f) {
+  shoal_lease *lease;
+  shoal_lease_holder holder;
+  pid_t pid = fork();
+  assert_true(pid >= 0);
+  if (pid == 0)
+    _exit(take(f, 1, 0, 0, &lease, &holder) == SHOAL_OK ? 0 : 1);
+  int status;
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+}
+
+static bool holds(shoal_lease *lease) { return lease && shoal_lease_renew(lease, NULL) == SHOAL_OK; }
+
+/* L5: another comes before each single step of a taking; never do both believe that they hold it, and it stays free for
+ * nobody who could have had it. */
+static void others_between_steps(void **state) {
+  (void)state;
+  for (int dead = 0; dead < 2; dead++)
+    for (int script = 0; script < 4; script++) {
+      bool reached = true;
+      for (uint64_t n = 1; reached; n++) {
+        lake_fixture f = lake_fixture_file();
+        shoal_lease *mine = NULL;
+        shoal_lease_holder holder;
+        other o = {.f = &f, .script = script};
+        if (dead)
+          leave_dead(&f);
+        if (script == 3)
+          CHECK_OK(take(&f, 1, 0, 0, &o.lease, &holder), &f.err);
+        shoal_store_faulty_meanwhile(f.lake->store, n, go_between, &o);
+        shoal_status st = take(&f, 1, 0, 0, &mine, &holder);
+        reached = shoal_store_faulty_calls(f.lake->store) >= n;
+        shoal_store_faulty_meanwhile(f.lake->store, 0, NULL, NULL);
+        assert_true(st == SHOAL_OK || st == SHOAL_EBUSY);
+        if (o.lease) { /* it is alive, so nobody may take it */
+          assert_true(holds(o.lease));
+          assert_int_equal(st, SHOAL_EBUSY);
+        } else if (script == 0 || script == 2)
+          assert_int_equal(st, SHOAL_OK);
+        assert_int_equal(st == SHOAL_OK, holds(mine));
+        shoal_lease_release(mine);
+        shoal_lease_release(o.lease);
+        CHECK_OK(take(&f, 1, 0, 0, &mine, &holder), &f.err);
+        shoal_lease_release(mine);
+        lake_fixture_close(&f);
+      }
+    }
+}
+
+/* L3: who was taken over gives back nothing of his successors'. */
+static void late_release_takes_nothing(void **state) {
+  (void)state;
+  lake_fixture f = lake_fixture_memory();
+  shoal_lease *slow, *quick, *next, *none;
+  shoal_lease_holder holder;
+  CHECK_OK(take(&f, 1, 0, 0, &slow, &holder), &f.err);
+  CHECK_STATUS(take(&f, 1, 0, 0, &none, &holder), SHOAL_EBUSY, &f.err);
+  CHECK_OK(take(&f, 1, holder.epoch, holder.beat, &quick, &holder), &f.err);
+  shoal_lease_release(quick);
+  CHECK_OK(take(&f, 1, 0, 0, &next, &holder), &f.err);
+  shoal_lease_release(slow);
+  CHECK_OK(shoal_lease_renew(next, &f.err), &f.err);
+  shoal_lease_release(next);
+  lake_fixture_close(&f);
+}
+
 /* L1: processes that race for one lease; each holder writes a mark, and no two marks overlap. */
 static void race_of_processes(void **state) {
   (void)state;
@@ -127,7 +222,7 @@ static void race_of_processes(void **state) {
     if (pids[i] > 0)
       continue;
     int held = 0;
-    for (int r = 0; r < ROUNDS * 50 && held < ROUNDS; r++) {
+    for (int r = 0; r < ROUNDS * 2000 && held < ROUNDS; r++) {
       shoal_lease *lease;
       shoal_lease_holder holder;
       shoal_status st = take(&f, 7, 0, 0, &lease, &holder);
@@ -141,7 +236,7 @@ static void race_of_processes(void **state) {
       shoal_lease_release(lease);
       held++;
     }
-    _exit(held > 0 ? 0 : 2);
+    _exit(held == ROUNDS ? 0 : 2);
   }
   for (int i = 0; i < N; i++) {
     int status;
@@ -152,9 +247,10 @@ static void race_of_processes(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(one_holder_at_a_time), cmocka_unit_test(stale_is_taken_over),
-                                     cmocka_unit_test(broken_is_nobodys),
-                                     cmocka_unit_test(dead_holder_is_replaced_at_once),
-                                     cmocka_unit_test(race_of_processes)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(one_holder_at_a_time), cmocka_unit_test(stale_is_taken_over),
+      cmocka_unit_test(broken_is_nobodys),    cmocka_unit_test(dead_holder_is_replaced_at_once),
+      cmocka_unit_test(others_between_steps), cmocka_unit_test(late_release_takes_nothing),
+      cmocka_unit_test(race_of_processes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
