@@ -14,13 +14,21 @@ from ._shoal import Error, version as _version
 from ._tables import Dataset, Table, branch, datasets, set_store, sql, table
 
 if TYPE_CHECKING:
+    from ._calls import describe as _describe
     from ._forms import Signature, signature
+    from ._keep import data_function
     from ._owners import accept_module
 
 __version__ = _version()
-__all__ = ["Dataset", "Error", "Signature", "Table", "accept_module", "branch", "datasets", "set_store", "signature", "sql", "table"]
+__all__ = ["Dataset", "Error", "Signature", "Table", "accept_module", "branch", "data_function", "datasets", "set_store", "signature", "sql", "table"]
 
-_LATER = {"Signature": "_forms", "signature": "_forms", "accept_module": "_owners"}  # slow to import, and not always needed
+_LATER = {
+    "Signature": ("_forms", "Signature"),
+    "signature": ("_forms", "signature"),
+    "accept_module": ("_owners", "accept_module"),
+    "data_function": ("_keep", "data_function"),
+    "_describe": ("_calls", "describe"),
+}  # slow to import, and not always needed
 
 
 def __getattr__(name: str) -> object:
@@ -28,5 +36,6 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'shoal' has no attribute {name!r}")
     import importlib
 
-    value = globals()[name] = getattr(importlib.import_module("." + _LATER[name], __name__), name)
+    module, attribute = _LATER[name]
+    value = globals()[name] = getattr(importlib.import_module("." + module, __name__), attribute)
     return value

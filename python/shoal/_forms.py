@@ -22,7 +22,7 @@ import sys
 import types
 from typing import Any, Callable, Iterable, Iterator, NamedTuple
 
-from . import _owners, _values
+from . import _kept, _owners, _values
 from ._owners import INTERPRETER, Package, is_a
 from ._shoal import Error, Form, code as code_digest, encode
 from ._source import CALLERS_NAMES, DYNAMIC_IMPORTS, Facts, Import, Source, facts_of, file_of, source_of
@@ -79,16 +79,30 @@ class Signature:
         return f"<shoal.Signature {self.key[:16]}… of {self._nodes[0].label}, {len(self._nodes)} nodes>"
 
 
+class LakeNames:
+    """What the code reached does with datasets under names written in it."""
+
+    def __init__(self) -> None:
+        self.loads: set[str] = set()
+        self.makes: dict[str, Any] = {}  # the function whose result it is; None: a call of `keep`
+        self.dynamic = False  # it loads under names that are not written in it
+
+
 def signature(f: object) -> Signature:
     """The signature of a function, a class or anything that can be called; of any value, in fact."""
+    walk, root = walk_of(f)
+    return walk.signature(root)
+
+
+def walk_of(f: object, label: str | None = None) -> tuple[Walk, int]:
+    """The finished walk, and the node that stands for `f`."""
     level, anywhere = 0, False
     while True:
-        walk = _Walk(level, anywhere)
-        root = walk.run(f)
+        walk = Walk(level, anywhere)
+        root = walk.run(f, label or label_of(f))
         if (walk.introspects, walk.anywhere) == (level, anywhere):
-            break
+            return walk, root
         level, anywhere = walk.introspects, walk.anywhere  # what was left out counts
-    return walk.signature(root)
 
 
 class _User(NamedTuple):
@@ -106,13 +120,15 @@ class _Missing:
 _MISSING, _EMPTY = _Missing(), _Missing()
 
 
-class _Walk:
+class Walk:
     """``level`` says what more counts than what runs: 1 docstrings and annotations, 2 the source's text and module too;
     ``anywhere`` that `eval`, `exec` or `globals` is passed around, so that any function may read its module's variables."""
 
     def __init__(self, level: int, anywhere: bool) -> None:
         self.anywhere = anywhere
         self.form = Form()
+        self.names = LakeNames()
+        self.packages: set[Package] = set()
         self.level = self.introspects = level
         self.todo: collections.deque[tuple[Callable[..., None], int, Any, _User]] = collections.deque()
         self.alive: list[Any] = []  # identities are addresses
@@ -121,8 +137,7 @@ class _Walk:
         self.whole: set[int] = set()  # modules that count as a whole
         self.failures: dict[int, Error] = {}
 
-    def run(self, f: object) -> int:
-        label = _label(f)
+    def run(self, f: object, label: str) -> int:
         root = self.target(f, label, _User(label, None, 0))
         while self.todo:
             body, node, value, user = self.todo.popleft()
@@ -175,6 +190,7 @@ class _Walk:
             self.introspects = max(self.introspects, 1 if module == "typing" else 2)
         if owner is INTERPRETER and module == "builtins":
             return self.fixed("builtin", name)
+        self.packages.add(owner)
         return self.fixed(kind, owner.name, owner.version, f"{module}.{name}" if name else str(module))
 
     def target(self, value: Any, label: str, user: _User, line: int = 0) -> int:
@@ -296,6 +312,11 @@ class _Walk:
         return self.fixed("extension", _content(file), name)
 
     def _function_node(self, f: types.FunctionType, user: _User) -> int:
+        kept = vars(f).get("__shoal__")
+        if is_a(kept, _kept.Kept):  # where its result lies is no part of it
+            if kept.dataset:
+                self.names.makes[kept.dataset] = f
+            return self.target(kept.function, label_of(kept.function), user)
         code = f.__code__
         module = _module_of(f)
         owner = _owners.owner(module, _code_file(f))
@@ -313,6 +334,7 @@ class _Walk:
 
     def _package_function(self, owner: Package, module: str | None, node: int, f: Any, user: _User) -> None:
         """One that a package made of something else: its closure is the project's."""
+        self.packages.add(owner)
         self.body(node, "package function", owner.name, owner.version, module, f.__code__.co_qualname, code_digest(f.__code__, _VERSION))
         if owner is not INTERPRETER:
             self.introspects = max(self.introspects, 1)
@@ -354,8 +376,22 @@ class _Walk:
         self._globals(node, f, facts, user)
         for one in facts.imports:
             self._import(node, one, f, facts, user)
+        self._lake_names(f, facts)
         if full and (self.level > 0 or source is None or not source.in_class):
             self._annotations(node, f.__annotations__, f.__globals__, user)
+
+    def _lake_names(self, f: types.FunctionType, facts: Facts) -> None:
+        names = self.names
+        names.dynamic |= any(one.module.partition(".")[0] == "shoal" for one in facts.imports)
+        for call in facts.calls:
+            what = _shoal_function(call.name, f.__globals__)
+            dataset = _dataset_named(call.first) if what else None
+            if what == "keep" and dataset:
+                names.makes.setdefault(dataset, None)
+            elif what in ("load", "table") and dataset and call.alone:
+                names.loads.add(dataset)
+            elif what in ("load", "table", "sql"):
+                names.dynamic = True
 
     def _globals(self, node: int, f: types.FunctionType, facts: Facts, user: _User) -> None:
         own = f.__globals__
@@ -567,7 +603,7 @@ class _Walk:
 # ---- smaller questions ----
 
 
-def _label(f: object) -> str:
+def label_of(f: object) -> str:
     name = getattr(f, "__qualname__", None) or type(f).__qualname__
     return f"{getattr(f, '__module__', None) or type(f).__module__}.{name}"
 
@@ -581,6 +617,22 @@ def _reach(root: int, next_: Callable[[int], Iterable[int]]) -> Iterator[int]:
             if t not in seen:
                 seen.add(t)
                 queue.append(t)
+
+
+def _shoal_function(name: tuple[str, ...], own: dict[str, Any]) -> str | None:
+    """The function of ours that a dotted global name leads to."""
+    value = own.get(name[0])
+    if is_a(value, types.ModuleType):
+        return name[1] if value.__name__ == "shoal" and len(name) == 2 else None
+    module = value.__module__ if is_a(value, types.FunctionType) else None
+    return value.__name__ if isinstance(module, str) and module.startswith("shoal.") and len(name) == 1 else None
+
+
+def _dataset_named(path: str | None) -> str | None:
+    try:
+        return _kept.dataset(path) if path else None
+    except Error:
+        return None  # the call will say so
 
 
 def _code_file(f: Any) -> str | None:
@@ -666,11 +718,8 @@ def _registered(c: Any) -> list[type]:
     return [k for k in (ref() for ref in _abc._get_dump(c)[0]) if k is not None]
 
 
-def _error(status: str, message: str, hint: str, user: _User) -> Error:
-    where = (f"{user.path}:{user.line}: " if user.line else f"{user.path}: ") if user.path else ""
-    e = Error(f"{where}{message}\n  {hint}")
-    e.status, e.hint, e.context, e.path, e.line, e.column = status, hint, "", user.path or "", user.line, 0
-    return e
+def _error(status: str, message: str, hint: str, user: _User | Node) -> Error:
+    return _kept.error(status, message, hint, user.path, user.line)
 
 
 def _refusal(value: Any, user: _User, why: str) -> Error:

@@ -17,6 +17,7 @@ class Package(NamedTuple):
     version: str
 
 
+OWN = Package("shoal", "1")  # raised when what functions get from ours changes, so that an upgrade computes nothing again
 INTERPRETER = Package("python", "%d.%d" % sys.version_info[:2])
 _accepted: set[str] = set()
 _known: dict[tuple[str | None, str | None, str], Package | None] = {}
@@ -60,13 +61,6 @@ def _distributions() -> Any:
     return importlib.metadata.packages_distributions()
 
 
-@functools.lru_cache(maxsize=1)
-def _own() -> Package:
-    from ._shoal import version
-
-    return Package("shoal", version())
-
-
 def file_of_module(name: str | None) -> str | None:
     module = sys.modules.get(name or "")
     if module is None and name:
@@ -95,7 +89,7 @@ def _find(name: str | None, file: str | None) -> Package | None:
     if name is None or name == "__main__" or any(name == a or name.startswith(a + ".") for a in _accepted):
         return None
     if top == "shoal":
-        return _own()
+        return OWN
     if file is None or not os.path.exists(file):
         return INTERPRETER if top in sys.stdlib_module_names or top in sys.builtin_module_names else None
     file = os.path.realpath(file)

@@ -30,12 +30,21 @@ class Import(NamedTuple):
     bound: tuple[str, ...]  # the variables it makes
 
 
+class Call(NamedTuple):
+    """A use of a global name, or of what its attributes lead to: `shoal.load("/a")`."""
+
+    name: tuple[str, ...]
+    first: str | None  # the first argument, if the code has it as a string
+    alone: bool  # it is the only one
+
+
 class Facts:
     """Of a code object and those it contains."""
 
-    __slots__ = ("globals", "attributes", "bare", "imports", "strings", "introspects", "mangled", "passed", "__weakref__")
+    __slots__ = ("calls", "globals", "attributes", "bare", "imports", "strings", "introspects", "mangled", "passed", "__weakref__")
 
     def __init__(self, code: CodeType) -> None:
+        self.calls: list[Call] = []
         self.globals: set[str] = set()
         self.attributes: set[str] = set()
         self.bare: set[str] = set()  # names, and attributes, that are used otherwise than to take an attribute of
@@ -65,6 +74,7 @@ class Facts:
                 loaded.add(name)
             elif "GLOBAL" in op or op.endswith("_NAME"):
                 self._use(steps, at, self.globals, name)
+                self.calls.append(_call(steps, at))
                 if "NULL" not in step.argrepr:  # which is pushed for calls
                     self.passed.add(name)
                 if "GLOBAL" in op or not name.startswith("__"):
@@ -96,6 +106,17 @@ def _import(steps: list[Any], at: int) -> Import:
         elif step.opname not in ("IMPORT_FROM", "SWAP", "POP_TOP", "COPY", "ROT_TWO"):
             break
     return Import(steps[at].argval, level, names, tuple(b for b in bound if isinstance(b, str)))
+
+
+def _call(steps: list[Any], at: int) -> Call:
+    name, after = [steps[at].argval], at + 1
+    while after < len(steps) and steps[after].opname in ("LOAD_ATTR", "LOAD_METHOD"):
+        name.append(steps[after].argval)
+        after += 1
+    following = steps[after:after + 2]
+    first = following[0].argval if following and following[0].opname == "LOAD_CONST" else None
+    alone = len(following) == 2 and following[1].opname in ("PRECALL", "CALL") and following[1].argval == 1
+    return Call(tuple(name), first if isinstance(first, str) else None, alone)
 
 
 def _strings(consts: tuple[object, ...]) -> Iterator[str]:

@@ -23,6 +23,11 @@ PyObject *shoal_py_tree(PyObject *module, PyObject *args);
 /* code(code, version) -> digest of a code object and those it contains, for that version of the interpreter. */
 PyObject *shoal_py_code(PyObject *module, PyObject *args);
 
+/* dataset(path) -> the name of the dataset that a path stands for. */
+PyObject *shoal_py_dataset(PyObject *module, PyObject *args);
+/* call_signature(code, arguments, python, [(name, key or None)]) -> 64 hex digits: code/python.h's. */
+PyObject *shoal_py_call_signature(PyObject *module, PyObject *args);
+
 /* A value made of plain values only; -1 with an exception for any other. */
 int shoal_py_encode_plain(shoal_hasher *h, PyObject *value);
 /* 32 bytes. */

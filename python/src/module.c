@@ -54,6 +54,8 @@ static PyMethodDef methods[] = {
     {"encode", shoal_py_encode, METH_VARARGS, "encode(value, resolve, element, domain) -> (digest, refs)"},
     {"tree", shoal_py_tree, METH_VARARGS, "tree(node, AST, lean) -> digest"},
     {"code", shoal_py_code, METH_VARARGS, "code(code, version) -> digest"},
+    {"dataset", shoal_py_dataset, METH_VARARGS, "dataset(path) -> name"},
+    {"call_signature", shoal_py_call_signature, METH_VARARGS, "call_signature(code, arguments, python, loads) -> key"},
     {NULL, NULL, 0, NULL},
 };
 

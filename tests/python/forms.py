@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signatures of Python code: what changes a key, what doesn't, and what is refused. Each case writes modules into a folder
 of its own and imports them from there."""
-import atexit
 import contextlib
 import gc
 import importlib
@@ -9,8 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import textwrap
 
 sys.path[:0] = [os.path.join(os.path.dirname(__file__), "../support"), os.path.join(os.environ["SHOAL_BUILD"], "python")]
 import numpy
@@ -18,37 +15,9 @@ import pandas
 import polars
 import pyarrow
 from harness import case, main
+from modules import project
 
 import shoal
-
-TOP = tempfile.mkdtemp(prefix="shoal-forms-", dir="/tmp")
-atexit.register(shutil.rmtree, TOP, True)
-START = os.getcwd()
-counter = 0
-
-
-@contextlib.contextmanager
-def project(files):
-    """The current folder, for a while: modules are imported from it, and forgotten."""
-    global counter
-    counter += 1
-    folder = f"{TOP}/p{counter}"
-    for path, text in {"shoal.yaml": "name: t\n", **files}.items():
-        os.makedirs(os.path.dirname(f"{folder}/{path}"), exist_ok=True)
-        with open(f"{folder}/{path}", "wb") as f:
-            f.write(text if isinstance(text, bytes) else textwrap.dedent(text).encode())
-    before = set(sys.modules)
-    os.chdir(folder)
-    sys.path.insert(0, folder)
-    importlib.invalidate_caches()
-    try:
-        yield folder
-    finally:
-        sys.path.remove(folder)
-        os.chdir(START)
-        for name in set(sys.modules) - before:
-            if str(getattr(sys.modules[name], "__file__", "")).startswith(folder):
-                del sys.modules[name]
 
 
 def sign(m, expression="f", **files):

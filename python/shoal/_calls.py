@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls of functions whose results are kept: what a function's decorator left for others to find, the key of a call, and
+what planning needs to know of a function without calling it."""
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any, Callable, NamedTuple
+
+from . import _files, _forms
+from ._kept import Kept, error, undecorated
+from ._owners import INTERPRETER, OWN
+from ._shoal import Error, call_signature, encode
+
+
+class Code(NamedTuple):
+    """Of a function: the key of its canonical form, and what it does with the lake under names written in it."""
+
+    key: str
+    nodes: list[_forms.Node]
+    names: _forms.LakeNames
+    packages: list[tuple[str, str]]
+
+    @property
+    def loads(self) -> list[str]:
+        """What it reads that it doesn't make itself."""
+        return sorted(self.names.loads - self.names.makes.keys())
+
+
+def code_of(f: Callable[..., Any]) -> Code:
+    walk, root = _forms.walk_of(undecorated(f))
+    signature = walk.signature(root)
+    return Code(signature.key, signature.explain(), walk.names, sorted(walk.packages - {INTERPRETER, OWN}))
+
+
+@functools.lru_cache(maxsize=4096)
+def _parameters(f: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(f)
+    except (TypeError, ValueError):  # some that are made in C don't tell
+        return None
+
+
+def bound(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The values of all parameters by name, so that `f(1, b=2)` and `f(a=1, b=2)` are one call. Raises what calling would."""
+    parameters = _parameters(f)
+    if parameters is None:
+        return [("", args), ("", kwargs)]
+    values = parameters.bind(*args, **kwargs)
+    values.apply_defaults()
+    return list(values.arguments.items())
+
+
+def arguments_key(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    values = bound(f, args, kwargs)
+    try:
+        return encode(values, None, None, "shoal/1/python/arguments")[0].hex()
+    except TypeError:
+        pass  # they are not all plain
+    try:
+        return _forms.signature(values).key
+    except Error:
+        for name, value in values:  # which one it is
+            _forms.walk_of(value, f"the argument {name} of {_forms.label_of(f)}")
+        raise
+
+
+def call_key(code: str, arguments: str, loads: list[tuple[str, str | None]]) -> str:
+    """The signature of a call: of `loads`, each dataset's name and the signature of what it holds; None: it isn't there."""
+    return call_signature(code, arguments, INTERPRETER.version, loads)
+
+
+def describe(f: Callable[..., Any]) -> dict[str, Any]:
+    """What `shoal run` needs to know of a function to plan it as the model of a dataset."""
+    kept = getattr(f, "__shoal__", None)
+    function = undecorated(f)
+    code = code_of(function)
+    try:
+        arguments = arguments_key(function, (), {})
+    except TypeError as e:
+        raise error("invalid", f"{_forms.label_of(function)} can't be a model: {e}",
+                    "give its parameters defaults, or wrap the call in a function without parameters", code.nodes[0].path, code.nodes[0].line) from None
+    file, line = code.nodes[0].path, code.nodes[0].line
+    return {
+        "dataset": kept.dataset if isinstance(kept, Kept) else None,
+        "code": code.key,
+        "args": arguments,
+        "loads": code.loads,
+        "calls": sorted(code.names.makes.keys() - {kept.dataset if isinstance(kept, Kept) else None}),
+        "dynamic": code.names.dynamic,
+        "packages": [[name, version] for name, version in code.packages],
+        "python": INTERPRETER.version,
+        "files": _files.below(n.path for n in code.nodes),
+        "file": file,
+        "line": line,
+        "doc": (inspect.getdoc(function) or "").partition("\n\n")[0],
+    }
