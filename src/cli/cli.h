@@ -52,7 +52,9 @@ struct cli {
 };
 
 extern const cli_command *const cli_commands[]; /* ends with NULL */
-extern const cli_option cli_global_options[];   /* ends with a NULL name */
+/* The verbs of a command that has such (`shoal table`), ending with NULL; else NULL. */
+const cli_command *const *cli_verbs_of(const cli_command *cmd);
+extern const cli_option cli_global_options[]; /* ends with a NULL name */
 /* What models read beside data: options of the verbs that plan. main.c puts them into the session's options. */
 #define CLI_PARAMETERS                                                                                                 \
   {"var", 0, "NAME=VALUE", "set a variable", false, true},                                                             \

@@ -27,6 +27,26 @@ static void print_verbs(bool (*wanted)(const cli_command *), const char *between
     }
 }
 
+/* For each command, and behind one that has verbs of its own each of these. */
+static void for_each_command(void (*visit)(const cli_command *)) {
+  for (size_t i = 0; cli_commands[i]; i++) {
+    visit(cli_commands[i]);
+    for (const cli_command *const *v = cli_verbs_of(cli_commands[i]); v && *v; v++)
+      visit(*v);
+  }
+}
+
+/* The verb of a command without the one it belongs to. */
+static const char *last_word(const cli_command *cmd) {
+  const char *space = strrchr(cmd->name, ' ');
+  return space ? space + 1 : cmd->name;
+}
+
+static void print_inner(const cli_command *cmd) {
+  for (const cli_command *const *v = cli_verbs_of(cmd); v && *v; v++)
+    printf("%s%s", last_word(*v), v[1] ? " " : "");
+}
+
 static void print_flags(const cli_option *options) {
   for (const cli_option *o = options; o->name; o++) {
     printf(" --%s", o->name);
@@ -47,10 +67,25 @@ static void print_valued(void) {
     }
 }
 
+static void bash_command(const cli_command *cmd) {
+  printf("  '%s') options='", cmd->name);
+  print_flags(cmd->options);
+  printf("'%s", takes_datasets(cmd) ? "; names='ls'" : takes_branches(cmd) ? "; names='branch'" : "");
+  if (cli_verbs_of(cmd)) {
+    printf("; inner='");
+    print_inner(cmd);
+    putchar('\'');
+  }
+  puts(" ;;");
+}
+
+/* Commands that have verbs of their own, for a shell's `case`. */
+static bool has_inner(const cli_command *cmd) { return cli_verbs_of(cmd) != NULL; }
+
 static void bash(void) {
   puts("# bash completion of shoal: eval \"$(shoal completion bash)\"\n"
        "_shoal() {\n"
-       "  local cur=${COMP_WORDS[COMP_CWORD]} verb='' options='' names='' i\n"
+       "  local cur=${COMP_WORDS[COMP_CWORD]} verb='' options='' names='' inner='' i\n"
        "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
        "    case ${COMP_WORDS[i]} in");
   printf("    ");
@@ -59,15 +94,12 @@ static void bash(void) {
        "    -*) ;;\n"
        "    *) verb=${COMP_WORDS[i]}; break ;;\n"
        "    esac\n"
-       "  done\n"
+       "  done");
+  printf("  case $verb in ");
+  print_verbs(has_inner, "|");
+  puts(") ((i + 1 < COMP_CWORD)) && verb=\"$verb ${COMP_WORDS[i+1]}\" ;; esac\n"
        "  case $verb in");
-  for (size_t i = 0; cli_commands[i]; i++) {
-    printf("  %s) options='", cli_commands[i]->name);
-    print_flags(cli_commands[i]->options);
-    printf("'%s ;;\n", takes_datasets(cli_commands[i])   ? "; names='ls'"
-                       : takes_branches(cli_commands[i]) ? "; names='branch'"
-                                                         : "");
-  }
+  for_each_command(bash_command);
   printf("  esac\n  options=\"$options");
   print_flags(cli_global_options);
   printf("\"\n  if [[ ${COMP_WORDS[COMP_CWORD-1]} == --@(branch|from|at|to) ]]; then\n    mapfile -t COMPREPLY < "
@@ -77,6 +109,7 @@ static void bash(void) {
          "  elif [[ -z $verb ]]; then\n    mapfile -t COMPREPLY < <(compgen -W '");
   print_verbs(NULL, " ");
   puts("' -- \"$cur\")\n"
+       "  elif [[ $inner ]]; then\n    mapfile -t COMPREPLY < <(compgen -W \"$inner\" -- \"$cur\")\n"
        "  elif [[ $names ]]; then\n"
        "    mapfile -t COMPREPLY < <(compgen -W \"$(shoal $names --names 2>/dev/null)\" -- \"$cur\")\n"
        "  elif [[ $verb == completion ]]; then\n"
@@ -103,10 +136,22 @@ static void zsh_options(const cli_option *options) {
   }
 }
 
+static void zsh_command(const cli_command *cmd) {
+  printf("  '%s') options=(", cmd->name);
+  zsh_options(cmd->options);
+  printf(")");
+  if (cli_verbs_of(cmd)) {
+    printf("; inner=(");
+    print_inner(cmd);
+    printf(")");
+  }
+  puts(" ;;");
+}
+
 static void zsh(void) {
   puts("#compdef shoal\n# zsh completion of shoal: eval \"$(shoal completion zsh)\", or a file _shoal in $fpath\n"
        "_shoal() {\n"
-       "  local -a verbs options datasets\n"
+       "  local -a verbs options datasets inner\n"
        "  local verb=${words[2]}\n"
        "  verbs=(");
   for (size_t i = 0; cli_commands[i]; i++) {
@@ -114,16 +159,16 @@ static void zsh(void) {
     quoted(cli_commands[i]->summary, "'\\''");
     puts("'");
   }
-  puts("  )\n  if (( CURRENT == 2 )) && [[ ${words[2]} != -* ]]; then\n    _describe verb verbs\n    return\n  fi\n"
+  puts("  )\n  if (( CURRENT == 2 )) && [[ ${words[2]} != -* ]]; then\n    _describe verb verbs\n    return\n  fi");
+  printf("  case $verb in ");
+  print_verbs(has_inner, "|");
+  puts(") (( CURRENT > 3 )) && verb=\"$verb ${words[3]}\" ;; esac\n"
        "  case $verb in");
-  for (size_t i = 0; cli_commands[i]; i++) {
-    printf("  %s) options=(", cli_commands[i]->name);
-    zsh_options(cli_commands[i]->options);
-    puts(") ;;");
-  }
+  for_each_command(zsh_command);
   printf("  esac\n  options+=(");
   zsh_options(cli_global_options);
-  printf(")\n  if [[ ${words[CURRENT]} == -* ]]; then\n    _describe option options\n    return\n  fi\n  case $verb "
+  printf(")\n  if [[ ${words[CURRENT]} == -* ]]; then\n    _describe option options\n    return\n  fi\n  if (( $#inner "
+         ")); then\n    _describe verb inner\n    return\n  fi\n  case $verb "
          "in\n  ");
   print_verbs(takes_datasets, "|");
   puts(") datasets=(${(f)\"$(shoal ls --names 2>/dev/null)\"}); _describe dataset datasets; _files ;;\n"
@@ -149,15 +194,24 @@ static void fish_options(const cli_option *options, const char *verb) {
   }
 }
 
+static void fish_command(const cli_command *cmd) {
+  printf("complete -c shoal -n __fish_use_subcommand -f -a %s -d '", cmd->name);
+  quoted(cmd->summary, "\\'");
+  puts("'");
+  fish_options(cmd->options, cmd->name);
+  for (const cli_command *const *v = cli_verbs_of(cmd); v && *v; v++) {
+    printf("complete -c shoal -n '__fish_seen_subcommand_from %s' -a %s -d '", cmd->name, last_word(*v));
+    quoted((*v)->summary, "\\'");
+    puts("'");
+    fish_options((*v)->options, cmd->name);
+  }
+}
+
 static void fish(void) {
   puts("# fish completion of shoal: shoal completion fish | source");
   fish_options(cli_global_options, NULL);
-  for (size_t i = 0; cli_commands[i]; i++) {
-    printf("complete -c shoal -n __fish_use_subcommand -f -a %s -d '", cli_commands[i]->name);
-    quoted(cli_commands[i]->summary, "\\'");
-    puts("'");
-    fish_options(cli_commands[i]->options, cli_commands[i]->name);
-  }
+  for (size_t i = 0; cli_commands[i]; i++)
+    fish_command(cli_commands[i]);
   printf("complete -c shoal -n '__fish_seen_subcommand_from ");
   print_verbs(takes_datasets, " ");
   puts("' -a '(shoal ls --names 2>/dev/null)'\n"
@@ -230,8 +284,7 @@ static void man(void) {
        ".SH SYNOPSIS\n\\fBshoal\\fR \\fIVERB\\fR [\\fIargument\\fR ...] [\\fIoption\\fR ...]\n.SH DESCRIPTION\n"
        "Shoal runs a project of SQL models, each a SELECT in a file, computes what is not there yet, never the same "
        "twice,\nand publishes all datasets of a branch at once as Delta tables.\n.SH VERBS");
-  for (size_t i = 0; cli_commands[i]; i++)
-    man_verb(cli_commands[i]);
+  for_each_command(man_verb);
   puts(".SH OPTIONS OF EVERY VERB");
   man_options(cli_global_options);
   puts(".SH EXIT STATUS\n.TP\n0\ndone\n.TP\n1\nan error\n.TP\n2\nthe plan has changes (with \\-\\-exit\\-code)\n"

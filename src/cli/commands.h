@@ -7,7 +7,7 @@
 
 extern const cli_command cmd_init, cmd_plan, cmd_run, cmd_status, cmd_why, cmd_sql, cmd_ls, cmd_show, cmd_log,
     cmd_rollback, cmd_branch, cmd_config, cmd_version, cmd_diff, cmd_graph, cmd_check, cmd_completion, cmd_doctor,
-    cmd_rm, cmd_import, cmd_fsck, cmd_cache;
+    cmd_rm, cmd_import, cmd_table, cmd_fsck, cmd_cache;
 
 /* Shared by plan and status: a plan's JSON. `bound` (per node, may be NULL) adds schema changes, `origins` (per item,
    may be NULL) where results come from. */

@@ -68,6 +68,8 @@ static void print_example(const cli_example *e) {
 
 void cli_help(const cli_command *cmd, bool all) {
   printf("%s\n\nusage: shoal %s %s\n\n", cmd->summary, cmd->name, cmd->usage);
+  for (const cli_command *const *v = cli_verbs_of(cmd); v && *v; v++)
+    printf("  %-26s %s\n%s", strchr((*v)->name, ' ') + 1, (*v)->summary, v[1] ? "" : "\n");
   print_options(cmd->options, all);
   if (all) {
     puts("\neverywhere:");
@@ -246,8 +248,8 @@ static int unknown_verb(const char *verb) {
   for (; cli_commands[n]; n++)
     names[n] = shoal_str_z(cli_commands[n]->name);
   ptrdiff_t near = shoal_str_nearest(shoal_str_z(verb), names, n);
-  static const char *const reserved[] = {"ui",  "watch",  "stream", "share", "test",   "merge",
-                                         "tag", "bisect", "purge",  "gc",    "import", "table"};
+  static const char *const reserved[] = {"ui",    "watch", "stream", "share", "test",
+                                         "merge", "tag",   "bisect", "purge", "gc"};
   for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
     if (!strcmp(verb, reserved[i])) {
       fprintf(stderr, "error: shoal %s is not available yet\n", verb);
@@ -258,6 +260,25 @@ static int unknown_verb(const char *verb) {
     fprintf(stderr, "; did you mean %.*s?", SHOAL_FMT(names[near]));
   fputs("\nshoal --help shows the verbs\n", stderr);
   return EXIT_ERROR;
+}
+
+/* What follows the verb as its first argument, options that stood before the verb skipped: moved right behind it. */
+static const cli_command *find_inner(const cli_command *cmd, int argc, char **argv) {
+  const cli_command *const *verbs = cli_verbs_of(cmd);
+  int at = 2;
+  while (verbs && at < argc && argv[at][0] == '-') {
+    const cli_option *o = argv[at][1] == '-' ? find_option(cli_global_options, argv[at] + 2, strlen(argv[at] + 2), 0)
+                                             : find_option(cli_global_options, NULL, 0, argv[at][1]);
+    at += o && o->value && (argv[at][1] == '-' || !argv[at][2]) ? 2 : 1;
+  }
+  for (; verbs && at < argc && *verbs; verbs++) {
+    if (strcmp(strchr((*verbs)->name, ' ') + 1, argv[at]) != 0)
+      continue;
+    for (; at > 2; at--)
+      argv[at] = argv[at - 1];
+    return *verbs;
+  }
+  return NULL;
 }
 
 int main(int argc, char **argv) {
@@ -281,7 +302,8 @@ int main(int argc, char **argv) {
       for (int m = i; m > 1; m--) /* the verb goes first, what stood before it follows */
         argv[m] = argv[m - 1];
       argv[1] = (char *)(uintptr_t)verb;
-      return run_command(cli_commands[k], argc - 2, argv + 2);
+      const cli_command *inner = find_inner(cli_commands[k], argc, argv);
+      return inner ? run_command(inner, argc - 3, argv + 3) : run_command(cli_commands[k], argc - 2, argv + 2);
     }
   return unknown_verb(verb);
 }

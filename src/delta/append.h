@@ -18,6 +18,8 @@ typedef struct shoal_delta_append {
   bool create;                   /* make the table where there is none */
   const shoal_str *partition_by; /* of a table that is made */
   size_t n_partition_by;
+  const shoal_delta_kv *properties; /* of a table that is made (delta/create.h) */
+  size_t n_properties;
   const char *operation; /* commitInfo's; NULL: "WRITE" */
   /* An application's progress (protocol, "Transaction Identifiers"), {NULL,0}: none. An append at or below what the
      table has of it already is done. */

@@ -206,6 +206,11 @@ static void add_schema_map(shoal_buf *sql, const shoal_scan *scan) {
 static shoal_status check_table(const shoal_scan *scan, shoal_error *err) {
   if (!scan->schema || scan->schema->n_fields == 0)
     return shoal_fail(err, SHOAL_EINVAL, "the table has no columns");
+  if (scan->positions && (shoal_schema_find(scan->schema, SHOAL_STR(SHOAL_POSITION_FILE)) >= 0 ||
+                          shoal_schema_find(scan->schema, SHOAL_STR(SHOAL_POSITION_ROW)) >= 0))
+    return shoal_fail(err, SHOAL_EUNSUPPORTED,
+                      "the table has a column \"" SHOAL_POSITION_FILE "\" or \"" SHOAL_POSITION_ROW
+                      "\", which rows' places are told by");
   for (size_t i = 0; i < scan->schema->n_fields; i++) {
     const shoal_field *f = &scan->schema->fields[i];
     if (f->type.kind == SHOAL_TYPE_VARIANT || f->type.kind == SHOAL_TYPE_VOID)
@@ -220,6 +225,15 @@ static void add_select_items(shoal_buf *sql, const shoal_scan *scan, size_t inpu
     shoal_buf_addz(sql, i ? ", " : "SELECT ");
     add_select_item(sql, scan, i, input, range);
   }
+  if (!scan->positions)
+    return;
+  if (scan->n_files == 0)
+    shoal_buf_addz(sql, ", NULL::BIGINT AS \"" SHOAL_POSITION_FILE "\", NULL::BIGINT AS \"" SHOAL_POSITION_ROW "\"");
+  else
+    shoal_buf_addf(sql,
+                   ", file_index::BIGINT + %zu AS \"" SHOAL_POSITION_FILE
+                   "\", file_row_number::BIGINT AS \"" SHOAL_POSITION_ROW "\"",
+                   range->first);
 }
 
 static shoal_status add_range(shoal_duckdb *d, const shoal_scan *scan, size_t input, const file_range *range,

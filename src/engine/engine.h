@@ -65,10 +65,16 @@ typedef struct shoal_scan {
   void (*keep)(void *arg, size_t file, const int64_t *rows, size_t n, bool *alive);
   void *keep_arg;
   size_t n_whole;
+  /* Of a table: two columns more, BIGINT, that tell where a row lies: the number of its file in `files`, and its own in
+     that file, both counted from 0. */
+  bool positions;
   /* Of SHOAL_SCAN_ARROW: batches of structs. Read once, by the one job that has it, and released by its owner after the
      job (for a query: after its rows). */
   struct ArrowArrayStream *stream;
 } shoal_scan;
+
+#define SHOAL_POSITION_FILE "shoal:file"
+#define SHOAL_POSITION_ROW "shoal:row"
 
 typedef struct shoal_input {
   shoal_str name; /* as the SQL names it, lower case: "silver.orders", "orders" (schema main) */

@@ -14,11 +14,18 @@ TYPED = "from gold.delays limit 1\n"  # for who asks: shoal sql
 
 def verbs():
     text = subprocess.run([SHOAL, "--help"], capture_output=True, text=True, check=True).stdout
-    return [line.split()[0] for line in text.splitlines() if line.startswith("  ")]
+    outer = [line.split()[0] for line in text.splitlines() if line.startswith("  ")]
+    return [name for verb in outer for name in [verb, *inner(verb)]]
+
+
+def inner(verb):
+    """The verbs of a verb, as "table delete"."""
+    listed = help_of(verb).split("\n\n")[2] if verb == "table" else ""
+    return [f"{verb} {line.split()[0]}" for line in listed.splitlines()]
 
 
 def help_of(verb, *more):
-    return subprocess.run([SHOAL, verb, "--help", *more], capture_output=True, text=True, check=True).stdout
+    return subprocess.run([SHOAL, *verb.split(), "--help", *more], capture_output=True, text=True, check=True).stdout
 
 
 def examples(text):

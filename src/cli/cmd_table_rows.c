@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shoal table create, append: tables and rows that come. */
+#include <string.h>
+
+#include "base/str.h"
+#include "cli/table_cli.h"
+#include "delta/create.h"
+
+/* What stands between commas. */
+static shoal_status split_names(cli *c, const char *list, shoal_str **out, size_t *n, shoal_error *err) {
+  shoal_str rest = shoal_str_z(list), name;
+  *n = 0;
+  *out = SHOAL_NEW_ARRAY(&c->arena, shoal_str, rest.len + 1);
+  if (!*out)
+    return shoal_fail_nomem(err);
+  while (rest.ptr && shoal_str_split(&rest, ',', &name))
+    (*out)[(*n)++] = shoal_str_trim(name);
+  return SHOAL_OK;
+}
+
+/* --property KEY=VALUE … */
+static shoal_status read_properties(cli *c, shoal_delta_kv **out, size_t *n, shoal_error *err) {
+  const char **given;
+  SHOAL_TRY(cli_values(c, "property", &given, n, err));
+  *out = SHOAL_NEW_ARRAY(&c->arena, shoal_delta_kv, *n);
+  if (!*out)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < *n; i++) {
+    shoal_str text = shoal_str_z(given[i]);
+    ptrdiff_t eq = shoal_str_chr(text, '=');
+    if (eq <= 0)
+      return shoal_fail(err, SHOAL_EINVAL, "--property takes KEY=VALUE, not '%s'", given[i]);
+    (*out)[i] = (shoal_delta_kv){shoal_str_sub(text, 0, (size_t)eq), shoal_str_sub(text, (size_t)eq + 1, text.len)};
+  }
+  return SHOAL_OK;
+}
+
+static void print(cli *c, const char *did, const shoal_delta_appended *done) {
+  if (c->json)
+    printf("{\"schema_version\":1,\"table\":\"%s\",\"version\":%lld,\"rows\":%llu,\"bytes\":%llu,\"created\":%s}\n",
+           c->argv[0], (long long)done->version, (unsigned long long)done->rows, (unsigned long long)done->bytes,
+           done->created ? "true" : "false");
+  else if (done->version < 0)
+    puts("nothing to append: no rows");
+  else if (!c->quiet)
+    printf("%s %s: %s rows, %s, version %lld\n", did, c->argv[0], cli_count(c, done->rows), cli_bytes(c, done->bytes),
+           (long long)done->version);
+}
+
+/* Rows of files into the table; `create` makes it of them. */
+static shoal_status put_rows(shoal_open_table *t, const shoal_delta_create *create, shoal_delta_appended *out,
+                             shoal_error *err) {
+  shoal_table_rows rows;
+  shoal_engine *engine;
+  size_t n;
+  const shoal_str *paths = cli_table_paths(t, &n);
+  SHOAL_TRY(shoal_session_table_rows(t, paths, n, &rows, err));
+  shoal_input input = {SHOAL_STR("source"), &rows.scan};
+  shoal_job job = {.sql = SHOAL_STR("SELECT * FROM source"), .inputs = &input, .n_inputs = 1};
+  shoal_delta_append wanted = {.job = &job, .create = create != NULL};
+  if (create) {
+    wanted.partition_by = create->partition_by;
+    wanted.n_partition_by = create->n_partition_by;
+    wanted.properties = create->properties;
+    wanted.n_properties = create->n_properties;
+  }
+  shoal_status status = shoal_session_table_engine(t, &engine, err);
+  if (status >= 0)
+    status = shoal_delta_append_rows(&t->delta, engine, &wanted, out, err);
+  shoal_table_rows_dispose(&rows);
+  return status;
+}
+
+/* ---- create ---- */
+
+static shoal_status refuse_existing(shoal_open_table *t, shoal_error *err) {
+  int64_t latest;
+  shoal_status status = shoal_delta_latest(&t->delta, -1, &latest, err);
+  if (status == SHOAL_ENOTFOUND) {
+    *err = (shoal_error){0};
+    return SHOAL_OK;
+  }
+  return status < 0 ? status : shoal_fail(err, SHOAL_EEXIST, "there is a table, at version %lld", (long long)latest);
+}
+
+static shoal_status make_table(cli *c, shoal_open_table *t, shoal_delta_appended *out, shoal_error *err) {
+  shoal_delta_create create = {0};
+  shoal_str *names;
+  shoal_delta_kv *properties;
+  shoal_schema schema;
+  SHOAL_TRY(split_names(c, cli_value(c, "partition-by"), &names, &create.n_partition_by, err));
+  SHOAL_TRY(read_properties(c, &properties, &create.n_properties, err));
+  create.partition_by = names;
+  create.properties = properties;
+  SHOAL_TRY(refuse_existing(t, err));
+  if (cli_has(c, "as"))
+    return put_rows(t, &create, out, err);
+  SHOAL_TRY(shoal_session_table_schema(t, shoal_str_z(cli_value(c, "schema")), &schema, err));
+  create.schema = &schema;
+  SHOAL_TRY(shoal_delta_create_table(&t->delta, &create, err));
+  *out = (shoal_delta_appended){.created = true};
+  return SHOAL_OK;
+}
+
+static int create(cli *c) {
+  shoal_error err = {0};
+  shoal_open_table t;
+  shoal_delta_appended done;
+  const char *readable[] = {cli_value(c, "as"), NULL};
+  if (cli_has(c, "as") == cli_has(c, "schema"))
+    return cli_usage(c, "either --schema COLUMNS or --as FILE");
+  int rc = cli_open_table(c, SHOAL_TABLE_CREATE, readable, &t);
+  if (rc)
+    return rc;
+  if (make_table(c, &t, &done, &err) < 0)
+    rc = cli_fail(c, &err);
+  else
+    print(c, "made", &done);
+  shoal_session_table_close(&t);
+  return rc;
+}
+
+static const cli_option create_options[] = {
+    {"schema", 0, "COLUMNS", "its columns: 'id BIGINT NOT NULL, name VARCHAR'", false, false},
+    {"as", 0, "FILE", "of a file's rows, csv, json or parquet; or of a Delta table's", false, false},
+    {"partition-by", 0, "COLUMNS", "partition columns, with commas", false, false},
+    {"property", 0, "KEY=VALUE", "a table property, delta.enableDeletionVectors=true for one", false, true},
+    {NULL, 0, NULL, NULL, false, false}};
+static const cli_example create_examples[] = {
+    {"shoal table create tables/carriers --as data/airlines.csv --property delta.enableDeletionVectors=true",
+     "of a file"},
+    {"shoal table create tables/visits --schema 'day DATE, n BIGINT' --partition-by day", "without rows"},
+    {NULL, NULL}};
+const cli_command cmd_table_create = {"table create",
+                                      "Make a Delta table.",
+                                      "PATH-or-SOURCE (--schema COLUMNS | --as FILE) [options]",
+                                      create_options,
+                                      create_examples,
+                                      1,
+                                      create};
+
+/* ---- append ---- */
+
+static int append(cli *c) {
+  shoal_error err = {0};
+  shoal_open_table t;
+  shoal_delta_appended done = {0};
+  if (c->argc < 2)
+    return cli_usage(c, "which files?");
+  int rc = cli_open_table(c, 0, (const char *const *)c->argv + 1, &t);
+  if (rc)
+    return rc;
+  if (put_rows(&t, NULL, &done, &err) < 0)
+    rc = cli_fail(c, &err);
+  else
+    print(c, "appended to", &done);
+  shoal_session_table_close(&t);
+  return rc;
+}
+
+static const cli_option no_options[] = {{NULL, 0, NULL, NULL, false, false}};
+static const cli_example append_examples[] = {
+    {"shoal table append tables/carriers data/airlines.csv", "the file's rows, columns by name"},
+    {"shoal table append tables/carriers data/airlines.csv --json", "for programs"},
+    {NULL, NULL}};
+const cli_command cmd_table_append = {"table append",   "Append the rows of files to a table.", "PATH-or-SOURCE FILE…",
+                                      no_options,       append_examples,                        -1,
+                                      append};

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* create.h: the properties that this build keeps, and the features they need. */
+#include "delta/create.h"
+
+#include "base/os.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "delta/transaction.h"
+
+#define MOST_FEATURES 8
+
+/* `feature`, in the writer's list and, for those that readers must know, in theirs, when the property is true. */
+static const struct {
+  const char *key, *feature;
+  bool reader, legacy; /* legacy: writer version 2 has it, so it is only named beside others */
+} kept[] = {{"delta.appendOnly", "appendOnly", false, true},
+            {"delta.enableDeletionVectors", "deletionVectors", true, false},
+            {"delta.enableChangeDataFeed", "changeDataFeed", false, false},
+            {"delta.enableInCommitTimestamps", "inCommitTimestamp", false, false},
+            {"delta.deletedFileRetentionDuration", NULL, false, false},
+            {"delta.logRetentionDuration", NULL, false, false},
+            {"delta.checkpointInterval", NULL, false, false}};
+enum { N_KEPT = sizeof kept / sizeof *kept };
+
+static shoal_status check_property(const shoal_delta_kv *p, shoal_error *err) {
+  if (!shoal_str_starts(p->key, SHOAL_STR("delta.")))
+    return SHOAL_OK;
+  for (size_t i = 0; i < N_KEPT; i++) {
+    if (!shoal_str_is(p->key, kept[i].key))
+      continue;
+    if (kept[i].feature && !shoal_str_is(p->value, "true") && !shoal_str_is(p->value, "false"))
+      return shoal_fail(err, SHOAL_EINVAL, "%s is true or false, not '%.*s'", kept[i].key, SHOAL_FMT(p->value));
+    return SHOAL_OK;
+  }
+  (void)shoal_fail(err, SHOAL_EUNSUPPORTED, "this build does not keep the property '%.*s'", SHOAL_FMT(p->key));
+  for (size_t i = 0; i < N_KEPT; i++)
+    shoal_hint(err, "it keeps %s", kept[i].key);
+  return SHOAL_EUNSUPPORTED;
+}
+
+static bool is_on(const shoal_delta_create *c, const char *key) {
+  bool on = false; /* the last one counts */
+  for (size_t i = 0; i < c->n_properties; i++)
+    if (shoal_str_is(c->properties[i].key, key))
+      on = shoal_str_is(c->properties[i].value, "true");
+  return on;
+}
+
+/* What the schema asks for, and what the properties do. */
+static shoal_status choose_protocol(const shoal_delta_create *c, shoal_arena *arena, shoal_delta_protocol *out,
+                                    shoal_error *err) {
+  SHOAL_TRY(shoal_delta_protocol_for(c->schema, arena, out, err));
+  shoal_str *readers = SHOAL_NEW_ARRAY(arena, shoal_str, MOST_FEATURES);
+  shoal_str *writers = SHOAL_NEW_ARRAY(arena, shoal_str, MOST_FEATURES);
+  size_t n_readers = 0, n_writers = 0;
+  bool named = out->n_writer_features > 0;
+  if (!readers || !writers)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < out->n_writer_features; i++)
+    readers[n_readers++] = writers[n_writers++] = out->writer_features[i]; /* those of types are the reader's, too */
+  for (size_t i = 0; i < N_KEPT; i++)
+    named = named || (kept[i].feature && !kept[i].legacy && is_on(c, kept[i].key));
+  for (size_t i = 0; i < N_KEPT && named; i++) {
+    if (!kept[i].feature || !is_on(c, kept[i].key))
+      continue;
+    writers[n_writers++] = shoal_str_z(kept[i].feature);
+    if (kept[i].reader)
+      readers[n_readers++] = shoal_str_z(kept[i].feature);
+  }
+  if (named)
+    *out = (shoal_delta_protocol){n_readers ? 3 : 1, 7, readers, writers, n_readers, n_writers};
+  return SHOAL_OK;
+}
+
+static shoal_status check_partitions(const shoal_delta_create *c, shoal_error *err) {
+  for (size_t i = 0; i < c->n_partition_by; i++) {
+    ptrdiff_t at = shoal_schema_find(c->schema, c->partition_by[i]);
+    if (at < 0)
+      return shoal_fail(err, SHOAL_EINVAL, "there is no column '%.*s' to partition by", SHOAL_FMT(c->partition_by[i]));
+    shoal_type_kind kind = c->schema->fields[at].type.kind;
+    if (kind == SHOAL_TYPE_STRUCT || kind == SHOAL_TYPE_ARRAY || kind == SHOAL_TYPE_MAP || kind == SHOAL_TYPE_BINARY)
+      return shoal_fail(err, SHOAL_EINVAL, "the type of '%.*s' can't be partitioned by", SHOAL_FMT(c->partition_by[i]));
+  }
+  if (c->n_partition_by && c->n_partition_by == c->schema->n_fields)
+    return shoal_fail(err, SHOAL_EINVAL, "a table can't be partitioned by all its columns");
+  return SHOAL_OK;
+}
+
+shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_arena *arena,
+                                        shoal_delta_metadata *metadata, shoal_delta_protocol *protocol,
+                                        shoal_error *err) {
+  char *id = SHOAL_NEW_ARRAY(arena, char, SHOAL_UUID_TEXT);
+  shoal_str *partitions = SHOAL_NEW_ARRAY(arena, shoal_str, create->n_partition_by);
+  if (!id || !partitions)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < create->n_properties; i++)
+    SHOAL_TRY(check_property(&create->properties[i], err));
+  SHOAL_TRY(check_partitions(create, err));
+  for (size_t i = 0; i < create->n_partition_by; i++) /* as the schema spells it */
+    partitions[i] = create->schema->fields[shoal_schema_find(create->schema, create->partition_by[i])].name;
+  shoal_os_uuid(id);
+  *metadata = (shoal_delta_metadata){.id = shoal_str_z(id),
+                                     .schema = *create->schema,
+                                     .partition_columns = partitions,
+                                     .n_partition_columns = create->n_partition_by,
+                                     .configuration = create->properties,
+                                     .n_configuration = create->n_properties,
+                                     .created_ms = shoal_time_now() / 1000};
+  return choose_protocol(create, arena, protocol, err);
+}
+
+shoal_status shoal_delta_create_table(const shoal_delta_table *table, const shoal_delta_create *create,
+                                      shoal_error *err) {
+  shoal_arena arena = {0};
+  shoal_delta_metadata metadata;
+  shoal_delta_protocol protocol;
+  shoal_delta_transaction *t = NULL;
+  int64_t version;
+  shoal_status status = shoal_delta_describe_table(create, &arena, &metadata, &protocol, err);
+  if (status == SHOAL_OK)
+    status = shoal_delta_transaction_open(table, NULL, 0, "CREATE TABLE", SHOAL_STR_NONE, &t, err);
+  if (status == SHOAL_OK) {
+    shoal_delta_transaction_metadata(t, &metadata);
+    shoal_delta_transaction_protocol(t, &protocol);
+    status = shoal_delta_transaction_commit(t, &version, err);
+  }
+  shoal_delta_transaction_free(t);
+  shoal_arena_dispose(&arena);
+  return status;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tables made from nothing: what metadata and protocol a schema and properties lead to, and the commit 0 of them. */
+#ifndef SHOAL_DELTA_CREATE_H
+#define SHOAL_DELTA_CREATE_H
+
+#include "delta/delta.h"
+
+typedef struct shoal_delta_create {
+  const shoal_schema *schema;
+  const shoal_str *partition_by;
+  size_t n_partition_by;
+  /* Delta's own (delta.…) as far as this build keeps them, any others as they are. */
+  const shoal_delta_kv *properties;
+  size_t n_properties;
+} shoal_delta_create;
+
+/* A new table's metadata, with an id of its own, and the lowest protocol that fits. SHOAL_EINVAL: partition columns that
+   are none; SHOAL_EUNSUPPORTED: a property of Delta's that this build does not keep. Borrows from `create`. */
+SHOAL_MUST_USE shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_arena *arena,
+                                                       shoal_delta_metadata *metadata, shoal_delta_protocol *protocol,
+                                                       shoal_error *err);
+/* Makes a table without rows. SHOAL_EEXIST: there is one. */
+SHOAL_MUST_USE shoal_status shoal_delta_create_table(const shoal_delta_table *table, const shoal_delta_create *create,
+                                                     shoal_error *err);
+
+#endif

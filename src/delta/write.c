@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* write.h: conform, run into staged files, check, describe, put. */
+#include "delta/write.h"
+
+#include "base/limits.h"
+#include "base/os.h"
+#include "base/str.h"
+#include "base/time.h"
+
+#define CHECKPOINT_EVERY 10 /* delta.checkpointInterval's default */
+
+/* ---- columns by name ---- */
+
+static shoal_status refuse_strangers(const shoal_schema *table, const shoal_schema *rows, shoal_error *err) {
+  for (size_t i = 0; i < rows->n_fields; i++) {
+    if (shoal_schema_find(table, rows->fields[i].name) >= 0)
+      continue;
+    (void)shoal_fail(err, SHOAL_EINVAL, "the table has no column '%.*s'", SHOAL_FMT(rows->fields[i].name));
+    shoal_hint(err, "leave the column out, or give it the name of one that is there");
+    return SHOAL_EINVAL;
+  }
+  return SHOAL_OK;
+}
+
+static shoal_status refuse_defaults(const shoal_schema *table, const shoal_schema *rows, shoal_error *err) {
+  for (size_t i = 0; i < table->n_fields; i++) {
+    const shoal_field *f = &table->fields[i];
+    if (shoal_schema_find(rows, f->name) < 0 && shoal_str_find(f->metadata, SHOAL_STR("\"CURRENT_DEFAULT\"")) >= 0)
+      return shoal_fail(err, SHOAL_EUNSUPPORTED,
+                        "the rows have no column '%.*s', which has a default that this build does not apply",
+                        SHOAL_FMT(f->name));
+  }
+  return SHOAL_OK;
+}
+
+/* SELECT CAST("a" AS BIGINT) AS "a", … FROM (the query). */
+static void add_columns(shoal_buf *sql, const shoal_schema *table, const shoal_schema *rows) {
+  for (size_t i = 0; i < table->n_fields; i++) {
+    ptrdiff_t at = shoal_schema_find(rows, table->fields[i].name);
+    shoal_buf_addz(sql, i ? ", CAST(" : "SELECT CAST(");
+    if (at >= 0)
+      shoal_buf_sql_ident(sql, rows->fields[at].name);
+    else
+      shoal_buf_addz(sql, "NULL");
+    shoal_buf_addz(sql, " AS ");
+    shoal_type_sql(sql, &table->fields[i].type);
+    shoal_buf_addz(sql, ") AS ");
+    shoal_buf_sql_ident(sql, table->fields[i].name);
+  }
+}
+
+shoal_status shoal_delta_conform(const shoal_delta_writing *w, shoal_job *job, shoal_error *err) {
+  shoal_schema rows;
+  shoal_buf sql = {0};
+  SHOAL_TRY(shoal_engine_bind(w->engine, job, w->arena, &rows, err));
+  SHOAL_TRY(refuse_strangers(w->schema, &rows, err));
+  SHOAL_TRY(refuse_defaults(w->schema, &rows, err));
+  add_columns(&sql, w->schema, &rows);
+  shoal_str body = shoal_str_trim(job->sql);
+  while (shoal_str_ends(body, SHOAL_STR(";")))
+    body = shoal_str_trim(shoal_str_sub(body, 0, body.len - 1));
+  shoal_buf_addf(&sql, " FROM (%.*s\n) AS rows_", SHOAL_FMT(body));
+  shoal_status status = shoal_buf_check(&sql, err);
+  job->sql = status == SHOAL_OK ? shoal_arena_str(w->arena, shoal_buf_str(&sql)) : SHOAL_STR_NONE;
+  if (status == SHOAL_OK && !job->sql.ptr)
+    status = shoal_fail_nomem(err);
+  shoal_buf_dispose(&sql);
+  return status;
+}
+
+/* ---- what the table wants never to be NULL ---- */
+
+typedef struct null_check {
+  const shoal_output_file *file;
+  shoal_str path[SHOAL_MAX_TYPE_DEPTH + 1];
+  size_t depth;
+} null_check;
+
+/* NULLs of the leaf at the path; -1: unknown. */
+static int64_t nulls_at(const null_check *c) {
+  for (size_t i = 0; i < c->file->n_stats; i++) {
+    const shoal_column_stats *s = &c->file->stats[i];
+    bool same = s->n_path == c->depth;
+    for (size_t k = 0; same && k < c->depth; k++)
+      same = shoal_str_eq(s->path[k], c->path[k]);
+    if (same)
+      return s->null_count;
+  }
+  return -1;
+}
+
+static shoal_status check_fields(null_check *c, const shoal_field *fields, size_t n, shoal_error *err);
+
+static shoal_status check_field(null_check *c, const shoal_field *f, shoal_error *err) {
+  int64_t nulls = f->nullable ? 0 : nulls_at(c);
+  if (nulls > 0)
+    return shoal_fail(err, SHOAL_EINVAL, "column '%.*s' is NULL in %lld rows, which the table does not allow",
+                      SHOAL_FMT(f->name), (long long)nulls);
+  if (nulls < 0)
+    return shoal_fail(err, SHOAL_EUNSUPPORTED,
+                      "whether column '%.*s' is NULL somewhere, which the table does not allow, can't be told",
+                      SHOAL_FMT(f->name));
+  if (f->type.kind == SHOAL_TYPE_MAP) /* keys are never NULL */
+    return check_fields(c, f->type.fields + 1, 1, err);
+  return check_fields(c, f->type.fields, f->type.n_fields, err);
+}
+
+static shoal_status check_fields(null_check *c, const shoal_field *fields, size_t n, shoal_error *err) {
+  for (size_t i = 0; i < n && c->depth <= SHOAL_MAX_TYPE_DEPTH; i++) {
+    c->path[c->depth++] = fields[i].name;
+    SHOAL_TRY(check_field(c, &fields[i], err));
+    c->depth--;
+  }
+  return SHOAL_OK;
+}
+
+/* ---- files ---- */
+
+static shoal_status describe_files(const shoal_delta_writing *w, const shoal_outcome *made, shoal_delta_written *out,
+                                   shoal_error *err) {
+  shoal_schema measured;
+  SHOAL_TRY(
+      shoal_delta_measured_columns(&made->schema, w->partition_by, w->n_partition_by, w->arena, &measured, err));
+  out->files = SHOAL_NEW_ARRAY(w->arena, shoal_delta_file, made->n_files);
+  if (!out->files)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < made->n_files; i++) {
+    null_check c = {.file = &made->files[i]};
+    if (w->schema)
+      SHOAL_TRY(check_fields(&c, w->schema->fields, w->schema->n_fields, err));
+    SHOAL_TRY(shoal_delta_file_of(&made->files[i], &measured, w->partition_by, w->n_partition_by,
+                                  shoal_time_now() / 1000, w->arena, &out->files[i], err));
+    if (*w->folder)
+      out->files[i].path =
+          shoal_str_z(shoal_arena_printf(w->arena, "%s%.*s", w->folder, SHOAL_FMT(out->files[i].path)));
+    if (!out->files[i].path.ptr)
+      return shoal_fail_nomem(err);
+  }
+  out->n_files = made->n_files;
+  return SHOAL_OK;
+}
+
+static shoal_status put_files(const shoal_delta_writing *w, const shoal_outcome *made, const char *staging,
+                              shoal_error *err) {
+  shoal_put_file *files = SHOAL_NEW_ARRAY(w->arena, shoal_put_file, made->n_files);
+  const char *slash = w->table->prefix.len ? "/" : "";
+  if (!files)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < made->n_files; i++) {
+    shoal_str name = made->files[i].name;
+    files[i] =
+        (shoal_put_file){shoal_str_z(shoal_arena_printf(w->arena, "%s/%.*s", staging, SHOAL_FMT(name))),
+                         shoal_str_z(shoal_arena_printf(w->arena, "%.*s%s%s%.*s", SHOAL_FMT(w->table->prefix), slash,
+                                                        w->folder, SHOAL_FMT(name)))};
+    if (!files[i].local_path.ptr || !files[i].key.ptr)
+      return shoal_fail_nomem(err);
+  }
+  return shoal_store_put_files(w->table->store, files, made->n_files, err);
+}
+
+shoal_status shoal_delta_write(const shoal_delta_writing *w, const shoal_job *job, shoal_delta_written *out,
+                               shoal_error *err) {
+  shoal_job run = *job;
+  shoal_outcome made = {0};
+  char *staging;
+  *out = (shoal_delta_written){0};
+  run.partition_by = w->partition_by;
+  run.n_partition_by = w->n_partition_by;
+  run.file_bytes = w->file_bytes;
+  run.rows_hash = false;
+  SHOAL_TRY(shoal_store_staging(w->table->store, w->arena, &staging, err));
+  run.staging = staging;
+  shoal_status status = shoal_engine_execute(w->engine, &run, w->arena, &made, err);
+  if (status == SHOAL_OK)
+    status = describe_files(w, &made, out, err);
+  if (status == SHOAL_OK)
+    status = put_files(w, &made, staging, err);
+  shoal_ignore(shoal_os_remove_tree(staging, NULL)); /* what was put has left it */
+  out->schema = made.schema;
+  out->rows = made.rows;
+  out->bytes = made.bytes;
+  return status;
+}
+
+/* ---- after a commit ---- */
+
+void shoal_delta_after_commit(const shoal_delta_table *table, const shoal_delta_metadata *metadata, int64_t version) {
+  shoal_delta_snapshot *s = NULL;
+  int64_t every;
+  if (!shoal_str_i64(shoal_delta_config(metadata, "delta.checkpointInterval"), &every) || every <= 0)
+    every = CHECKPOINT_EVERY;
+  if (version <= 0 || version % every || !table->get_engine)
+    return;
+  if (shoal_delta_snapshot_open(table, version, &s, NULL) == SHOAL_OK)
+    shoal_ignore(shoal_delta_checkpoint(table, s, NULL));
+  shoal_delta_snapshot_free(s);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows of a query as files of a table: cast to its columns, written by the engine, checked, and durable in its folder
+ * before any commit names them. What fails later leaves files that nothing names; a vacuum takes them away.
+ */
+#ifndef SHOAL_DELTA_WRITE_H
+#define SHOAL_DELTA_WRITE_H
+
+#include "delta/delta.h"
+
+#define SHOAL_DELTA_CHANGES_FOLDER "_change_data/" /* protocol, "Add CDC File" */
+
+typedef struct shoal_delta_writing {
+  const shoal_delta_table *table;
+  shoal_engine *engine; /* allowed to write into the store's staging */
+  shoal_arena *arena;
+  const shoal_schema *schema; /* of the table; NULL: it is made of these rows */
+  const shoal_str *partition_by;
+  size_t n_partition_by;
+  const char *folder;  /* within the table: "", or a folder's name ending with '/' */
+  uint64_t file_bytes; /* aim of a file's size; 0: the engine's */
+} shoal_delta_writing;
+
+typedef struct shoal_delta_written {
+  shoal_schema schema; /* of the rows, in Delta's types */
+  shoal_delta_file *files;
+  size_t n_files;
+  uint64_t rows, bytes;
+} shoal_delta_written;
+
+/* Makes the job's query one of the table's columns: they go by name, whatever their order and case, each cast to the
+   table's type; what the rows lack is NULL. SHOAL_EINVAL: a column that the table lacks. SHOAL_EUNSUPPORTED: a column
+   that the rows lack has a default. */
+SHOAL_MUST_USE shoal_status shoal_delta_conform(const shoal_delta_writing *w, shoal_job *job, shoal_error *err);
+/* Runs the job and puts its files. SHOAL_EINVAL: NULL where the table wants none. All of *out is in the arena. */
+SHOAL_MUST_USE shoal_status shoal_delta_write(const shoal_delta_writing *w, const shoal_job *job,
+                                              shoal_delta_written *out, shoal_error *err);
+
+/* What follows a commit, off its path: a checkpoint every so often (delta.checkpointInterval). Without it readers only
+   take longer, so its failure is none of the commit's. */
+void shoal_delta_after_commit(const shoal_delta_table *table, const shoal_delta_metadata *metadata, int64_t version);
+
+#endif
