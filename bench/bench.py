@@ -28,6 +28,7 @@ import gen  # noqa: E402
 ROWS = 10_000_000
 MODEL = f"""select range as id, (range * 7919 % 100003)::int as k, (range * 0.37)::double as v,
   'item ' || (range * 31 % 5003) as name, date '2020-01-01' + (range % 1500)::int as day from range({ROWS})"""
+JOIN = "select count(*), sum(v) from (select range * 9973 as id from range(1000)) join {} using (id)"
 SCAN = "select count(*), sum(id), sum(k), sum(v), max(name), min(length(name)), max(day) from {}"
 
 
@@ -213,10 +214,12 @@ def big():
     yield from rows
     scan = Row("`shoal sql`, full scan of it, all columns", "DuckDB over the bare files", 1.05)
     files = sorted(glob.glob(f"{folder}/lake/**/*.parquet", recursive=True))
-    bare = SCAN.format("read_parquet([" + ", ".join(f"'{f}'" for f in files) + "])")
+    bare = "read_parquet([" + ", ".join(f"'{f}'" for f in files) + "])"
+    join = Row("`shoal sql`, a join of 1,000 rows with it, the small side first", "DuckDB over the bare files", 1.5, "wall")
     for _ in rounds(9):
-        scan.add(many(3, [SHOAL, "sql", SCAN.format("big")], cwd=folder), many(3, [floor, "sql", LIBDUCKDB, bare]))
-    yield scan
+        for row, query in ((scan, SCAN), (join, JOIN)):
+            row.add(many(3, [SHOAL, "sql", query.format("big")], cwd=folder), many(3, [floor, "sql", LIBDUCKDB, query.format(bare)]))
+    yield from (scan, join)
 
 
 def tiny():

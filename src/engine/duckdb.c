@@ -119,6 +119,7 @@ shoal_status shoal_duckdb_begin(shoal_duckdb *d, const shoal_job *job, shoal_err
   SHOAL_TRY(shoal_duckdb_run(d, "BEGIN TRANSACTION", err));
   d->in_job = true;
   d->job = job;
+  d->recording = true;
   shoal_status status = shoal_duckdb_inputs(d, job, err);
   if (status == SHOAL_OK)
     status = shoal_duckdb_variables(d, job, err);
@@ -126,6 +127,7 @@ shoal_status shoal_duckdb_begin(shoal_duckdb *d, const shoal_job *job, shoal_err
     status = shoal_duckdb_fix(d, job, err);
   if (status == SHOAL_OK)
     status = shoal_duckdb_macros(d, job, err);
+  d->recording = false;
   if (status < 0)
     shoal_duckdb_end(d);
   return status;
@@ -136,6 +138,8 @@ void shoal_duckdb_end(shoal_duckdb *d) {
   if (!d->in_job)
     return;
   d->in_job = false;
+  d->streamed = SHOAL_STR_NONE;
+  shoal_buf_clear(&d->made);
   if (shoal_duckdb_run(d, "ROLLBACK", &ignored) < 0)
     d->fatal = true;
   shoal_duckdb_reset_variables(d);
@@ -267,6 +271,7 @@ static void op_free(shoal_engine *e) {
   close_instance(d);
   shoal_mutex_dispose(&d->tap.mutex);
   shoal_mutex_dispose(&d->mutex);
+  shoal_buf_dispose(&d->made);
   shoal_arena_dispose(&d->arena);
   shoal_free(d);
 }

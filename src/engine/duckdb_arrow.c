@@ -66,7 +66,9 @@ static int stream_next(struct ArrowArrayStream *stream, struct ArrowArray *out) 
   result_stream *s = stream->private_data;
   duckdb_data_chunk chunk = NULL;
   memset(out, 0, sizeof *out);
-  shoal_status status = s->over ? SHOAL_DONE : shoal_duckdb_fetch(s->d, &s->result, &chunk, &s->failure);
+  shoal_status status = s->failure.status < 0 ? s->failure.status
+                        : s->over             ? SHOAL_DONE
+                                              : shoal_duckdb_fetch(s->d, &s->result, &chunk, &s->failure);
   s->over = status == SHOAL_DONE;
   if (status < 0)
     return stream_fail(s, status == SHOAL_ECANCELLED ? ECANCELED : EIO, s->failure.message);
@@ -113,7 +115,7 @@ static shoal_status open_stream(shoal_duckdb *d, const shoal_job *job, bool ends
     status = shoal_buf_check(&sql, err);
   }
   if (status == SHOAL_OK)
-    status = shoal_duckdb_query_streamed(d, shoal_buf_z(&sql), (shoal_duckdb_place){.sql = body}, &s->result, err);
+    status = shoal_duckdb_query_streamed(d, shoal_buf_z(&sql), (shoal_duckdb_place){.sql = body}, n, &s->result, err);
   *out = (struct ArrowArrayStream){stream_schema, stream_next, stream_error, stream_release, s};
   if (status == SHOAL_OK) {
     s->options = d->api->result_get_arrow_options(&s->result);

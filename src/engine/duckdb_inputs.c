@@ -5,7 +5,10 @@
  * stands in the view's text, which saves a small job two statements for each input.
  *
  * A table is read with an explicit schema: its columns are renamed to c0, c1 … on the way, so that no column of the
- * user's shadows the reader's own file_index. Values of partition columns come from a list by file_index.
+ * user's shadows the reader's own file_index. Values of partition columns come from a list by file_index. With a schema
+ * the engine plans blindly: it takes every table for empty, which turns joins around, and a single file for one
+ * thread's work. So a large table whose files are all alike is read without; a small one is not, for its footer would
+ * be read at each binding.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -247,6 +250,26 @@ static shoal_status add_range(shoal_duckdb *d, const shoal_scan *scan, size_t in
   return SHOAL_OK;
 }
 
+#define BLIND_ROWS 50000
+
+/* A cast to the type that a column has costs nothing. */
+static shoal_status add_uniform(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql,
+                                shoal_error *err) {
+  const file_range all = {0, scan->n_files, "whole"};
+  for (size_t i = 0; i < scan->schema->n_fields; i++) {
+    shoal_buf_addz(sql, i ? ", CAST(" : "SELECT CAST(");
+    shoal_buf_sql_ident(sql, scan->schema->fields[i].name);
+    shoal_buf_addz(sql, " AS ");
+    shoal_type_sql(sql, &scan->schema->fields[i].type);
+    shoal_buf_addz(sql, ") AS ");
+    shoal_buf_sql_ident(sql, scan->schema->fields[i].name);
+  }
+  shoal_buf_addz(sql, " FROM read_parquet(");
+  SHOAL_TRY(add_files(d, scan, input, &all, sql, err));
+  shoal_buf_addz(sql, ", hive_partitioning = false)");
+  return SHOAL_OK;
+}
+
 /* Files whose rows are all there are read apart: nothing is asked of those rows. */
 static shoal_status add_table(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql, shoal_error *err) {
   size_t n_whole = scan->keep ? scan->n_whole : scan->n_files;
@@ -257,6 +280,8 @@ static shoal_status add_table(shoal_duckdb *d, const shoal_scan *scan, size_t in
     shoal_buf_addz(sql, " WHERE false");
     return SHOAL_OK;
   }
+  if (scan->uniform && scan->rows > BLIND_ROWS && !scan->keep)
+    return add_uniform(d, scan, input, sql, err);
   if (whole.n)
     SHOAL_TRY(add_range(d, scan, input, &whole, sql, err));
   if (whole.n && kept.n)

@@ -42,6 +42,10 @@ typedef struct shoal_duckdb {
   size_t n_scans;
   const shoal_job *job;
   shoal_rows_tap tap;
+  bool recording;     /* the job is being set up */
+  shoal_buf made;     /* the statements that set it up */
+  shoal_str streamed; /* in job_arena: the query whose rows are fetched, and the number of its columns */
+  size_t n_streamed;
 } shoal_duckdb;
 
 /* Where the user's SQL stands in a statement, to turn the engine's position into the user's. The zero value: nowhere.
@@ -64,9 +68,9 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_prepare(shoal_duckdb *d, const char *sq
 SHOAL_MUST_USE shoal_status shoal_duckdb_query_watched(shoal_duckdb *d, const char *sql, shoal_duckdb_place place,
                                                        duckdb_result *out, shoal_error *err);
 /* The same, but only up to the first rows: the engine goes on as they are fetched, and holds a few of them at a time.
- */
+   place.sql is the whole of the user's query, which has n columns. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_query_streamed(shoal_duckdb *d, const char *sql, shoal_duckdb_place place,
-                                                        duckdb_result *out, shoal_error *err);
+                                                        size_t n, duckdb_result *out, shoal_error *err);
 /* The next rows of a result: SHOAL_OK with a chunk, SHOAL_DONE, or what failed since the query began. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_fetch(shoal_duckdb *d, duckdb_result *result, duckdb_data_chunk *out,
                                                shoal_error *err);
@@ -79,6 +83,13 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_set_variable(shoal_duckdb *d, shoal_str
                                                       const char *type, shoal_error *err);
 /* Turns the engine's message, JSON or plain, into an error. */
 shoal_status shoal_duckdb_fail(shoal_duckdb *d, const char *message, shoal_duckdb_place place, shoal_error *err);
+
+/* duckdb_again.c */
+void shoal_duckdb_record(shoal_duckdb *d, const char *sql);
+/* The query that is going to be streamed. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_streamed(shoal_duckdb *d, shoal_str body, size_t n, shoal_error *err);
+/* Why the streamed query failed; never SHOAL_OK. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_ask_again(shoal_duckdb *d, shoal_error *err);
 
 /* duckdb_inputs.c */
 /* The schemas that a job's inputs lie in, outside its transaction: what is made once costs one statement, not one for

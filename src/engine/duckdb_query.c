@@ -17,8 +17,9 @@ typedef struct duckdb_rows {
   shoal_arena arena; /* names and types */
   duckdb_result result;
   duckdb_data_chunk chunk;
-  size_t row, n_rows; /* of the chunk; the current row is row - 1 */
-  bool over;          /* all rows were given */
+  size_t row, n_rows;  /* of the chunk; the current row is row - 1 */
+  bool over;           /* all rows were given */
+  shoal_error failure; /* what ended them; asked again, the engine would only say that it was interrupted */
   const duckdb_string_t **data;
   const uint64_t **validity;
 } duckdb_rows;
@@ -32,15 +33,20 @@ static void drop_chunk(duckdb_rows *r) {
 
 static shoal_status rows_next(shoal_rows *rows, shoal_error *err) {
   duckdb_rows *r = (duckdb_rows *)rows;
+  if (r->failure.status < 0 && err)
+    *err = r->failure;
+  if (r->failure.status < 0)
+    return r->failure.status;
   if (r->over || atomic_load(&r->d->cancelled))
     return r->over ? SHOAL_DONE : shoal_fail(err, SHOAL_ECANCELLED, "cancelled");
   while (r->row >= r->n_rows) {
     drop_chunk(r);
-    shoal_status status = shoal_duckdb_fetch(r->d, &r->result, &r->chunk, err);
-    if (status != SHOAL_OK) {
-      r->over = status == SHOAL_DONE;
+    shoal_status status = shoal_duckdb_fetch(r->d, &r->result, &r->chunk, &r->failure);
+    r->over = status == SHOAL_DONE;
+    if (status < 0 && err)
+      *err = r->failure;
+    if (status != SHOAL_OK)
       return status;
-    }
     r->n_rows = (size_t)r->d->api->data_chunk_get_size(r->chunk);
     for (size_t i = 0; i < r->base.n; i++) {
       duckdb_vector v = r->d->api->data_chunk_get_vector(r->chunk, i);
@@ -121,7 +127,7 @@ shoal_status shoal_duckdb_op_query(shoal_engine *e, const shoal_job *job, shoal_
   if (status == SHOAL_OK)
     status = add_text_query(&sql, body, n, &place, err);
   if (status == SHOAL_OK)
-    status = shoal_duckdb_query_streamed(d, shoal_buf_z(&sql), place, &r->result, err);
+    status = shoal_duckdb_query_streamed(d, shoal_buf_z(&sql), place, n, &r->result, err);
   shoal_buf_dispose(&sql);
   d->job = NULL; /* rows outlive the caller's job */
   if (status < 0)

@@ -175,6 +175,7 @@ static shoal_status check_cancelled(shoal_duckdb *d, shoal_error *err) {
 }
 
 shoal_status shoal_duckdb_run(shoal_duckdb *d, const char *sql, shoal_error *err) {
+  shoal_duckdb_record(d, sql);
   duckdb_result result = {0};
   shoal_status status = SHOAL_OK;
   if (d->api->query(d->con, sql, &result) != DuckDBSuccess)
@@ -265,8 +266,9 @@ shoal_status shoal_duckdb_query_watched(shoal_duckdb *d, const char *sql, shoal_
   return query_with(d, d->api->pending_prepared, sql, place, out, err);
 }
 
-shoal_status shoal_duckdb_query_streamed(shoal_duckdb *d, const char *sql, shoal_duckdb_place place, duckdb_result *out,
-                                         shoal_error *err) {
+shoal_status shoal_duckdb_query_streamed(shoal_duckdb *d, const char *sql, shoal_duckdb_place place, size_t n,
+                                         duckdb_result *out, shoal_error *err) {
+  SHOAL_TRY(shoal_duckdb_streamed(d, place.sql, n, err));
   return query_with(d, d->api->pending_prepared_streaming, sql, place, out, err);
 }
 
@@ -278,7 +280,10 @@ shoal_status shoal_duckdb_fetch(shoal_duckdb *d, duckdb_result *result, duckdb_d
     return SHOAL_OK;
   SHOAL_TRY(check_cancelled(d, err));
   const char *message = d->api->result_error(result);
-  return message && *message ? shoal_duckdb_fail(d, message, (shoal_duckdb_place){0}, err) : SHOAL_DONE;
+  if (!message || !*message)
+    return SHOAL_DONE;
+  shoal_status status = shoal_duckdb_fail(d, message, (shoal_duckdb_place){0}, err);
+  return status == SHOAL_ECANCELLED && !atomic_load(&d->cancelled) ? shoal_duckdb_ask_again(d, err) : status;
 }
 
 /* In one go unless somebody wants to watch: in a transaction that has made views the engine binds and optimises a

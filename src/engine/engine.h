@@ -58,7 +58,12 @@ typedef struct shoal_scan {
   size_t n_files;
   const shoal_scan_option *options; /* of source files */
   size_t n_options;
-  shoal_str below;  /* a folder, ending with '/', that names told by the option `filename` leave out; {NULL,0}: none */
+  shoal_str below; /* a folder, ending with '/', that names told by the option `filename` leave out; {NULL,0}: none */
+  /* Every file has all columns, those of partitions too, by their names and types, as a job's own output has. Only then
+     does the engine look at a file before it plans: it knows how many rows there are, and reads one file by many
+     threads. */
+  bool uniform;
+  uint64_t rows;    /* 0: unknown */
   bool by_field_id; /* a file's columns are found by the fields' ids, not by their physical names */
   /* Which rows are alive (deletion vectors); NULL: all. Asked for the files from n_whole on only: alive[i] is whether
      row rows[i], counted from 0, of files[file] is there. `rows` mostly ascends without gaps. Any thread. */

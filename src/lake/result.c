@@ -265,6 +265,8 @@ shoal_status shoal_result_scan(shoal_lake *lake, const shoal_result *r, const sh
   if (st == SHOAL_OK) {
     shoal_delta_table table = shoal_lake_table(lake, shoal_buf_str(&folder));
     st = shoal_delta_scan(&table, s, arena, out, err);
+    out->uniform = true; /* one job wrote all of it */
+    out->rows = r->rows;
   }
   shoal_buf_dispose(&folder);
   return st;

@@ -146,7 +146,9 @@ static shoal_status staged_scan(shoal_task *task, const char *staging, const sho
                       .partition_columns = columns,
                       .n_partition_columns = task->model.n_partition_by,
                       .files = files,
-                      .n_files = made->n_files};
+                      .n_files = made->n_files,
+                      .uniform = true,
+                      .rows = made->rows};
   return SHOAL_OK;
 }
 
