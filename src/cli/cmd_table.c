@@ -11,8 +11,13 @@
 #include "cli/table_cli.h"
 #include "delta/history.h"
 
-static const cli_command *const verbs[] = {&cmd_table_create, &cmd_table_append, &cmd_table_history,
-                                           &cmd_table_checkpoint, NULL};
+static const cli_command *const verbs[] = {&cmd_table_create,
+                                           &cmd_table_append,
+                                           &cmd_table_delete,
+                                           &cmd_table_update,
+                                           &cmd_table_history,
+                                           &cmd_table_checkpoint,
+                                           NULL};
 
 const cli_command *const *cli_verbs_of(const cli_command *cmd) { return cmd == &cmd_table ? verbs : NULL; }
 
@@ -203,6 +208,10 @@ static const cli_example examples[] = {
     {"shoal table --help", "the verbs; shoal table VERB --help tells more"},
     {"shoal table create tables/notes --schema 'id BIGINT NOT NULL, note VARCHAR'", "a table without rows"},
     {NULL, NULL}};
-const cli_command cmd_table = {
-    "table", "Work on a Delta table: a source, or any by its path.", "VERB PATH-or-SOURCE [options]", no_options,
-    examples, -1, run};
+const cli_command cmd_table = {"table",
+                               "Work on a Delta table: a source, or any by its path.",
+                               "VERB PATH-or-SOURCE [options]",
+                               no_options,
+                               examples,
+                               -1,
+                               run};

@@ -131,13 +131,10 @@ static const cli_example create_examples[] = {
      "of a file"},
     {"shoal table create tables/visits --schema 'day DATE, n BIGINT' --partition-by day", "without rows"},
     {NULL, NULL}};
-const cli_command cmd_table_create = {"table create",
-                                      "Make a Delta table.",
-                                      "PATH-or-SOURCE (--schema COLUMNS | --as FILE) [options]",
-                                      create_options,
-                                      create_examples,
-                                      1,
-                                      create};
+const cli_command cmd_table_create = {
+    "table create", "Make a Delta table.", "PATH-or-SOURCE (--schema COLUMNS | --as FILE) [options]",
+    create_options, create_examples,       1,
+    create};
 
 /* ---- append ---- */
 
@@ -163,6 +160,6 @@ static const cli_example append_examples[] = {
     {"shoal table append tables/carriers data/airlines.csv", "the file's rows, columns by name"},
     {"shoal table append tables/carriers data/airlines.csv --json", "for programs"},
     {NULL, NULL}};
-const cli_command cmd_table_append = {"table append",   "Append the rows of files to a table.", "PATH-or-SOURCE FILE…",
-                                      no_options,       append_examples,                        -1,
-                                      append};
+const cli_command cmd_table_append = {
+    "table append", "Append the rows of files to a table.", "PATH-or-SOURCE FILE…", no_options, append_examples, -1,
+    append};

@@ -165,6 +165,15 @@ void shoal_delta_commit_remove(shoal_delta_commit *c, const shoal_delta_file *f,
   close_action(&w);
 }
 
+void shoal_delta_commit_cdc(shoal_delta_commit *c, const shoal_delta_file *f) {
+  shoal_jw w = open_action(c, "cdc");
+  shoal_jw_kstr(&w, "path", f->path);
+  add_kv(&w, "partitionValues", f->partition_values, f->n_partition_values);
+  shoal_jw_ki64(&w, "size", (int64_t)f->size);
+  shoal_jw_kbool(&w, "dataChange", false);
+  close_action(&w);
+}
+
 void shoal_delta_commit_txn(shoal_delta_commit *c, shoal_str app_id, int64_t version, int64_t time_us) {
   shoal_jw w = open_action(c, "txn");
   shoal_jw_kstr(&w, "appId", app_id);

@@ -14,8 +14,8 @@ typedef struct shoal_delta_create {
   size_t n_properties;
 } shoal_delta_create;
 
-/* A new table's metadata, with an id of its own, and the lowest protocol that fits. SHOAL_EINVAL: partition columns that
-   are none; SHOAL_EUNSUPPORTED: a property of Delta's that this build does not keep. Borrows from `create`. */
+/* A new table's metadata, with an id of its own, and the lowest protocol that fits. SHOAL_EINVAL: partition columns
+   that are none; SHOAL_EUNSUPPORTED: a property of Delta's that this build does not keep. Borrows from `create`. */
 SHOAL_MUST_USE shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_arena *arena,
                                                        shoal_delta_metadata *metadata, shoal_delta_protocol *protocol,
                                                        shoal_error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deletion vectors, read (deletion_vector.h). The bitmap is CRoaring's, which reads the portable 64-bit format; what it
+ * Deletion vectors (deletion_vector.h). The bitmap is CRoaring's, which reads the portable 64-bit format; what it
  * read from a file of unknown origin is validated before anything else is asked of it.
  */
 #include "delta/deletion_vector.h"
@@ -37,8 +37,9 @@ static uint32_t big_endian(const char *p) {
 
 /* --- Z85 --- */
 
+static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
+
 static int z85_digit(char c) {
-  static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
   const char *at = c ? strchr(digits, c) : NULL;
   return at ? (int)(at - digits) : -1;
 }
@@ -60,6 +61,14 @@ shoal_status shoal_z85_decode(shoal_str text, shoal_buf *out, shoal_error *err) 
       shoal_buf_addc(out, (char)(value >> shift & 0xff));
   }
   return shoal_buf_check(out, err);
+}
+
+void shoal_z85_encode(shoal_str bytes, shoal_buf *out) {
+  for (size_t i = 0; i + 4 <= bytes.len; i += 4) {
+    uint32_t value = big_endian(bytes.ptr + i);
+    for (uint32_t power = 85u * 85 * 85 * 85; power; power /= 85)
+      shoal_buf_addc(out, digits[value / power % 85]);
+  }
 }
 
 /* --- the descriptor --- */
@@ -245,4 +254,119 @@ void shoal_delta_vector_keep(const shoal_delta_vector *v, const int64_t *rows, s
   for (; more && roaring64_iterator_value(it) - first < n; more = roaring64_iterator_advance(it))
     alive[roaring64_iterator_value(it) - first] = false;
   roaring64_iterator_free(it);
+}
+
+/* --- writing --- */
+
+#define FILE_BYTES (64u << 20) /* a file that has grown to this takes no further vector */
+
+shoal_status shoal_delta_vector_new(shoal_delta_vector **out, shoal_error *err) {
+  *out = shoal_calloc(1, sizeof **out);
+  if (*out && !((*out)->rows = roaring64_bitmap_create())) {
+    shoal_free(*out);
+    *out = NULL;
+  }
+  return *out ? SHOAL_OK : shoal_fail_nomem(err);
+}
+
+bool shoal_delta_vector_add(shoal_delta_vector *v, uint64_t row) {
+  bool added = roaring64_bitmap_add_checked(v->rows, row);
+  v->count += added;
+  return added;
+}
+
+void shoal_delta_vector_merge(shoal_delta_vector *v, const shoal_delta_vector *from) {
+  roaring64_bitmap_or_inplace(v->rows, from->rows);
+  v->count = roaring64_bitmap_get_cardinality(v->rows);
+}
+
+static void add_number(shoal_buf *out, uint32_t n, bool big) {
+  for (int i = 0; i < 4; i++)
+    shoal_buf_addc(out, (char)(n >> (big ? 24 - 8 * i : 8 * i) & 0xff));
+}
+
+/* size, magic number, bitmap, checksum; *size is that of magic number and bitmap. */
+static shoal_status add_framed(const shoal_delta_vector *v, shoal_buf *out, uint32_t *size, shoal_error *err) {
+  size_t bytes = roaring64_bitmap_portable_size_in_bytes(v->rows);
+  if (bytes > MAX_BYTES - sizeof(uint32_t))
+    return shoal_fail(err, SHOAL_ELIMIT, "a deletion vector of %zu bytes is too large", bytes);
+  *size = (uint32_t)(bytes + sizeof(uint32_t));
+  add_number(out, *size, true);
+  size_t start = out->len;
+  add_number(out, MAGIC, false);
+  char *bitmap = shoal_malloc(bytes);
+  if (!bitmap)
+    return shoal_fail_nomem(err);
+  shoal_buf_add(out, shoal_str_n(bitmap, roaring64_bitmap_portable_serialize(v->rows, bitmap)));
+  shoal_free(bitmap);
+  SHOAL_TRY(shoal_buf_check(out, err));
+  add_number(out, (uint32_t)crc32(0, (const unsigned char *)out->ptr + start, *size), true);
+  return shoal_buf_check(out, err);
+}
+
+static shoal_status describe(const shoal_delta_vector *v, shoal_str id, size_t offset, uint32_t size,
+                             shoal_arena *arena, shoal_str *out, shoal_error *err) {
+  shoal_buf text = {0};
+  shoal_jw w = {.out = &text};
+  shoal_jw_obj(&w);
+  shoal_jw_kz(&w, "storageType", "u");
+  shoal_jw_kstr(&w, "pathOrInlineDv", id);
+  shoal_jw_ki64(&w, "offset", (int64_t)offset);
+  shoal_jw_ki64(&w, "sizeInBytes", size);
+  shoal_jw_ki64(&w, "cardinality", (int64_t)v->count);
+  shoal_jw_end(&w);
+  shoal_status status = shoal_buf_check(&text, err);
+  if (status == SHOAL_OK)
+    *out = shoal_arena_str(arena, shoal_buf_str(&text));
+  if (status == SHOAL_OK && !out->ptr)
+    status = shoal_fail_nomem(err);
+  shoal_buf_dispose(&text);
+  return status;
+}
+
+static shoal_status put_file(const shoal_delta_table *table, shoal_str id, shoal_str bytes, shoal_error *err) {
+  shoal_arena arena = {0};
+  shoal_buf path = {0};
+  shoal_status status = uuid_path(id, &path, err);
+  if (status == SHOAL_OK)
+    status = shoal_buf_check(&path, err);
+  shoal_str key = status == SHOAL_OK
+                      ? shoal_str_z(shoal_arena_printf(&arena, "%.*s%s%.*s", SHOAL_FMT(table->prefix),
+                                                       table->prefix.len ? "/" : "", SHOAL_FMT(shoal_buf_str(&path))))
+                      : SHOAL_STR_NONE;
+  if (status == SHOAL_OK)
+    status = key.ptr ? shoal_store_put_new(table->store, key, bytes, err) : shoal_fail_nomem(err);
+  shoal_buf_dispose(&path);
+  shoal_arena_dispose(&arena);
+  return status;
+}
+
+/* As many as one file takes, from *next on. */
+static shoal_status put_some(const shoal_delta_table *table, const shoal_delta_vector *const *vectors, size_t n,
+                             size_t *next, shoal_arena *arena, shoal_str *descriptors, shoal_error *err) {
+  unsigned char uuid[16];
+  shoal_buf id = {0}, bytes = {0};
+  shoal_os_random(uuid, sizeof uuid);
+  shoal_z85_encode(shoal_str_n((const char *)uuid, sizeof uuid), &id);
+  shoal_buf_addc(&bytes, FILE_VERSION_BYTES); /* the version's number is 1, too */
+  shoal_status status = shoal_buf_check(&id, err);
+  for (; status == SHOAL_OK && *next < n && bytes.len < FILE_BYTES; ++*next) {
+    size_t offset = bytes.len;
+    uint32_t size = 0;
+    status = add_framed(vectors[*next], &bytes, &size, err);
+    if (status == SHOAL_OK)
+      status = describe(vectors[*next], shoal_buf_str(&id), offset, size, arena, &descriptors[*next], err);
+  }
+  if (status == SHOAL_OK)
+    status = put_file(table, shoal_buf_str(&id), shoal_buf_str(&bytes), err);
+  shoal_buf_dispose(&id);
+  shoal_buf_dispose(&bytes);
+  return status;
+}
+
+shoal_status shoal_delta_vectors_put(const shoal_delta_table *table, const shoal_delta_vector *const *vectors, size_t n,
+                                     shoal_arena *arena, shoal_str *descriptors, shoal_error *err) {
+  for (size_t next = 0; next < n;)
+    SHOAL_TRY(put_some(table, vectors, n, &next, arena, descriptors, err));
+  return SHOAL_OK;
 }

@@ -32,7 +32,20 @@ uint64_t shoal_delta_vector_count(const shoal_delta_vector *v);
 /* alive[i]: rows[i] is not deleted. Ascending runs of rows are fast, any order is right. */
 void shoal_delta_vector_keep(const shoal_delta_vector *v, const int64_t *rows, size_t n, bool *alive);
 
+/* --- writing: a vector in the making belongs to one thread --- */
+SHOAL_MUST_USE shoal_status shoal_delta_vector_new(shoal_delta_vector **out, shoal_error *err);
+/* Whether the row was not in it before. */
+bool shoal_delta_vector_add(shoal_delta_vector *v, uint64_t row);
+void shoal_delta_vector_merge(shoal_delta_vector *v, const shoal_delta_vector *from);
+/* Writes vectors into files of the table's folder, durable, and describes each as add.deletionVector does (JSON texts,
+   in the arena). SHOAL_ELIMIT: one is larger than what this build reads. */
+SHOAL_MUST_USE shoal_status shoal_delta_vectors_put(const shoal_delta_table *table,
+                                                    const shoal_delta_vector *const *vectors, size_t n,
+                                                    shoal_arena *arena, shoal_str *descriptors, shoal_error *err);
+
 /* Z85 (ZeroMQ RFC 32): five characters for four bytes. */
 SHOAL_MUST_USE shoal_status shoal_z85_decode(shoal_str text, shoal_buf *out, shoal_error *err);
+/* The length of `bytes` is a multiple of four. */
+void shoal_z85_encode(shoal_str bytes, shoal_buf *out);
 
 #endif

@@ -108,7 +108,8 @@ SHOAL_MUST_USE shoal_status shoal_delta_scan(const shoal_delta_table *table, con
 enum {
   SHOAL_DELTA_APPENDS = 1, /* it removes nothing */
   SHOAL_DELTA_STAMPS = 2,  /* in-commit timestamps and row ids */
-  SHOAL_DELTA_MAPS = 4     /* physical names and field ids in files, statistics and partition values */
+  SHOAL_DELTA_MAPS = 4,    /* physical names and field ids in files, statistics and partition values */
+  SHOAL_DELTA_COPIES = 8   /* no value that was not in the table before: what columns must satisfy they satisfy */
 };
 /* Whether a commit that this build makes would be right in a table that others write, too: SHOAL_EUNSUPPORTED names the
    feature or setting that asks for more. `able` is of the above. */
@@ -130,6 +131,8 @@ void shoal_delta_commit_metadata(shoal_delta_commit *c, const shoal_delta_metada
 void shoal_delta_commit_add(shoal_delta_commit *c, const shoal_delta_file *f);
 /* path is copied verbatim from the add it removes. */
 void shoal_delta_commit_remove(shoal_delta_commit *c, const shoal_delta_file *f, int64_t time_us);
+/* A change data file (protocol, "Add CDC File"). */
+void shoal_delta_commit_cdc(shoal_delta_commit *c, const shoal_delta_file *f);
 void shoal_delta_commit_txn(shoal_delta_commit *c, shoal_str app_id, int64_t version, int64_t time_us);
 void shoal_delta_commit_domain(shoal_delta_commit *c, shoal_str domain, shoal_str configuration, bool removed);
 /* SHOAL_EEXIST: somebody else's commit has this number: read it, decide, try the next. Our own commit is recognised

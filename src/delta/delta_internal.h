@@ -137,6 +137,17 @@ struct shoal_delta_snapshot {
   SHOAL_VEC(shoal_segment *) segments;
 };
 
+/* --- scan.c --- */
+/* As shoal_delta_scan, of these files of the snapshot in this order; all their rows, whatever deletion vectors say. */
+SHOAL_MUST_USE shoal_status shoal_delta_scan_listed(const shoal_delta_table *table, const shoal_delta_snapshot *s,
+                                                    const shoal_delta_file *const *files, size_t n, shoal_arena *arena,
+                                                    shoal_scan *out, shoal_error *err);
+
+/* As shoal_delta_scan; *files are the snapshot's in the scan's order, in the arena. */
+SHOAL_MUST_USE shoal_status shoal_delta_scan_ordered(const shoal_delta_table *table, const shoal_delta_snapshot *s,
+                                                     shoal_arena *arena, shoal_scan *out,
+                                                     const shoal_delta_file ***files, shoal_error *err);
+
 /* --- stats.c and commit.c --- */
 /* JSON text on one line: line feeds, which valid JSON has only between tokens, become blanks. */
 void shoal_delta_add_line(shoal_buf *out, shoal_str json);

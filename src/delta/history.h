@@ -7,10 +7,10 @@
 
 typedef struct shoal_delta_history_entry {
   int64_t version;
-  int64_t time_us; /* in-commit timestamp, else commitInfo's, else the commit file's */
-  shoal_str operation, engine; /* {NULL,0}: not told */
+  int64_t time_us;               /* in-commit timestamp, else commitInfo's, else the commit file's */
+  shoal_str operation, engine;   /* {NULL,0}: not told */
   shoal_str parameters, metrics; /* JSON objects' texts or {NULL,0} */
-  shoal_str info; /* the whole commitInfo as JSON text or {NULL,0} */
+  shoal_str info;                /* the whole commitInfo as JSON text or {NULL,0} */
 } shoal_delta_history_entry;
 
 /* At most `limit` (0: all) of the commits that are still in the log; in the arena. SHOAL_ENOTFOUND: no table. */

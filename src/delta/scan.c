@@ -70,52 +70,67 @@ static shoal_status scan_file(const shoal_delta_table *table, const shoal_delta_
   return SHOAL_OK;
 }
 
-/* Files without a vector, then those with one. */
-static shoal_status scan_files(const shoal_delta_table *table, const shoal_delta_snapshot *s, shoal_arena *arena,
-                               shoal_scan *out, shoal_error *err) {
-  shoal_scan_file *files = SHOAL_NEW_ARRAY(arena, shoal_scan_file, s->n_files ? s->n_files : 1);
-  vectors *v = SHOAL_NEW(arena, vectors);
-  size_t n = 0;
-  if (!files || !v)
-    return shoal_fail_nomem(err);
-  for (size_t i = 0; i < s->n_files; i++) {
-    if (!s->files[i].deletion_vector.ptr)
-      SHOAL_TRY(scan_file(table, s, &s->files[i], out, arena, &files[n++], err));
-  }
-  *v = (vectors){SHOAL_NEW_ARRAY(arena, shoal_delta_vector *, s->n_files - n + 1), n};
-  if (!v->of)
-    return shoal_fail_nomem(err);
-  for (size_t i = 0; i < s->n_files; i++) {
-    if (!s->files[i].deletion_vector.ptr)
-      continue;
-    SHOAL_TRY(scan_file(table, s, &s->files[i], out, arena, &files[n], err));
-    SHOAL_TRY(read_vector(table, &s->files[i], arena, &v->of[n - v->n_whole], err));
-    n++;
-  }
-  out->files = files;
-  out->n_files = n;
-  out->n_whole = v->n_whole;
-  if (v->n_whole < n) {
-    out->keep = keep;
-    out->keep_arg = v;
-  }
-  return SHOAL_OK;
-}
-
-shoal_status shoal_delta_scan(const shoal_delta_table *table, const shoal_delta_snapshot *s, shoal_arena *arena,
-                              shoal_scan *out, shoal_error *err) {
+shoal_status shoal_delta_scan_listed(const shoal_delta_table *table, const shoal_delta_snapshot *s,
+                                     const shoal_delta_file *const *files, size_t n, shoal_arena *arena,
+                                     shoal_scan *out, shoal_error *err) {
   const shoal_delta_metadata *m = &s->metadata;
   shoal_scan scan = {.format = SHOAL_SCAN_TABLE, .schema = &m->schema, .n_partition_columns = m->n_partition_columns};
   *out = (shoal_scan){0};
   SHOAL_TRY(check(s, err));
   scan.by_field_id = shoal_str_is(shoal_delta_config(m, "delta.columnMapping.mode"), "id");
-  size_t *columns = SHOAL_NEW_ARRAY(arena, size_t, m->n_partition_columns ? m->n_partition_columns : 1);
-  if (!columns)
+  size_t *columns = SHOAL_NEW_ARRAY(arena, size_t, m->n_partition_columns);
+  shoal_scan_file *list = SHOAL_NEW_ARRAY(arena, shoal_scan_file, n);
+  if (!columns || !list)
     return shoal_fail_nomem(err);
   for (size_t k = 0; k < m->n_partition_columns; k++)
     columns[k] = (size_t)shoal_schema_find(&m->schema, m->partition_columns[k]); /* there: action.c has looked */
   scan.partition_columns = columns;
-  SHOAL_TRY(scan_files(table, s, arena, &scan, err));
+  for (size_t i = 0; i < n; i++)
+    SHOAL_TRY(scan_file(table, s, files[i], &scan, arena, &list[i], err));
+  scan.files = list;
+  scan.n_files = scan.n_whole = n;
   *out = scan;
   return SHOAL_OK;
+}
+
+/* Files without a vector, then those with one, whose number is told. */
+static size_t order_files(const shoal_delta_snapshot *s, const shoal_delta_file **out) {
+  size_t n = 0, whole = 0;
+  for (size_t i = 0; i < s->n_files; i++)
+    if (!s->files[i].deletion_vector.ptr)
+      out[n++] = &s->files[i];
+  whole = n;
+  for (size_t i = 0; i < s->n_files; i++)
+    if (s->files[i].deletion_vector.ptr)
+      out[n++] = &s->files[i];
+  return n - whole;
+}
+
+shoal_status shoal_delta_scan_ordered(const shoal_delta_table *table, const shoal_delta_snapshot *s, shoal_arena *arena,
+                                      shoal_scan *out, const shoal_delta_file ***files, shoal_error *err) {
+  const shoal_delta_file **order = SHOAL_NEW_ARRAY(arena, const shoal_delta_file *, s->n_files);
+  vectors *v = SHOAL_NEW(arena, vectors);
+  *out = (shoal_scan){0};
+  if (!order || !v)
+    return shoal_fail_nomem(err);
+  size_t n_kept = order_files(s, order);
+  *v = (vectors){SHOAL_NEW_ARRAY(arena, shoal_delta_vector *, n_kept), s->n_files - n_kept};
+  if (!v->of)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < n_kept; i++)
+    SHOAL_TRY(read_vector(table, order[v->n_whole + i], arena, &v->of[i], err));
+  SHOAL_TRY(shoal_delta_scan_listed(table, s, order, s->n_files, arena, out, err));
+  out->n_whole = v->n_whole;
+  if (n_kept) {
+    out->keep = keep;
+    out->keep_arg = v;
+  }
+  *files = order;
+  return SHOAL_OK;
+}
+
+shoal_status shoal_delta_scan(const shoal_delta_table *table, const shoal_delta_snapshot *s, shoal_arena *arena,
+                              shoal_scan *out, shoal_error *err) {
+  const shoal_delta_file **files;
+  return shoal_delta_scan_ordered(table, s, arena, out, &files, err);
 }

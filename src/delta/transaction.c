@@ -17,7 +17,7 @@ struct shoal_delta_transaction {
   unsigned able;
   const char *operation;
   shoal_str parameters, extra;
-  SHOAL_VEC(const shoal_delta_file *) adds;
+  SHOAL_VEC(const shoal_delta_file *) adds, cdcs;
   SHOAL_VEC(shoal_delta_file) removes;
   const shoal_delta_metadata *metadata; /* NULL: unchanged */
   const shoal_delta_protocol *protocol;
@@ -58,6 +58,7 @@ void shoal_delta_transaction_free(shoal_delta_transaction *t) {
   if (!t)
     return;
   shoal_vec_dispose(&t->adds);
+  shoal_vec_dispose(&t->cdcs);
   shoal_vec_dispose(&t->removes);
   shoal_vec_dispose(&t->apps);
   shoal_vec_dispose(&t->app_versions);
@@ -89,6 +90,14 @@ void shoal_delta_transaction_would_read(shoal_delta_transaction *t,
 
 shoal_status shoal_delta_transaction_add(shoal_delta_transaction *t, const shoal_delta_file *file, shoal_error *err) {
   const shoal_delta_file **slot = shoal_vec_add(&t->adds);
+  if (!slot)
+    return shoal_fail_nomem(err);
+  *slot = file;
+  return SHOAL_OK;
+}
+
+shoal_status shoal_delta_transaction_cdc(shoal_delta_transaction *t, const shoal_delta_file *file, shoal_error *err) {
+  const shoal_delta_file **slot = shoal_vec_add(&t->cdcs);
   if (!slot)
     return shoal_fail_nomem(err);
   *slot = file;
@@ -277,6 +286,8 @@ static shoal_status make_commit(shoal_delta_transaction *t, int64_t version, sho
     shoal_delta_commit_txn(c, t->apps.ptr[i], t->app_versions.ptr[i], now);
   for (size_t i = 0; i < t->removes.len; i++)
     shoal_delta_commit_remove(c, &t->removes.ptr[i], now);
+  for (size_t i = 0; i < t->cdcs.len; i++)
+    shoal_delta_commit_cdc(c, t->cdcs.ptr[i]);
   if (has_feature(&t->now_protocol, "rowTracking"))
     return add_tracked(t, version, c, err);
   for (size_t i = 0; i < t->adds.len; i++)

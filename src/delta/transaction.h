@@ -19,8 +19,8 @@ typedef struct shoal_delta_transaction shoal_delta_transaction;
 
 /* On the state of `base`, which must stay; NULL: the table is made, and metadata and protocol must be set.
    SHOAL_EUNSUPPORTED: the table asks of its writers what is not done here, by name; `able` says what the caller does
-   (SHOAL_DELTA_MAPS), stamps are made here. `operation` is commitInfo's, its parameters a JSON object's text or
-   {NULL,0}.
+   (SHOAL_DELTA_MAPS, SHOAL_DELTA_COPIES), stamps are made here. `operation` is commitInfo's, its parameters a JSON
+   object's text or {NULL,0}.
  */
 SHOAL_MUST_USE shoal_status shoal_delta_transaction_open(const shoal_delta_table *table,
                                                          const shoal_delta_snapshot *base, unsigned able,
@@ -43,6 +43,9 @@ SHOAL_MUST_USE shoal_status shoal_delta_transaction_add(shoal_delta_transaction 
 /* `data_change` is that of the action; the file is one of the base's. */
 SHOAL_MUST_USE shoal_status shoal_delta_transaction_remove(shoal_delta_transaction *t, const shoal_delta_file *file,
                                                            bool data_change, shoal_error *err);
+/* What has changed, for readers of the table's changes. */
+SHOAL_MUST_USE shoal_status shoal_delta_transaction_cdc(shoal_delta_transaction *t, const shoal_delta_file *file,
+                                                        shoal_error *err);
 void shoal_delta_transaction_metadata(shoal_delta_transaction *t, const shoal_delta_metadata *metadata);
 void shoal_delta_transaction_protocol(shoal_delta_transaction *t, const shoal_delta_protocol *protocol);
 /* The application's progress: an application that is at `version` or beyond already must not commit again, which is the

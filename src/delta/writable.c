@@ -48,7 +48,7 @@ static shoal_status check_settings(const shoal_delta_metadata *m, unsigned able,
   for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
     if (!(able & switches[i].unless) && shoal_str_ieq(shoal_delta_config(m, switches[i].key), SHOAL_STR("true")))
       return refuse(switches[i].says, err);
-  for (size_t i = 0; i < m->n_configuration; i++)
+  for (size_t i = 0; i < m->n_configuration && !(able & SHOAL_DELTA_COPIES); i++)
     if (shoal_str_starts(m->configuration[i].key, SHOAL_STR("delta.constraints.")))
       return refuse("has CHECK constraints", err);
   return SHOAL_OK;
@@ -74,5 +74,7 @@ shoal_status shoal_delta_check_write(const shoal_delta_protocol *protocol, const
                                      unsigned able, shoal_error *err) {
   SHOAL_TRY(check_features(protocol, able, err));
   SHOAL_TRY(check_settings(metadata, able, err));
+  if (able & SHOAL_DELTA_COPIES)
+    return SHOAL_OK;
   return check_columns(metadata->schema.fields, metadata->schema.n_fields, err);
 }

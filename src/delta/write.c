@@ -119,8 +119,7 @@ static shoal_status check_fields(null_check *c, const shoal_field *fields, size_
 static shoal_status describe_files(const shoal_delta_writing *w, const shoal_outcome *made, shoal_delta_written *out,
                                    shoal_error *err) {
   shoal_schema measured;
-  SHOAL_TRY(
-      shoal_delta_measured_columns(&made->schema, w->partition_by, w->n_partition_by, w->arena, &measured, err));
+  SHOAL_TRY(shoal_delta_measured_columns(&made->schema, w->partition_by, w->n_partition_by, w->arena, &measured, err));
   out->files = SHOAL_NEW_ARRAY(w->arena, shoal_delta_file, made->n_files);
   if (!out->files)
     return shoal_fail_nomem(err);
@@ -148,10 +147,9 @@ static shoal_status put_files(const shoal_delta_writing *w, const shoal_outcome 
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < made->n_files; i++) {
     shoal_str name = made->files[i].name;
-    files[i] =
-        (shoal_put_file){shoal_str_z(shoal_arena_printf(w->arena, "%s/%.*s", staging, SHOAL_FMT(name))),
-                         shoal_str_z(shoal_arena_printf(w->arena, "%.*s%s%s%.*s", SHOAL_FMT(w->table->prefix), slash,
-                                                        w->folder, SHOAL_FMT(name)))};
+    files[i] = (shoal_put_file){shoal_str_z(shoal_arena_printf(w->arena, "%s/%.*s", staging, SHOAL_FMT(name))),
+                                shoal_str_z(shoal_arena_printf(w->arena, "%.*s%s%s%.*s", SHOAL_FMT(w->table->prefix),
+                                                               slash, w->folder, SHOAL_FMT(name)))};
     if (!files[i].local_path.ptr || !files[i].key.ptr)
       return shoal_fail_nomem(err);
   }

@@ -86,8 +86,8 @@ shoal_status shoal_session_table_open(shoal_session *s, shoal_str target, unsign
     status = find_table(out, target, flags, err);
   if (status >= 0)
     status = shoal_store_open_file(out->folder, flags & SHOAL_TABLE_CREATE, &out->store, err);
-  out->delta = (shoal_delta_table){
-      .store = out->store, .prefix = SHOAL_STR(""), .get_engine = give_engine, .engine_arg = out};
+  out->delta =
+      (shoal_delta_table){.store = out->store, .prefix = SHOAL_STR(""), .get_engine = give_engine, .engine_arg = out};
   if (status == SHOAL_ENOTFOUND && out->folder)
     status = shoal_fail(err, SHOAL_ENOTFOUND, "there is no table at %s", out->folder);
   if (status < 0)
@@ -180,8 +180,8 @@ static shoal_status scan_table(shoal_open_table *t, shoal_str folder, shoal_tabl
   shoal_delta_table *table = SHOAL_NEW(&t->arena, shoal_delta_table);
   if (!table)
     return shoal_fail_nomem(err);
-  *table = (shoal_delta_table){
-      .store = out->store, .prefix = SHOAL_STR(""), .get_engine = give_engine, .engine_arg = t};
+  *table =
+      (shoal_delta_table){.store = out->store, .prefix = SHOAL_STR(""), .get_engine = give_engine, .engine_arg = t};
   SHOAL_TRY(shoal_delta_snapshot_open(table, SHOAL_DELTA_LATEST, &out->snapshot, err));
   return shoal_delta_scan(table, out->snapshot, &t->arena, &out->scan, err);
 }
@@ -190,8 +190,8 @@ shoal_status shoal_session_table_rows(shoal_open_table *t, const shoal_str *path
                                       shoal_error *err) {
   *out = (shoal_table_rows){0};
   bool table = n == 1 && shoal_str_ends(paths[0], SHOAL_STR("/"));
-  shoal_status status = table ? scan_table(t, paths[0], out, err)
-                              : shoal_session_scan_files(paths, n, &t->arena, &out->scan, err);
+  shoal_status status =
+      table ? scan_table(t, paths[0], out, err) : shoal_session_scan_files(paths, n, &t->arena, &out->scan, err);
   if (status < 0)
     shoal_table_rows_dispose(out);
   return status;

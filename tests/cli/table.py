@@ -9,13 +9,17 @@ import tempfile
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
 import deltalake
 import polars
+import pyarrow
 from harness import Project, case, has, lacks, main, same
 
 YAML = "name: t\nsources:\n  crm.orders: {delta: tables/orders}\n  raw.files: {files: 'raw/*.csv'}\n"
 
 
-def project(**files):
-    return Project(files={"a.csv": "id,amount,who\n1,10,ann\n2,20,\n3,30,cid\n", "b.csv": "who,id\nbob,4\n", "raw/x.csv": "x\n1\n", **files}, yaml=YAML)
+def project():
+    p = Project(files={"a.csv": "id,amount,who\n1,10,ann\n2,20,\n3,30,cid\n", "b.csv": "who,id\nbob,4\n", "raw/x.csv": "x\n1\n", "models/gold/total.sql": "select 1 as n"})
+    p.shoal("run")
+    p.write({"shoal.yaml": YAML})
+    return p
 
 
 def delta(p, table):
@@ -85,9 +89,8 @@ def history_and_checkpoint():
 
 @case
 def computed_datasets_are_refused_with_what_to_do():
-    p = project(**{"models/gold/total.sql": "select 1 as n"})
+    p = project()
     p.shoal("table", "create", "crm.orders", "--schema", "id INT")
-    p.shoal("run")
     for args in (["append", "gold.total", "a.csv"], ["append", "lake/gold/total", "a.csv"], ["checkpoint", "gold.total"]):
         has(p.shoal("table", *args, code=1).stderr, "gold.total is computed", "change the model", "shoal log gold.total")
     has(p.shoal("table", "history", "lake/gold/total").stdout, "\n")
@@ -107,6 +110,180 @@ def a_path_needs_no_project():
     has(p.shoal("table", "history", "./t", cwd=folder).stdout, "CREATE TABLE")
     has(p.shoal("table", "history", "t", code=1, cwd=folder).stderr, "shoal.yaml")
     shutil.rmtree(folder)
+    p.remove()
+
+
+def filled(p, name, *properties, files=2, n=100, partition=None):
+    """Rows id 0 … of `files` appends, with a kind, a number that may be NULL, and a text."""
+    args = [x for q in properties for x in ("--property", q)] + (["--partition-by", partition] if partition else [])
+    p.shoal("table", "create", name, "--schema", "id BIGINT, kind VARCHAR, v BIGINT, note VARCHAR", *args)
+    for i in range(files):
+        p.write({"rows.csv": "id,kind,v,note\n" + "".join(f"{r},{'abc'[r % 3]},{'' if r % 10 == 0 else r},n{r}\n" for r in range(i * n, (i + 1) * n))})
+        p.shoal("table", "append", name, "rows.csv")
+    return [(r, "abc"[r % 3], None if r % 10 == 0 else r, f"n{r}") for r in range(files * n)]
+
+
+VECTORS, FEED = "delta.enableDeletionVectors=true", "delta.enableChangeDataFeed=true"
+
+
+def read(p, name, what="*", order="id"):
+    """By Shoal itself, as a source."""
+    p.write({"shoal.yaml": f"name: t\nsources:\n  x.t: {{delta: {name}}}\n"})
+    out = p.shoal("sql", f"select {what} from x.t order by {order}", "--format", "json").stdout.splitlines()
+    return [tuple(json.loads(line).values()) for line in out]
+
+
+def peers(p, name):
+    """By delta-rs, deletion vectors and all, and, where no partitions trouble it, polars; both must agree with Shoal."""
+    ours, table = read(p, name), deltalake.DeltaTable(f"{p.dir}/{name}")
+    got = pyarrow.table(deltalake.QueryBuilder().register("t", table).execute("select * from t order by id").read_all())
+    same([tuple(r.values()) for r in got.to_pylist()], ours)
+    if not table.metadata().partition_columns:
+        same(rows(p, name), ours)
+    return ours
+
+
+def changes(p, table, version, *columns):
+    """What is in a version's change data files, told by the log."""
+    out = []
+    with open(f"{p.dir}/{table}/_delta_log/{version:020}.json") as f:
+        for a in map(json.loads, f):
+            if "cdc" in a:
+                assert not a["cdc"]["dataChange"] and a["cdc"]["path"].startswith("_change_data/")
+                same(os.path.getsize(f"{p.dir}/{table}/{a['cdc']['path']}"), a["cdc"]["size"])
+                out += polars.read_parquet(f"{p.dir}/{table}/{a['cdc']['path']}", hive_partitioning=False).select("_change_type", *columns).rows()
+    return sorted(out, key=str)
+
+
+@case
+def rows_are_deleted_by_vectors_or_by_writing_files_anew():
+    p = project()
+    for name, properties, partition in (("tables/plain", [], None), ("tables/vec", [VECTORS], None), ("tables/part", [], "kind"), ("tables/vp", [VECTORS], "kind")):
+        want = filled(p, name, *properties, partition=partition)
+        condition = "v % 7 = 3 or kind = 'c' and id < 50"
+        tried = p.json("table", "delete", name, "--where", condition, "--dry-run")
+        same((tried["version"], delta(p, name).version()), (-1, 2))
+        done = p.json("table", "delete", name, "--where", condition)
+        left = [r for r in want if not ((r[2] is not None and r[2] % 7 == 3) or (r[1] == "c" and r[0] < 50))]
+        same((done["deleted"], tried["deleted"]), (len(want) - len(left),) * 2)
+        same((done["deletion_vectors"] > 0, done["copied"] > 0), (bool(properties), not properties))
+        same(peers(p, name), left)
+        p.shoal("table", "delete", name, "--where", "id >= 100 and id < 150 or v is null")  # vectors on top of vectors
+        left = [r for r in left if not (100 <= r[0] < 150 or r[2] is None)]
+        same(peers(p, name), left)
+        done = p.json("table", "delete", name, "--where", "id >= 100")  # files that lose their last row are removed
+        left = [r for r in left if r[0] < 100]
+        same((peers(p, name), done["files_removed"] > 0, done["deletion_vectors"]), (left, True, 0))
+        has(p.shoal("table", "delete", name, "--where", "id > 1000").stdout, "no row fits")
+        same(delta(p, name).history()[0]["operation"], "DELETE")
+        p.shoal("table", "checkpoint", name)
+        same(peers(p, name), left)
+        p.shoal("table", "delete", name, "--all")
+        same(peers(p, name), [])
+    p.remove()
+
+
+@case
+def null_keeps_a_row_and_what_is_wrong_changes_nothing():
+    p = project()
+    want = filled(p, "tables/t", VECTORS, files=1, n=20)
+    p.shoal("table", "delete", "tables/t", "--where", "v > 5")
+    same(read(p, "tables/t"), [r for r in want if r[2] is None or r[2] <= 5])
+    has(p.shoal("table", "delete", "tables/t", "--where", "nothing = 1", code=1).stderr, "nothing")
+    has(p.shoal("table", "delete", "tables/t", "--where", "v = ", code=1).stderr, "error")
+    has(p.shoal("table", "delete", "tables/t", code=1).stderr, "--where says which rows")
+    has(p.shoal("table", "delete", "tables/t", "--where", "true", "--all", code=1).stderr, "--where says which rows")
+    has(p.shoal("table", "update", "tables/t", "--all", code=1).stderr, "--set says")
+    has(p.shoal("table", "update", "tables/t", "--set", "w=1", "--all", code=1).stderr, "no column 'w'")
+    has(p.shoal("table", "update", "tables/t", "--set", "v=1", "--set", "V=2", "--all", code=1).stderr, "set twice")
+    has(p.shoal("table", "update", "tables/t", "--set", "v='x'", "--all", code=1).stderr, "onvert")
+    p.shoal("table", "create", "tables/only", "--schema", "id INT", "--property", "delta.appendOnly=true")
+    has(p.shoal("table", "delete", "tables/only", "--where", "id = 1", code=1).stderr, "append-only")
+    same((delta(p, "tables/only").version(), delta(p, "tables/t").version()), (0, 2))
+    p.remove()
+
+
+@case
+def rows_are_updated():
+    p = project()
+    for name, properties, partition in (("tables/plain", [], None), ("tables/vec", [VECTORS], None), ("tables/part", [VECTORS], "kind")):
+        want = filled(p, name, *properties, partition=partition)
+        done = p.json("table", "update", name, "--set", "v = v * 2", "--set", "note = kind || '-' || note", "--where", "id % 5 = 0")
+        want = [(i, k, v and v * 2, f"{k}-{n}") if i % 5 == 0 else (i, k, v, n) for i, k, v, n in want]
+        same((done["updated"], done["deleted"], peers(p, name)), (40, 0, want))
+        p.shoal("table", "update", name, "--set", "kind = CASE WHEN id < 10 THEN NULL ELSE 'z' END", "--where", "kind = 'a'")  # also across partitions
+        want = [(i, (None if i < 10 else "z") if k == "a" else k, v, n) for i, k, v, n in want]
+        same(peers(p, name), want)
+        p.shoal("table", "update", name, "--set", "v = 0", "--all")
+        same(peers(p, name), [(i, k, 0, n) for i, k, v, n in want])
+        same(delta(p, name).history()[0]["operation"], "UPDATE")
+    p.shoal("table", "create", "tables/needs", "--schema", "id INT NOT NULL, v INT")
+    p.write({"n.csv": "id,v\n1,2\n"})
+    p.shoal("table", "append", "tables/needs", "n.csv")
+    has(p.shoal("table", "update", "tables/needs", "--set", "id = NULL", "--all", code=1).stderr, "'id' is NULL")
+    p.remove()
+
+
+@case
+def chance_tears_no_row_apart():
+    p = project()
+    filled(p, "tables/t", VECTORS, FEED)
+    p.shoal("table", "update", "tables/t", "--set", "v = (random() * 1000000)::bigint", "--set", "note = 'changed'", "--where", "random() < 0.5")
+    got = read(p, "tables/t")
+    same([r[0] for r in got], list(range(200)))
+    new = changes(p, "tables/t", 3, "id", "v", "note")
+    after = {i: (v, n) for t, i, v, n in new if t == "update_postimage"}
+    same(after, {i: (v, n) for i, k, v, n in got if n == "changed"})
+    same(sorted(i for t, i, v, n in new if t == "update_preimage"), sorted(after))
+    p.remove()
+
+
+@case
+def the_change_data_feed_tells_what_happened():
+    p = project()
+    for name, properties, partition in (("tables/f", [FEED], None), ("tables/fv", [FEED, VECTORS], "kind")):
+        filled(p, name, *properties, files=1, n=12, partition=partition)
+        p.shoal("table", "delete", name, "--where", "id in (1, 4)")
+        same(changes(p, name, 2, "id", "kind"), [("delete", 1, "b"), ("delete", 4, "b")])
+        p.shoal("table", "update", name, "--set", "v = -1", "--where", "id in (2, 5)")
+        same(changes(p, name, 3, "id", "v"), [("update_postimage", 2, -1), ("update_postimage", 5, -1), ("update_preimage", 2, 2), ("update_preimage", 5, 5)])
+        p.shoal("table", "delete", name, "--all")  # whole files tell it themselves
+        same(changes(p, name, 4, "id"), [])
+        if VECTORS not in properties:
+            cdf = deltalake.DeltaTable(f"{p.dir}/{name}").load_cdf(starting_version=2)
+            got = pyarrow.table(cdf).to_pylist()
+            same(sorted([(r["_change_type"], r["id"], r["v"]) for r in got if r["_commit_version"] == 3], key=str), changes(p, name, 3, "id", "v"))
+            same(len([r for r in got if r["_commit_version"] == 4]), 10)
+    p.remove()
+
+
+@case
+def what_the_table_asks_of_its_writers_is_kept_or_refused():
+    p = project()
+    filled(p, "tables/check", files=1, n=10)
+    deltalake.DeltaTable(p.dir + "/tables/check").alter.add_constraint({"small": "id < 100"})
+    has(p.shoal("table", "update", "tables/check", "--set", "id = 1000", "--where", "id = 1", code=1).stderr, "CHECK constraints")
+    p.shoal("table", "delete", "tables/check", "--where", "id = 1")  # rows that go break none
+    same(len(rows(p, "tables/check")), 9)
+    filled(p, "tables/ict", VECTORS, "delta.enableInCommitTimestamps=true", files=1, n=10)
+    p.shoal("table", "delete", "tables/ict", "--where", "id = 1")
+    entries = [json.loads(line)["commit_info"] for line in p.shoal("table", "history", "tables/ict", "--json").stdout.splitlines()]
+    stamps = [e["inCommitTimestamp"] for e in entries]
+    same(stamps, sorted(set(stamps), reverse=True))
+    same((entries[0]["operationMetrics"]["numDeletedRows"], entries[0]["isBlindAppend"]), ("1", False))
+    p.remove()
+
+
+@case
+def names_and_values_may_be_nasty():
+    p = project()
+    p.shoal("table", "create", "tables/n", "--schema", '"file_row_number" BIGINT, "a ""b"".c" VARCHAR, s STRUCT(x INT, "y z" VARCHAR), l DOUBLE[], m MAP(VARCHAR, BIGINT), file_index INT', "--property", VECTORS)
+    p.write({"n.ndjson": '{"file_row_number": 5, "a \\"b\\".c": "ä😈\'", "s": {"x": 1, "y z": null}, "l": [1.5, null], "m": {"k": 9}, "file_index": 7}\n' * 3 + '{"file_row_number": 6}\n'})
+    p.shoal("table", "append", "tables/n", "n.ndjson")
+    p.shoal("table", "update", "tables/n", "--set", "s = {'x': 2, 'y z': 'new'}", "--where", "\"a \"\"b\"\".c\" = 'ä😈' || chr(39)")
+    p.shoal("table", "delete", "tables/n", "--where", "file_row_number = 6")
+    got = read(p, "tables/n", "file_row_number, s::varchar, l::varchar, m::varchar, file_index", "file_row_number")
+    same(got, [(5, "{'x': 2, 'y z': new}", "[1.5, NULL]", "{k=9}", 7)] * 3)
     p.remove()
 
 

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shoal table delete, update: rows that go and change. */
+#include "base/str.h"
+#include "cli/table_cli.h"
+#include "delta/dml.h"
+
+/* What was done, or with --dry-run what would be. */
+static void print(cli *c, const shoal_delta_changed *d) {
+  bool tried = cli_has(c, "dry-run");
+  if (c->json) {
+    printf("{\"schema_version\":1,\"table\":\"%s\",\"version\":%lld,\"deleted\":%llu,\"updated\":%llu,\"inserted\":%llu,"
+           "\"copied\":%llu,\"files_added\":%zu,\"files_removed\":%zu,\"deletion_vectors\":%zu,\"dry_run\":%s}\n",
+           c->argv[0], (long long)d->version, (unsigned long long)d->deleted, (unsigned long long)d->updated,
+           (unsigned long long)d->inserted, (unsigned long long)d->copied, d->files_added, d->files_removed,
+           d->vectors, tried ? "true" : "false");
+    return;
+  }
+  if (c->quiet)
+    return;
+  const char *sep = "";
+  const struct {
+    const char *verb;
+    uint64_t n;
+  } counts[] = {{"deleted", d->deleted}, {"updated", d->updated}, {"inserted", d->inserted}};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+    if (counts[i].n) {
+      printf("%s%s%s %s row%s", sep, tried ? "would be " : "", counts[i].verb, cli_count(c, counts[i].n),
+             counts[i].n == 1 ? "" : "s");
+      sep = ", ";
+    }
+  if (!*sep)
+    printf("no row fits: nothing %s", tried ? "would be done" : "was done");
+  if (d->version >= 0)
+    printf(", version %lld", (long long)d->version);
+  if (d->copied)
+    printf(" (%s rows were written anew beside them)", cli_count(c, d->copied));
+  putchar('\n');
+}
+
+typedef struct change_request {
+  shoal_delta_set *sets;
+  size_t n_sets;
+  shoal_str where; /* {NULL,0}: --all */
+} change_request;
+
+typedef shoal_status (*change_verb)(cli *c, shoal_open_table *t, shoal_engine *engine, const change_request *r,
+                                    shoal_delta_changed *out, shoal_error *err);
+
+static int run_change(cli *c, const change_request *r, change_verb verb) {
+  shoal_error err = {0};
+  shoal_open_table t;
+  shoal_engine *engine;
+  shoal_delta_changed done;
+  int rc = cli_open_table(c, 0, NULL, &t);
+  if (rc)
+    return rc;
+  if (shoal_session_table_engine(&t, &engine, &err) < 0 || verb(c, &t, engine, r, &done, &err) < 0)
+    rc = cli_fail(c, &err);
+  else
+    print(c, &done);
+  shoal_session_table_close(&t);
+  return rc;
+}
+
+/* --where COND or --all; 0, or an exit code. */
+static int read_where(cli *c, shoal_str *out) {
+  if (cli_has(c, "where") == cli_has(c, "all"))
+    return cli_usage(c, "--where says which rows; --all means every one");
+  *out = shoal_str_z(cli_value(c, "where"));
+  return 0;
+}
+
+/* ---- delete ---- */
+
+static shoal_status delete_rows(cli *c, shoal_open_table *t, shoal_engine *engine, const change_request *r,
+                                shoal_delta_changed *out, shoal_error *err) {
+  return shoal_delta_delete_rows(&t->delta, engine, r->where, cli_has(c, "dry-run"), out, err);
+}
+
+static int run_delete(cli *c) {
+  change_request r = {0};
+  int rc = read_where(c, &r.where);
+  return rc ? rc : run_change(c, &r, delete_rows);
+}
+
+#define WHERE_OPTIONS                                                                                                  \
+  {"where", 0, "CONDITION", "which rows, as SQL", false, false}, {"all", 0, NULL, "every row", false, false}, {        \
+    "dry-run", 0, NULL, "only count", false, false                                                                     \
+  }
+
+static const cli_option delete_options[] = {WHERE_OPTIONS, {NULL, 0, NULL, NULL, false, false}};
+static const cli_example delete_examples[] = {
+    {"shoal table delete tables/carriers --where \"carrier = 'AA'\" --dry-run", "how many"},
+    {"shoal table delete tables/carriers --where \"carrier = 'AA'\"", "they are gone; history has them"},
+    {NULL, NULL}};
+const cli_command cmd_table_delete = {"table delete",
+                                      "Delete rows of a table.",
+                                      "PATH-or-SOURCE (--where CONDITION | --all) [--dry-run]",
+                                      delete_options,
+                                      delete_examples,
+                                      1,
+                                      run_delete};
+
+/* ---- update ---- */
+
+static shoal_status update_rows(cli *c, shoal_open_table *t, shoal_engine *engine, const change_request *r,
+                                shoal_delta_changed *out, shoal_error *err) {
+  return shoal_delta_update_rows(&t->delta, engine, r->sets, r->n_sets, r->where, cli_has(c, "dry-run"), out, err);
+}
+
+/* --set COLUMN=EXPRESSION …; 0, or an exit code. */
+static int read_sets(cli *c, change_request *r) {
+  shoal_error err = {0};
+  const char **given;
+  if (cli_values(c, "set", &given, &r->n_sets, &err) < 0)
+    return cli_fail(c, &err);
+  r->sets = SHOAL_NEW_ARRAY(&c->arena, shoal_delta_set, r->n_sets);
+  for (size_t i = 0; r->sets && i < r->n_sets; i++) {
+    shoal_str text = shoal_str_z(given[i]);
+    ptrdiff_t eq = shoal_str_chr(text, '=');
+    if (eq <= 0)
+      return cli_usage(c, "--set takes COLUMN=EXPRESSION, not '%s'", given[i]);
+    r->sets[i] = (shoal_delta_set){shoal_str_trim(shoal_str_sub(text, 0, (size_t)eq)),
+                                   shoal_str_trim(shoal_str_sub(text, (size_t)eq + 1, text.len))};
+  }
+  return r->n_sets ? 0 : cli_usage(c, "--set says what is to change");
+}
+
+static int run_update(cli *c) {
+  change_request r = {0};
+  int rc = read_sets(c, &r);
+  if (rc == 0)
+    rc = read_where(c, &r.where);
+  return rc ? rc : run_change(c, &r, update_rows);
+}
+
+static const cli_option update_options[] = {
+    {"set", 0, "COLUMN=SQL", "a column's new value, which may use the old ones", false, true},
+    WHERE_OPTIONS,
+    {NULL, 0, NULL, NULL, false, false}};
+static const cli_example update_examples[] = {
+    {"shoal table update tables/carriers --set \"name = upper(name)\" --where \"carrier = 'DL'\"", "some rows"},
+    {"shoal table update tables/carriers --set \"name = trim(name)\" --all", "every row"},
+    {NULL, NULL}};
+const cli_command cmd_table_update = {
+    "table update",
+    "Change rows of a table.",
+    "PATH-or-SOURCE --set COLUMN=SQL… (--where CONDITION | --all) [--dry-run]",
+    update_options,
+    update_examples,
+    1,
+    run_update};

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* D1 … D4 of change.h: select the changes, see which files they touch, have written what that takes, commit. */
+#include "delta/change.h"
+
+#include <stdio.h>
+
+#include "base/os.h"
+#include "base/str.h"
+#include "engine/arrow.h"
+
+static bool is_on(const shoal_delta_metadata *m, const char *key) {
+  return shoal_str_ieq(shoal_delta_config(m, key), SHOAL_STR("true"));
+}
+
+static bool has_feature(const shoal_delta_protocol *p, const char *name) {
+  for (size_t i = 0; p->min_writer == 7 && i < p->n_writer_features; i++)
+    if (shoal_str_is(p->writer_features[i], name))
+      return true;
+  return false;
+}
+
+/* ---- opening ---- */
+
+static shoal_status check_table(shoal_change *c, unsigned flags, shoal_error *err) {
+  shoal_str mapping = shoal_delta_config(c->metadata, "delta.columnMapping.mode");
+  unsigned able = SHOAL_DELTA_STAMPS | (flags & SHOAL_CHANGE_VALUES ? 0u : SHOAL_DELTA_COPIES | SHOAL_DELTA_MAPS);
+  c->mapped = mapping.len && !shoal_str_is(mapping, "none");
+  c->feed = is_on(c->metadata, "delta.enableChangeDataFeed");
+  c->vectors = is_on(c->metadata, "delta.enableDeletionVectors") &&
+               has_feature(shoal_delta_snapshot_protocol(c->snapshot), "deletionVectors");
+  SHOAL_TRY(shoal_delta_check_write(shoal_delta_snapshot_protocol(c->snapshot), c->metadata, able, err));
+  if (is_on(c->metadata, "delta.enableRowTracking") && (flags & SHOAL_CHANGE_VALUES || !c->vectors || c->feed))
+    return shoal_fail(err, SHOAL_EUNSUPPORTED,
+                      "the table tracks its rows, whose ids this build does not keep when it writes them anew");
+  return SHOAL_OK;
+}
+
+static shoal_status open_target(shoal_change *c, shoal_error *err) {
+  SHOAL_TRY(shoal_delta_scan_ordered(c->table, c->snapshot, &c->arena, &c->target, &c->files, err));
+  c->target.positions = true;
+  c->touched = SHOAL_NEW_ARRAY(&c->arena, shoal_touched, c->target.n_files);
+  if (!c->touched)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < c->target.n_files; i++)
+    c->touched[i] = (shoal_touched){.file = c->files[i], .n_rows = -1};
+  return SHOAL_OK;
+}
+
+shoal_status shoal_change_open(shoal_change *c, const shoal_delta_table *table, shoal_engine *engine,
+                               const char *operation, unsigned flags, shoal_error *err) {
+  *c = (shoal_change){.table = table, .engine = engine, .operation = operation};
+  SHOAL_TRY(shoal_delta_snapshot_open(table, SHOAL_DELTA_LATEST, &c->snapshot, err));
+  c->metadata = shoal_delta_snapshot_metadata(c->snapshot);
+  c->writing = (shoal_delta_writing){.table = table,
+                                     .engine = engine,
+                                     .arena = &c->arena,
+                                     .schema = &c->metadata->schema,
+                                     .partition_by = c->metadata->partition_columns,
+                                     .n_partition_by = c->metadata->n_partition_columns,
+                                     .folder = ""};
+  SHOAL_TRY(check_table(c, flags, err));
+  return open_target(c, err);
+}
+
+void shoal_change_close(shoal_change *c) {
+  for (size_t i = 0; c->touched && i < c->target.n_files; i++) {
+    shoal_delta_vector_free(c->touched[i].deleted);
+    shoal_delta_vector_free(c->touched[i].updated);
+    shoal_delta_vector_free(c->touched[i].gone);
+  }
+  shoal_delta_transaction_free(c->transaction);
+  if (c->staging)
+    shoal_ignore(shoal_os_remove_tree(c->staging, NULL));
+  shoal_delta_snapshot_free(c->snapshot);
+  shoal_arena_dispose(&c->arena);
+}
+
+/* ---- the changes (D1) ---- */
+
+static shoal_status stage(shoal_change *c, shoal_str sql, const shoal_input *inputs, size_t n, shoal_error *err) {
+  shoal_input *all = SHOAL_NEW_ARRAY(&c->arena, shoal_input, n + 1);
+  if (!all)
+    return shoal_fail_nomem(err);
+  all[0] = (shoal_input){SHOAL_STR(SHOAL_CHANGE_TARGET), &c->target};
+  for (size_t i = 0; i < n; i++)
+    all[i + 1] = inputs[i];
+  SHOAL_TRY(shoal_store_staging(c->table->store, &c->arena, &c->staging, err));
+  shoal_job job = {.sql = sql, .inputs = all, .n_inputs = n + 1, .staging = c->staging};
+  SHOAL_TRY(shoal_engine_execute(c->engine, &job, &c->arena, &c->staged, err));
+  shoal_scan_file *files = SHOAL_NEW_ARRAY(&c->arena, shoal_scan_file, c->staged.n_files);
+  if (!files)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < c->staged.n_files; i++) {
+    files[i].path =
+        shoal_str_z(shoal_arena_printf(&c->arena, "%s/%.*s", c->staging, SHOAL_FMT(c->staged.files[i].name)));
+    if (!files[i].path.ptr)
+      return shoal_fail_nomem(err);
+  }
+  c->changes = (shoal_scan){.format = SHOAL_SCAN_PARQUET, .files = files, .n_files = c->staged.n_files};
+  return SHOAL_OK;
+}
+
+static shoal_status note_row(shoal_change *c, int64_t file, int64_t row, int64_t kind, shoal_error *err) {
+  if (file < 0 || (size_t)file >= c->target.n_files || row < 0)
+    return shoal_fail(err, SHOAL_EENGINE, "the engine told a row that is not there");
+  shoal_touched *t = &c->touched[file];
+  bool deleted = kind == SHOAL_CHANGE_DELETED;
+  shoal_delta_vector **v = deleted ? &t->deleted : &t->updated;
+  if (!*v)
+    SHOAL_TRY(shoal_delta_vector_new(v, err));
+  if (!t->gone)
+    SHOAL_TRY(shoal_delta_vector_new(&t->gone, err));
+  bool is_new = shoal_delta_vector_add(t->gone, (uint64_t)row);
+  if (!is_new && !(deleted && c->repeats)) {
+    (void)shoal_fail(err, SHOAL_EINVAL, "several rows of the source would change the same row of the table");
+    shoal_hint(err, "make the source's rows unique in what they are matched by");
+    return SHOAL_EINVAL;
+  }
+  shoal_delta_vector_add(*v, (uint64_t)row);
+  c->out->deleted += is_new && deleted;
+  c->out->updated += !deleted;
+  return SHOAL_OK;
+}
+
+/* Three columns of longs without NULLs. */
+static shoal_status note_batch(shoal_change *c, const struct ArrowArray *batch, shoal_error *err) {
+  const int64_t *column[3];
+  if (batch->n_children != 3)
+    return shoal_fail(err, SHOAL_EENGINE, "the engine told rows in another shape");
+  for (int i = 0; i < 3; i++)
+    column[i] = (const int64_t *)batch->children[i]->buffers[1] + batch->children[i]->offset + batch->offset;
+  for (int64_t r = 0; r < batch->length; r++)
+    SHOAL_TRY(note_row(c, column[0][r], column[1][r], column[2][r], err));
+  return SHOAL_OK;
+}
+
+static shoal_status note_rows(shoal_change *c, struct ArrowArrayStream *stream, shoal_error *err) {
+  for (;;) {
+    struct ArrowArray batch = {0};
+    if (stream->get_next(stream, &batch) != 0) {
+      const char *why = stream->get_last_error(stream);
+      return shoal_fail(err, SHOAL_EENGINE, "reading the changes: %s", why ? why : "it failed");
+    }
+    if (!batch.release)
+      return SHOAL_OK;
+    shoal_status status = note_batch(c, &batch, err);
+    batch.release(&batch);
+    if (status < 0)
+      return status;
+  }
+}
+
+static shoal_status read_places(shoal_change *c, shoal_error *err) {
+  struct ArrowArrayStream stream;
+  const shoal_input input = {SHOAL_STR("changes"), &c->changes};
+  const shoal_job job = {.sql = SHOAL_STR("SELECT \"" SHOAL_POSITION_FILE "\"::BIGINT, \"" SHOAL_POSITION_ROW
+                                          "\"::BIGINT, \"" SHOAL_CHANGE_ACTION
+                                          "\"::BIGINT FROM changes WHERE \"" SHOAL_POSITION_ROW "\" IS NOT NULL"),
+                         .inputs = &input,
+                         .n_inputs = 1};
+  if (c->changes.n_files == 0)
+    return SHOAL_OK;
+  SHOAL_TRY(shoal_engine_stream(c->engine, &job, &stream, err));
+  shoal_status status = note_rows(c, &stream, err);
+  stream.release(&stream);
+  return status;
+}
+
+/* ---- what the changes touch (D2) ---- */
+
+static int64_t rows_of(const shoal_delta_file *f) {
+  yyjson_doc *doc = NULL;
+  int64_t rows = -1;
+  if (f->stats.ptr && shoal_json_parse_raw(f->stats, "stats", &doc, NULL) == SHOAL_OK)
+    rows = shoal_json_i64(yyjson_doc_get_root(doc), "numRecords", -1);
+  yyjson_doc_free(doc);
+  return rows;
+}
+
+static shoal_status add_old_vector(shoal_change *c, shoal_touched *t, shoal_error *err) {
+  shoal_delta_vector_descriptor d;
+  shoal_delta_vector *old;
+  if (!t->file->deletion_vector.ptr)
+    return SHOAL_OK;
+  SHOAL_TRY(shoal_delta_vector_describe(t->file->deletion_vector, &c->arena, &d, err));
+  SHOAL_TRY(shoal_delta_vector_read(c->table, &d, &old, err));
+  shoal_delta_vector_merge(t->gone, old);
+  shoal_delta_vector_free(old);
+  return SHOAL_OK;
+}
+
+/* Without numRecords, which a file with a deletion vector must have, it is written anew. */
+static shoal_status decide(shoal_change *c, shoal_touched *t, shoal_error *err) {
+  SHOAL_TRY(add_old_vector(c, t, err));
+  t->n_rows = rows_of(t->file);
+  uint64_t gone = shoal_delta_vector_count(t->gone);
+  if (t->n_rows >= 0 && gone > (uint64_t)t->n_rows)
+    return shoal_fail(err, SHOAL_ECORRUPT, "'%.*s' has more rows than its statistics say", SHOAL_FMT(t->file->path));
+  t->whole = t->n_rows >= 0 && gone == (uint64_t)t->n_rows;
+  t->rewritten = !t->whole && (!c->vectors || t->n_rows < 0);
+  if (t->rewritten && c->mapped)
+    return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table has column mapping, and this build does not write its files");
+  return SHOAL_OK;
+}
+
+shoal_status shoal_change_select(shoal_change *c, shoal_str sql, const shoal_input *inputs, size_t n,
+                                 shoal_error *err) {
+  SHOAL_TRY(stage(c, sql, inputs, n, err));
+  SHOAL_TRY(read_places(c, err));
+  c->out->inserted = c->staged.rows - c->out->deleted - c->out->updated;
+  for (size_t i = 0; i < c->target.n_files; i++)
+    if (c->touched[i].gone)
+      SHOAL_TRY(decide(c, &c->touched[i], err));
+  return SHOAL_OK;
+}
+
+shoal_status shoal_change_remove_file(shoal_change *c, size_t file, shoal_error *err) {
+  shoal_touched *t = &c->touched[file];
+  SHOAL_TRY(shoal_delta_vector_new(&t->gone, err));
+  SHOAL_TRY(add_old_vector(c, t, err));
+  t->n_rows = rows_of(t->file);
+  t->whole = true;
+  if (t->n_rows >= 0)
+    c->out->deleted += (uint64_t)t->n_rows - shoal_delta_vector_count(t->gone);
+  return SHOAL_OK;
+}
+
+/* ---- the commit ---- */
+
+static shoal_status add_written(shoal_change *c, const shoal_delta_written *w, shoal_error *err) {
+  for (size_t i = 0; i < w->n_files; i++)
+    SHOAL_TRY(shoal_delta_transaction_add(c->transaction, &w->files[i], err));
+  c->out->files_added += w->n_files;
+  return SHOAL_OK;
+}
+
+static shoal_status add_metrics(shoal_change *c, shoal_error *err) {
+  const shoal_delta_changed *o = c->out;
+  char *text = shoal_arena_printf(
+      &c->arena,
+      "{\"operationMetrics\":{\"numDeletedRows\":\"%llu\",\"numUpdatedRows\":\"%llu\",\"numInsertedRows\":\"%llu\","
+      "\"numCopiedRows\":\"%llu\",\"numAddedFiles\":\"%zu\",\"numRemovedFiles\":\"%zu\","
+      "\"numDeletionVectorsUpdated\":\"%zu\"}}",
+      (unsigned long long)o->deleted, (unsigned long long)o->updated, (unsigned long long)o->inserted,
+      (unsigned long long)o->copied, o->files_added, o->files_removed, o->vectors);
+  if (!text)
+    return shoal_fail_nomem(err);
+  shoal_delta_transaction_info(c->transaction, shoal_str_z(text));
+  return SHOAL_OK;
+}
+
+static shoal_status commit(shoal_change *c, shoal_error *err) {
+  for (size_t i = 0; i < c->target.n_files; i++) {
+    const shoal_touched *t = &c->touched[i];
+    if (!t->gone)
+      continue;
+    SHOAL_TRY(shoal_delta_transaction_remove(c->transaction, t->file, true, err));
+    c->out->files_removed += t->whole || t->rewritten;
+  }
+  SHOAL_TRY(add_written(c, &c->copied, err));
+  SHOAL_TRY(add_written(c, &c->inserted, err));
+  for (size_t i = 0; i < c->feeds.n_files; i++)
+    SHOAL_TRY(shoal_delta_transaction_cdc(c->transaction, &c->feeds.files[i], err));
+  SHOAL_TRY(add_metrics(c, err));
+  SHOAL_TRY(shoal_delta_transaction_commit(c->transaction, &c->out->version, err));
+  shoal_delta_after_commit(c->table, c->metadata, c->out->version);
+  return SHOAL_OK;
+}
+
+/* D4 */
+static shoal_status open_transaction(shoal_change *c, bool values, shoal_str parameters, shoal_error *err) {
+  unsigned able = values ? 0u : SHOAL_DELTA_COPIES | SHOAL_DELTA_MAPS;
+  SHOAL_TRY(
+      shoal_delta_transaction_open(c->table, c->snapshot, able, c->operation, parameters, &c->transaction, err));
+  shoal_delta_transaction_reads_all(c->transaction);
+  if (shoal_str_is(shoal_delta_config(c->metadata, "delta.isolationLevel"), "Serializable"))
+    shoal_delta_transaction_isolate(c->transaction, SHOAL_DELTA_SERIALIZABLE);
+  return SHOAL_OK;
+}
+
+static bool changes_anything(const shoal_change *c) {
+  bool any = c->out->inserted > 0 || c->inserted.n_files > 0;
+  for (size_t i = 0; i < c->target.n_files && !any; i++)
+    any = c->touched[i].gone != NULL;
+  return any;
+}
+
+shoal_status shoal_change_apply(shoal_change *c, bool values, shoal_str parameters, shoal_error *err) {
+  if (c->dry_run || !changes_anything(c))
+    return SHOAL_OK;
+  SHOAL_TRY(open_transaction(c, values, parameters, err));
+  if (values)
+    SHOAL_TRY(shoal_change_insert(c, err));
+  SHOAL_TRY(shoal_change_rewrite(c, err));
+  SHOAL_TRY(shoal_change_put_vectors(c, err));
+  if (c->feed)
+    SHOAL_TRY(shoal_change_write_feed(c, values, err));
+  return commit(c, err);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows that go, change and come in one commit: what DELETE, UPDATE, MERGE and overwriting have in common. Private to
+ * delta/.
+ *
+ *  D1 Conditions and new values are computed once, into staged files of changes: a row's place and what happens to it,
+ *     beside the row as it will be. All that follows reads those, so that chance and the clock can't tear a row apart.
+ *  D2 A row goes by a deletion vector where the table has them on, else its file is written anew without it. A file that
+ *     loses its last row is removed.
+ *  D3 Where the table keeps a change data feed and whole files don't tell what happened, change data files do.
+ *  D4 Every file of the table that was read is declared so: what others change of them meanwhile is a conflict.
+ */
+#ifndef SHOAL_DELTA_CHANGE_H
+#define SHOAL_DELTA_CHANGE_H
+
+#include "delta/dml.h"
+#include "delta/delta_internal.h"
+#include "delta/deletion_vector.h"
+#include "delta/transaction.h"
+#include "delta/write.h"
+
+/* Column of changes that says what happens. Rows that come have no place (SHOAL_POSITION_FILE and _ROW are NULL). */
+#define SHOAL_CHANGE_ACTION "shoal:action"
+typedef enum shoal_change_kind { SHOAL_CHANGE_DELETED = 1, SHOAL_CHANGE_UPDATED, SHOAL_CHANGE_INSERTED } shoal_change_kind;
+
+/* The view of the table that changes are selected from. */
+#define SHOAL_CHANGE_TARGET "target"
+
+/* A file that loses rows. */
+typedef struct shoal_touched {
+  const shoal_delta_file *file;
+  shoal_delta_vector *deleted, *updated; /* by this commit; NULL: none */
+  shoal_delta_vector *gone;              /* these and what had gone before */
+  int64_t n_rows;                        /* in the file, whether gone or not; -1: unknown */
+  bool whole;                            /* no row is left */
+  bool rewritten;
+} shoal_touched;
+
+typedef struct shoal_change {
+  const shoal_delta_table *table;
+  shoal_engine *engine;
+  const char *operation;
+  bool dry_run;
+  bool repeats; /* a row may be deleted twice */
+  shoal_arena arena;
+  shoal_delta_snapshot *snapshot;
+  const shoal_delta_metadata *metadata;
+  bool vectors, mapped, feed; /* deletion vectors, column mapping, change data feed are on */
+  shoal_scan target;          /* with positions */
+  const shoal_delta_file **files;
+  shoal_touched *touched; /* beside files */
+  char *staging;
+  shoal_outcome staged;
+  shoal_scan changes; /* over the staged files */
+  shoal_delta_writing writing;
+  shoal_delta_written inserted, copied, feeds;
+  shoal_delta_transaction *transaction;
+  shoal_delta_changed *out;
+} shoal_change;
+
+enum { SHOAL_CHANGE_VALUES = 1 /* new values come in */ };
+/* Opens the table and refuses what can't be done with it. */
+SHOAL_MUST_USE shoal_status shoal_change_open(shoal_change *c, const shoal_delta_table *table, shoal_engine *engine,
+                                              const char *operation, unsigned flags, shoal_error *err);
+void shoal_change_close(shoal_change *c);
+/* Runs the query for the changes: its columns are the place, the action and, with `values`, all of the table's. Further
+   inputs stand beside SHOAL_CHANGE_TARGET. */
+SHOAL_MUST_USE shoal_status shoal_change_select(shoal_change *c, shoal_str sql, const shoal_input *inputs, size_t n,
+                                                shoal_error *err);
+/* Instead of a selection: every row of the table goes. */
+SHOAL_MUST_USE shoal_status shoal_change_remove_file(shoal_change *c, size_t file, shoal_error *err);
+/* Writes what the changes ask for and commits. `values`: rows come, which the changes hold. */
+SHOAL_MUST_USE shoal_status shoal_change_apply(shoal_change *c, bool values, shoal_str parameters, shoal_error *err);
+
+/* change_files.c: what is written beside the log. */
+SHOAL_MUST_USE shoal_status shoal_change_insert(shoal_change *c, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_change_rewrite(shoal_change *c, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_change_put_vectors(shoal_change *c, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_change_write_feed(shoal_change *c, bool values, shoal_error *err);
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What change.h writes beside the log: rows that come, files without the rows that went, deletion vectors, change data. */
+#include "base/str.h"
+#include "delta/change.h"
+
+/* SELECT "a", "b", … of the table's columns. */
+static void add_columns(shoal_buf *sql, const shoal_schema *schema) {
+  for (size_t i = 0; i < schema->n_fields; i++) {
+    shoal_buf_addz(sql, i ? ", " : "SELECT ");
+    shoal_buf_sql_ident(sql, schema->fields[i].name);
+  }
+}
+
+static shoal_status write_query(const shoal_delta_writing *w, const shoal_buf *sql, const shoal_input *inputs, size_t n,
+                                shoal_delta_written *out, shoal_error *err) {
+  const shoal_job job = {.sql = shoal_buf_str(sql), .inputs = inputs, .n_inputs = n};
+  SHOAL_TRY(shoal_buf_check(sql, err));
+  return shoal_delta_write(w, &job, out, err);
+}
+
+/* ---- rows that come ---- */
+
+shoal_status shoal_change_insert(shoal_change *c, shoal_error *err) {
+  const shoal_input input = {SHOAL_STR("changes"), &c->changes};
+  shoal_buf sql = {0};
+  if (c->changes.n_files == 0 || c->out->updated + c->out->inserted == 0)
+    return SHOAL_OK;
+  add_columns(&sql, &c->metadata->schema);
+  shoal_buf_addf(&sql, " FROM changes WHERE \"" SHOAL_CHANGE_ACTION "\" <> %d", SHOAL_CHANGE_DELETED);
+  shoal_status status = write_query(&c->writing, &sql, &input, 1, &c->inserted, err);
+  if (status == SHOAL_OK && c->inserted.rows != c->out->updated + c->out->inserted)
+    status = shoal_fail(err, SHOAL_EENGINE, "%llu rows were to be written and %llu were",
+                        (unsigned long long)(c->out->updated + c->out->inserted), (unsigned long long)c->inserted.rows);
+  shoal_buf_dispose(&sql);
+  return status;
+}
+
+/* ---- rows of touched files ---- */
+
+/* Which rows of files a scan shows: those in a vector, or those that are not. */
+typedef struct shown {
+  const shoal_delta_vector **vectors;
+  bool inside;
+} shown;
+
+static void keep(void *arg, size_t file, const int64_t *rows, size_t n, bool *alive) {
+  const shown *s = arg;
+  shoal_delta_vector_keep(s->vectors[file], rows, n, alive);
+  for (size_t i = 0; i < n && s->inside; i++)
+    alive[i] = !alive[i];
+}
+
+/* What a scan over touched files shows of them; NULL: nothing, the file is not read. */
+typedef const shoal_delta_vector *(*choose)(const shoal_touched *t);
+static const shoal_delta_vector *choose_deleted(const shoal_touched *t) { return t->deleted; }
+static const shoal_delta_vector *choose_updated(const shoal_touched *t) { return t->updated; }
+static const shoal_delta_vector *choose_rewritten(const shoal_touched *t) { return t->rewritten ? t->gone : NULL; }
+
+static shoal_status scan_touched(shoal_change *c, choose chosen, bool inside, shoal_scan *out, shoal_error *err) {
+  const shoal_delta_file **files = SHOAL_NEW_ARRAY(&c->arena, const shoal_delta_file *, c->target.n_files);
+  shown *s = SHOAL_NEW(&c->arena, shown);
+  size_t n = 0;
+  if (!files || !s)
+    return shoal_fail_nomem(err);
+  *s = (shown){SHOAL_NEW_ARRAY(&c->arena, const shoal_delta_vector *, c->target.n_files), inside};
+  if (!s->vectors)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < c->target.n_files; i++) {
+    const shoal_delta_vector *v = chosen(&c->touched[i]);
+    if (!v)
+      continue;
+    s->vectors[n] = v;
+    files[n++] = c->files[i];
+  }
+  SHOAL_TRY(shoal_delta_scan_listed(c->table, c->snapshot, files, n, &c->arena, out, err));
+  out->n_whole = 0;
+  out->keep = n ? keep : NULL;
+  out->keep_arg = s;
+  return SHOAL_OK;
+}
+
+/* A file of unknown rows may turn out to have none left. */
+shoal_status shoal_change_rewrite(shoal_change *c, shoal_error *err) {
+  shoal_scan scan;
+  shoal_buf sql = {0};
+  SHOAL_TRY(scan_touched(c, choose_rewritten, false, &scan, err));
+  if (scan.n_files == 0)
+    return SHOAL_OK;
+  const shoal_input input = {SHOAL_STR("rest"), &scan};
+  add_columns(&sql, &c->metadata->schema);
+  shoal_buf_addz(&sql, " FROM rest");
+  shoal_status status = write_query(&c->writing, &sql, &input, 1, &c->copied, err);
+  c->out->copied = c->copied.rows;
+  shoal_buf_dispose(&sql);
+  int64_t expected = 0;
+  for (size_t i = 0; i < c->target.n_files && expected >= 0; i++)
+    if (c->touched[i].rewritten)
+      expected = c->touched[i].n_rows < 0
+                     ? -1
+                     : expected + c->touched[i].n_rows - (int64_t)shoal_delta_vector_count(c->touched[i].gone);
+  if (status == SHOAL_OK && expected >= 0 && c->copied.rows != (uint64_t)expected)
+    status = shoal_fail(err, SHOAL_ECORRUPT, "%llu rows stay, where the files' statistics say %lld",
+                        (unsigned long long)c->copied.rows, (long long)expected);
+  return status;
+}
+
+/* ---- deletion vectors ---- */
+
+/* The bounds hold for rows that have gone, too (protocol, "Per-file Statistics"). */
+static shoal_status loosen(shoal_str stats, shoal_arena *arena, shoal_str *out, shoal_error *err) {
+  yyjson_doc *doc;
+  shoal_buf text = {0};
+  shoal_jw w = {.out = &text};
+  size_t i, n;
+  yyjson_val *key, *value;
+  SHOAL_TRY(shoal_json_parse_raw(stats, "stats", &doc, err));
+  shoal_status status = SHOAL_OK;
+  shoal_jw_obj(&w);
+  yyjson_obj_foreach(yyjson_doc_get_root(doc), i, n, key, value) {
+    if (shoal_str_is(shoal_str_z(yyjson_get_str(key)), "tightBounds") || status < 0)
+      continue;
+    shoal_jw_key(&w, yyjson_get_str(key));
+    shoal_jw_raw(&w, SHOAL_STR(""));
+    status = shoal_json_write(value, &text, err);
+  }
+  shoal_jw_kbool(&w, "tightBounds", false);
+  shoal_jw_end(&w);
+  if (status == SHOAL_OK)
+    status = shoal_buf_check(&text, err);
+  if (status == SHOAL_OK)
+    *out = shoal_arena_str(arena, shoal_buf_str(&text));
+  if (status == SHOAL_OK && !out->ptr)
+    status = shoal_fail_nomem(err);
+  shoal_buf_dispose(&text);
+  yyjson_doc_free(doc);
+  return status;
+}
+
+shoal_status shoal_change_put_vectors(shoal_change *c, shoal_error *err) {
+  const shoal_delta_vector **vectors = SHOAL_NEW_ARRAY(&c->arena, const shoal_delta_vector *, c->target.n_files);
+  shoal_delta_file *adds = SHOAL_NEW_ARRAY(&c->arena, shoal_delta_file, c->target.n_files);
+  shoal_str *descriptors = SHOAL_NEW_ARRAY(&c->arena, shoal_str, c->target.n_files);
+  size_t n = 0;
+  if (!vectors || !adds || !descriptors)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < c->target.n_files; i++) {
+    const shoal_touched *t = &c->touched[i];
+    if (!t->gone || t->whole || t->rewritten)
+      continue;
+    adds[n] = *t->file;
+    adds[n].data_change = true;
+    SHOAL_TRY(loosen(t->file->stats, &c->arena, &adds[n].stats, err));
+    vectors[n++] = t->gone;
+  }
+  SHOAL_TRY(shoal_delta_vectors_put(c->table, vectors, n, &c->arena, descriptors, err));
+  for (size_t i = 0; i < n; i++) {
+    adds[i].deletion_vector = descriptors[i];
+    SHOAL_TRY(shoal_delta_transaction_add(c->transaction, &adds[i], err));
+  }
+  c->out->vectors = n;
+  return SHOAL_OK;
+}
+
+/* ---- change data (D3) ---- */
+
+static bool needs_feed(const shoal_change *c) {
+  bool needs = c->out->updated > 0;
+  for (size_t i = 0; i < c->target.n_files && !needs; i++)
+    needs = c->touched[i].gone && !c->touched[i].whole;
+  return needs;
+}
+
+static void add_source(shoal_buf *sql, const shoal_schema *schema, const char *type, const char *from) {
+  shoal_buf_addz(sql, sql->len ? " UNION ALL " : "");
+  add_columns(sql, schema);
+  shoal_buf_addf(sql, ", %s AS _change_type FROM %s", type, from);
+}
+
+shoal_status shoal_change_write_feed(shoal_change *c, bool values, shoal_error *err) {
+  shoal_scan deleted, updated;
+  shoal_buf sql = {0};
+  shoal_delta_writing w = c->writing;
+  if (!needs_feed(c))
+    return SHOAL_OK;
+  if (c->mapped)
+    return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table has column mapping, and this build does not write its files");
+  w.schema = NULL; /* the feed has a column more */
+  w.folder = SHOAL_DELTA_CHANGES_FOLDER;
+  SHOAL_TRY(scan_touched(c, choose_deleted, true, &deleted, err));
+  SHOAL_TRY(scan_touched(c, choose_updated, true, &updated, err));
+  const shoal_input inputs[] = {{SHOAL_STR("deleted_rows"), &deleted},
+                                {SHOAL_STR("updated_rows"), &updated},
+                                {SHOAL_STR("changes"), &c->changes}};
+  add_source(&sql, &c->metadata->schema, "'delete'", "deleted_rows");
+  add_source(&sql, &c->metadata->schema, "'update_preimage'", "updated_rows");
+  if (values && c->changes.n_files) {
+    add_source(&sql, &c->metadata->schema, "CASE \"" SHOAL_CHANGE_ACTION "\" WHEN 2 THEN 'update_postimage' ELSE 'insert' END",
+               "changes");
+    shoal_buf_addf(&sql, " WHERE \"" SHOAL_CHANGE_ACTION "\" <> %d", SHOAL_CHANGE_DELETED);
+  }
+  shoal_status status = write_query(&w, &sql, inputs, c->changes.n_files ? 3 : 2, &c->feeds, err);
+  uint64_t expected = c->out->deleted + 2 * c->out->updated + c->out->inserted;
+  if (status == SHOAL_OK && c->feeds.rows != expected)
+    status = shoal_fail(err, SHOAL_EENGINE, "%llu changes were to be written and %llu were",
+                        (unsigned long long)expected, (unsigned long long)c->feeds.rows);
+  shoal_buf_dispose(&sql);
+  return status;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* DELETE and UPDATE as selections of changes (change.h). */
+#include "delta/dml.h"
+
+#include "base/str.h"
+#include "delta/change.h"
+
+/* {"predicate":"[\"…\"]"}, as Delta's own writers spell it. */
+static shoal_status describe(shoal_change *c, shoal_str where, shoal_str *out, shoal_error *err) {
+  shoal_buf text = {0}, list = {0};
+  shoal_jw w = {.out = &list}, outer = {.out = &text};
+  shoal_jw_arr(&w);
+  if (where.ptr)
+    shoal_jw_str(&w, where);
+  shoal_jw_end(&w);
+  shoal_jw_obj(&outer);
+  shoal_jw_kstr(&outer, "predicate", shoal_buf_str(&list));
+  shoal_jw_end(&outer);
+  shoal_status status = shoal_buf_check(&list, err);
+  if (status == SHOAL_OK)
+    status = shoal_buf_check(&text, err);
+  if (status == SHOAL_OK)
+    *out = shoal_arena_str(&c->arena, shoal_buf_str(&text));
+  if (status == SHOAL_OK && !out->ptr)
+    status = shoal_fail_nomem(err);
+  shoal_buf_dispose(&list);
+  shoal_buf_dispose(&text);
+  return status;
+}
+
+static void add_places(shoal_buf *sql, int kind) {
+  shoal_buf_addf(sql, "SELECT \"" SHOAL_POSITION_FILE "\", \"" SHOAL_POSITION_ROW "\", %d AS \"" SHOAL_CHANGE_ACTION "\"",
+                 kind);
+}
+
+static void add_where(shoal_buf *sql, shoal_str where) {
+  shoal_buf_addz(sql, " FROM " SHOAL_CHANGE_TARGET);
+  if (where.ptr)
+    shoal_buf_addf(sql, " WHERE (%.*s\n)", SHOAL_FMT(where));
+}
+
+/* ---- DELETE ---- */
+
+static shoal_status delete_all(shoal_change *c, shoal_error *err) {
+  for (size_t i = 0; i < c->target.n_files; i++)
+    SHOAL_TRY(shoal_change_remove_file(c, i, err));
+  return SHOAL_OK;
+}
+
+static shoal_status delete_some(shoal_change *c, shoal_str where, shoal_error *err) {
+  shoal_buf sql = {0};
+  add_places(&sql, SHOAL_CHANGE_DELETED);
+  add_where(&sql, where);
+  shoal_status status = shoal_buf_check(&sql, err);
+  if (status == SHOAL_OK)
+    status = shoal_change_select(c, shoal_buf_str(&sql), NULL, 0, err);
+  shoal_buf_dispose(&sql);
+  return status;
+}
+
+shoal_status shoal_delta_delete_rows(const shoal_delta_table *table, shoal_engine *engine, shoal_str where,
+                                     bool dry_run, shoal_delta_changed *out, shoal_error *err) {
+  shoal_change c;
+  shoal_str parameters = SHOAL_STR_NONE;
+  *out = (shoal_delta_changed){.version = -1};
+  shoal_status status = shoal_change_open(&c, table, engine, "DELETE", 0, err);
+  c.dry_run = dry_run;
+  c.out = out;
+  if (status == SHOAL_OK)
+    status = describe(&c, where, &parameters, err);
+  if (status == SHOAL_OK)
+    status = where.ptr ? delete_some(&c, where, err) : delete_all(&c, err);
+  if (status == SHOAL_OK)
+    status = shoal_change_apply(&c, false, parameters, err);
+  shoal_change_close(&c);
+  return status;
+}
+
+/* ---- UPDATE ---- */
+
+static ptrdiff_t find_set(const shoal_delta_set *sets, size_t n, shoal_str column) {
+  for (size_t i = 0; i < n; i++)
+    if (shoal_str_ieq(sets[i].column, column))
+      return (ptrdiff_t)i;
+  return -1;
+}
+
+static shoal_status check_sets(const shoal_schema *schema, const shoal_delta_set *sets, size_t n, shoal_error *err) {
+  for (size_t i = 0; i < n; i++) {
+    if (shoal_schema_find(schema, sets[i].column) < 0)
+      return shoal_fail(err, SHOAL_EINVAL, "the table has no column '%.*s'", SHOAL_FMT(sets[i].column));
+    if (find_set(sets, i, sets[i].column) >= 0)
+      return shoal_fail(err, SHOAL_EINVAL, "column '%.*s' is set twice", SHOAL_FMT(sets[i].column));
+  }
+  return n ? SHOAL_OK : shoal_fail(err, SHOAL_EINVAL, "no column is set");
+}
+
+/* The row as it will be. */
+static void add_values(shoal_buf *sql, const shoal_schema *schema, const shoal_delta_set *sets, size_t n) {
+  for (size_t i = 0; i < schema->n_fields; i++) {
+    const shoal_field *f = &schema->fields[i];
+    ptrdiff_t at = find_set(sets, n, f->name);
+    shoal_buf_addz(sql, ", ");
+    if (at < 0) {
+      shoal_buf_addz(sql, SHOAL_CHANGE_TARGET ".");
+      shoal_buf_sql_ident(sql, f->name);
+    } else {
+      shoal_buf_addf(sql, "CAST((%.*s\n) AS ", SHOAL_FMT(sets[at].value));
+      shoal_type_sql(sql, &f->type);
+      shoal_buf_addc(sql, ')');
+    }
+    shoal_buf_addz(sql, " AS ");
+    shoal_buf_sql_ident(sql, f->name);
+  }
+}
+
+static shoal_status update(shoal_change *c, const shoal_delta_set *sets, size_t n, shoal_str where, shoal_error *err) {
+  shoal_buf sql = {0};
+  SHOAL_TRY(check_sets(&c->metadata->schema, sets, n, err));
+  add_places(&sql, SHOAL_CHANGE_UPDATED);
+  add_values(&sql, &c->metadata->schema, sets, n);
+  add_where(&sql, where);
+  shoal_status status = shoal_buf_check(&sql, err);
+  if (status == SHOAL_OK)
+    status = shoal_change_select(c, shoal_buf_str(&sql), NULL, 0, err);
+  shoal_buf_dispose(&sql);
+  return status;
+}
+
+shoal_status shoal_delta_update_rows(const shoal_delta_table *table, shoal_engine *engine, const shoal_delta_set *sets,
+                                     size_t n, shoal_str where, bool dry_run, shoal_delta_changed *out,
+                                     shoal_error *err) {
+  shoal_change c;
+  shoal_str parameters = SHOAL_STR_NONE;
+  *out = (shoal_delta_changed){.version = -1};
+  shoal_status status = shoal_change_open(&c, table, engine, "UPDATE", SHOAL_CHANGE_VALUES, err);
+  c.dry_run = dry_run;
+  c.out = out;
+  if (status == SHOAL_OK)
+    status = describe(&c, where, &parameters, err);
+  if (status == SHOAL_OK)
+    status = update(&c, sets, n, where, err);
+  if (status == SHOAL_OK)
+    status = shoal_change_apply(&c, true, parameters, err);
+  shoal_change_close(&c);
+  return status;
+}
