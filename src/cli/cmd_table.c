@@ -11,13 +11,9 @@
 #include "cli/table_cli.h"
 #include "delta/history.h"
 
-static const cli_command *const verbs[] = {&cmd_table_create,
-                                           &cmd_table_append,
-                                           &cmd_table_delete,
-                                           &cmd_table_update,
-                                           &cmd_table_history,
-                                           &cmd_table_checkpoint,
-                                           NULL};
+static const cli_command *const verbs[] = {&cmd_table_create,  &cmd_table_append,     &cmd_table_delete,
+                                           &cmd_table_update,  &cmd_table_merge,      &cmd_table_overwrite,
+                                           &cmd_table_history, &cmd_table_checkpoint, NULL};
 
 const cli_command *const *cli_verbs_of(const cli_command *cmd) { return cmd == &cmd_table ? verbs : NULL; }
 
@@ -74,11 +70,6 @@ int cli_open_table(cli *c, unsigned flags, const char *const *readable, shoal_op
   if (status >= 0)
     status = shoal_session_table_open(c->s, target, flags, paths, n, out, &err);
   return status < 0 ? cli_fail(c, &err) : 0;
-}
-
-const shoal_str *cli_table_paths(const shoal_open_table *t, size_t *n) {
-  *n = t->n_readable;
-  return t->readable;
 }
 
 shoal_status cli_values(cli *c, const char *option, const char ***out, size_t *n, shoal_error *err) {

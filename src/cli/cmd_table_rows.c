@@ -52,9 +52,7 @@ static shoal_status put_rows(shoal_open_table *t, const shoal_delta_create *crea
                              shoal_error *err) {
   shoal_table_rows rows;
   shoal_engine *engine;
-  size_t n;
-  const shoal_str *paths = cli_table_paths(t, &n);
-  SHOAL_TRY(shoal_session_table_rows(t, paths, n, &rows, err));
+  SHOAL_TRY(shoal_session_table_rows(t, t->readable, t->n_readable, &rows, err));
   shoal_input input = {SHOAL_STR("source"), &rows.scan};
   shoal_job job = {.sql = SHOAL_STR("SELECT * FROM source"), .inputs = &input, .n_inputs = 1};
   shoal_delta_append wanted = {.job = &job, .create = create != NULL};

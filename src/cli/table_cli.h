@@ -6,15 +6,13 @@
 #include "cli/commands.h"
 #include "session/table.h"
 
-extern const cli_command cmd_table_create, cmd_table_append, cmd_table_delete, cmd_table_update, cmd_table_history,
-    cmd_table_checkpoint;
+extern const cli_command cmd_table_create, cmd_table_append, cmd_table_delete, cmd_table_update, cmd_table_merge,
+    cmd_table_overwrite, cmd_table_history, cmd_table_checkpoint;
 
 /* The table of the first argument. `readable` are further paths, as the user gave them (NULL ends the list); folders
    get a final '/'. Outside a project only paths will do. Prints the error and returns its exit code on failure, else
    0. */
 int cli_open_table(cli *c, unsigned flags, const char *const *readable, shoal_open_table *out);
-/* The readable paths, absolute, after cli_open_table. */
-const shoal_str *cli_table_paths(const shoal_open_table *t, size_t *n);
 /* Values of an option that may stand several times, in c's arena. */
 SHOAL_MUST_USE shoal_status cli_values(cli *c, const char *option, const char ***out, size_t *n, shoal_error *err);
 

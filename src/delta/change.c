@@ -117,6 +117,7 @@ static shoal_status note_row(shoal_change *c, int64_t file, int64_t row, int64_t
     return SHOAL_EINVAL;
   }
   shoal_delta_vector_add(*v, (uint64_t)row);
+  c->n_places++;
   c->out->deleted += is_new && deleted;
   c->out->updated += !deleted;
   return SHOAL_OK;
@@ -207,7 +208,7 @@ shoal_status shoal_change_select(shoal_change *c, shoal_str sql, const shoal_inp
                                  shoal_error *err) {
   SHOAL_TRY(stage(c, sql, inputs, n, err));
   SHOAL_TRY(read_places(c, err));
-  c->out->inserted = c->staged.rows - c->out->deleted - c->out->updated;
+  c->out->inserted = c->staged.rows - c->n_places;
   for (size_t i = 0; i < c->target.n_files; i++)
     if (c->touched[i].gone)
       SHOAL_TRY(decide(c, &c->touched[i], err));
@@ -270,8 +271,7 @@ static shoal_status commit(shoal_change *c, shoal_error *err) {
 /* D4 */
 static shoal_status open_transaction(shoal_change *c, bool values, shoal_str parameters, shoal_error *err) {
   unsigned able = values ? 0u : SHOAL_DELTA_COPIES | SHOAL_DELTA_MAPS;
-  SHOAL_TRY(
-      shoal_delta_transaction_open(c->table, c->snapshot, able, c->operation, parameters, &c->transaction, err));
+  SHOAL_TRY(shoal_delta_transaction_open(c->table, c->snapshot, able, c->operation, parameters, &c->transaction, err));
   shoal_delta_transaction_reads_all(c->transaction);
   if (shoal_str_is(shoal_delta_config(c->metadata, "delta.isolationLevel"), "Serializable"))
     shoal_delta_transaction_isolate(c->transaction, SHOAL_DELTA_SERIALIZABLE);

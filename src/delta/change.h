@@ -5,23 +5,29 @@
  *
  *  D1 Conditions and new values are computed once, into staged files of changes: a row's place and what happens to it,
  *     beside the row as it will be. All that follows reads those, so that chance and the clock can't tear a row apart.
- *  D2 A row goes by a deletion vector where the table has them on, else its file is written anew without it. A file that
- *     loses its last row is removed.
- *  D3 Where the table keeps a change data feed and whole files don't tell what happened, change data files do.
- *  D4 Every file of the table that was read is declared so: what others change of them meanwhile is a conflict.
+ *  D2 A row goes by a deletion vector where the table has them on, else its file is written anew without it. A file
+ * that loses its last row is removed. D3 Where the table keeps a change data feed and whole files don't tell what
+ * happened, change data files do. D4 Every file of the table that was read is declared so: what others change of them
+ * meanwhile is a conflict.
  */
 #ifndef SHOAL_DELTA_CHANGE_H
 #define SHOAL_DELTA_CHANGE_H
 
-#include "delta/dml.h"
-#include "delta/delta_internal.h"
 #include "delta/deletion_vector.h"
+#include "delta/delta_internal.h"
+#include "delta/dml.h"
 #include "delta/transaction.h"
 #include "delta/write.h"
 
 /* Column of changes that says what happens. Rows that come have no place (SHOAL_POSITION_FILE and _ROW are NULL). */
 #define SHOAL_CHANGE_ACTION "shoal:action"
-typedef enum shoal_change_kind { SHOAL_CHANGE_DELETED = 1, SHOAL_CHANGE_UPDATED, SHOAL_CHANGE_INSERTED } shoal_change_kind;
+typedef enum shoal_change_kind {
+  SHOAL_CHANGE_DELETED = 1,
+  SHOAL_CHANGE_UPDATED = 2,
+  SHOAL_CHANGE_INSERTED = 3
+} shoal_change_kind;
+#define SHOAL_CHANGE_DELETED_SQL "1"
+#define SHOAL_CHANGE_UPDATED_SQL "2"
 
 /* The view of the table that changes are selected from. */
 #define SHOAL_CHANGE_TARGET "target"
@@ -51,6 +57,7 @@ typedef struct shoal_change {
   shoal_touched *touched; /* beside files */
   char *staging;
   shoal_outcome staged;
+  uint64_t n_places;  /* rows of the changes that name a row of the table */
   shoal_scan changes; /* over the staged files */
   shoal_delta_writing writing;
   shoal_delta_written inserted, copied, feeds;
@@ -69,6 +76,13 @@ SHOAL_MUST_USE shoal_status shoal_change_select(shoal_change *c, shoal_str sql, 
                                                 shoal_error *err);
 /* Instead of a selection: every row of the table goes. */
 SHOAL_MUST_USE shoal_status shoal_change_remove_file(shoal_change *c, size_t file, shoal_error *err);
+/* Text of a query's parts: the place of a row and what happens to it; a column as the expression cast to its type. */
+void shoal_change_add_place(shoal_buf *sql, const char *kind);
+void shoal_change_add_value(shoal_buf *sql, const shoal_field *field, shoal_str expression);
+ptrdiff_t shoal_change_find_set(const shoal_delta_set *sets, size_t n, shoal_str column);
+/* SHOAL_EINVAL: a column that the table lacks, or that is set twice. */
+SHOAL_MUST_USE shoal_status shoal_change_check_sets(const shoal_schema *schema, const shoal_delta_set *sets, size_t n,
+                                                    shoal_error *err);
 /* Writes what the changes ask for and commits. `values`: rows come, which the changes hold. */
 SHOAL_MUST_USE shoal_status shoal_change_apply(shoal_change *c, bool values, shoal_str parameters, shoal_error *err);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What change.h writes beside the log: rows that come, files without the rows that went, deletion vectors, change data. */
+/* What change.h writes beside the log: rows that come, files without the rows that went, deletion vectors, change data.
+ */
 #include "base/str.h"
 #include "delta/change.h"
 
@@ -194,8 +195,8 @@ shoal_status shoal_change_write_feed(shoal_change *c, bool values, shoal_error *
   add_source(&sql, &c->metadata->schema, "'delete'", "deleted_rows");
   add_source(&sql, &c->metadata->schema, "'update_preimage'", "updated_rows");
   if (values && c->changes.n_files) {
-    add_source(&sql, &c->metadata->schema, "CASE \"" SHOAL_CHANGE_ACTION "\" WHEN 2 THEN 'update_postimage' ELSE 'insert' END",
-               "changes");
+    add_source(&sql, &c->metadata->schema,
+               "CASE \"" SHOAL_CHANGE_ACTION "\" WHEN 2 THEN 'update_postimage' ELSE 'insert' END", "changes");
     shoal_buf_addf(&sql, " WHERE \"" SHOAL_CHANGE_ACTION "\" <> %d", SHOAL_CHANGE_DELETED);
   }
   shoal_status status = write_query(&w, &sql, inputs, c->changes.n_files ? 3 : 2, &c->feeds, err);

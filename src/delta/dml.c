@@ -28,9 +28,17 @@ static shoal_status describe(shoal_change *c, shoal_str where, shoal_str *out, s
   return status;
 }
 
-static void add_places(shoal_buf *sql, int kind) {
-  shoal_buf_addf(sql, "SELECT \"" SHOAL_POSITION_FILE "\", \"" SHOAL_POSITION_ROW "\", %d AS \"" SHOAL_CHANGE_ACTION "\"",
+void shoal_change_add_place(shoal_buf *sql, const char *kind) {
+  shoal_buf_addf(sql,
+                 "SELECT " SHOAL_CHANGE_TARGET ".\"" SHOAL_POSITION_FILE "\", " SHOAL_CHANGE_TARGET
+                 ".\"" SHOAL_POSITION_ROW "\", %s AS \"" SHOAL_CHANGE_ACTION "\"",
                  kind);
+}
+
+void shoal_change_add_value(shoal_buf *sql, const shoal_field *field, shoal_str expression) {
+  shoal_buf_addf(sql, "CAST((%.*s\n) AS ", SHOAL_FMT(expression));
+  shoal_type_sql(sql, &field->type);
+  shoal_buf_addc(sql, ')');
 }
 
 static void add_where(shoal_buf *sql, shoal_str where) {
@@ -49,7 +57,7 @@ static shoal_status delete_all(shoal_change *c, shoal_error *err) {
 
 static shoal_status delete_some(shoal_change *c, shoal_str where, shoal_error *err) {
   shoal_buf sql = {0};
-  add_places(&sql, SHOAL_CHANGE_DELETED);
+  shoal_change_add_place(&sql, SHOAL_CHANGE_DELETED_SQL);
   add_where(&sql, where);
   shoal_status status = shoal_buf_check(&sql, err);
   if (status == SHOAL_OK)
@@ -78,36 +86,35 @@ shoal_status shoal_delta_delete_rows(const shoal_delta_table *table, shoal_engin
 
 /* ---- UPDATE ---- */
 
-static ptrdiff_t find_set(const shoal_delta_set *sets, size_t n, shoal_str column) {
+ptrdiff_t shoal_change_find_set(const shoal_delta_set *sets, size_t n, shoal_str column) {
   for (size_t i = 0; i < n; i++)
     if (shoal_str_ieq(sets[i].column, column))
       return (ptrdiff_t)i;
   return -1;
 }
 
-static shoal_status check_sets(const shoal_schema *schema, const shoal_delta_set *sets, size_t n, shoal_error *err) {
+shoal_status shoal_change_check_sets(const shoal_schema *schema, const shoal_delta_set *sets, size_t n,
+                                     shoal_error *err) {
   for (size_t i = 0; i < n; i++) {
     if (shoal_schema_find(schema, sets[i].column) < 0)
       return shoal_fail(err, SHOAL_EINVAL, "the table has no column '%.*s'", SHOAL_FMT(sets[i].column));
-    if (find_set(sets, i, sets[i].column) >= 0)
+    if (shoal_change_find_set(sets, i, sets[i].column) >= 0)
       return shoal_fail(err, SHOAL_EINVAL, "column '%.*s' is set twice", SHOAL_FMT(sets[i].column));
   }
-  return n ? SHOAL_OK : shoal_fail(err, SHOAL_EINVAL, "no column is set");
+  return SHOAL_OK;
 }
 
 /* The row as it will be. */
 static void add_values(shoal_buf *sql, const shoal_schema *schema, const shoal_delta_set *sets, size_t n) {
   for (size_t i = 0; i < schema->n_fields; i++) {
     const shoal_field *f = &schema->fields[i];
-    ptrdiff_t at = find_set(sets, n, f->name);
+    ptrdiff_t at = shoal_change_find_set(sets, n, f->name);
     shoal_buf_addz(sql, ", ");
     if (at < 0) {
       shoal_buf_addz(sql, SHOAL_CHANGE_TARGET ".");
       shoal_buf_sql_ident(sql, f->name);
     } else {
-      shoal_buf_addf(sql, "CAST((%.*s\n) AS ", SHOAL_FMT(sets[at].value));
-      shoal_type_sql(sql, &f->type);
-      shoal_buf_addc(sql, ')');
+      shoal_change_add_value(sql, f, sets[at].value);
     }
     shoal_buf_addz(sql, " AS ");
     shoal_buf_sql_ident(sql, f->name);
@@ -116,8 +123,10 @@ static void add_values(shoal_buf *sql, const shoal_schema *schema, const shoal_d
 
 static shoal_status update(shoal_change *c, const shoal_delta_set *sets, size_t n, shoal_str where, shoal_error *err) {
   shoal_buf sql = {0};
-  SHOAL_TRY(check_sets(&c->metadata->schema, sets, n, err));
-  add_places(&sql, SHOAL_CHANGE_UPDATED);
+  if (n == 0)
+    return shoal_fail(err, SHOAL_EINVAL, "no column is set");
+  SHOAL_TRY(shoal_change_check_sets(&c->metadata->schema, sets, n, err));
+  shoal_change_add_place(&sql, SHOAL_CHANGE_UPDATED_SQL);
   add_values(&sql, &c->metadata->schema, sets, n);
   add_where(&sql, where);
   shoal_status status = shoal_buf_check(&sql, err);

@@ -4,7 +4,6 @@
  * a type is the engine says.
  */
 #include "base/str.h"
-#include "engine/lexer.h"
 #include "session/table.h"
 
 /* One column: its name, its type's text, whether NOT NULL stood behind it. */
@@ -34,7 +33,7 @@ static bool next_column(shoal_str *rest, shoal_str *out) {
   return true;
 }
 
-static shoal_str unquoted(const shoal_token *token, shoal_arena *arena) {
+shoal_str shoal_sql_name(const shoal_token *token, shoal_arena *arena) {
   if (token->kind != SHOAL_TOKEN_QUOTED || token->text.len < 2)
     return token->text;
   shoal_str inside = shoal_str_sub(token->text, 1, token->text.len - 1);
@@ -55,7 +54,7 @@ static shoal_status cut_column(shoal_str text, shoal_arena *arena, column *out, 
   if (!named || (token.kind != SHOAL_TOKEN_WORD && token.kind != SHOAL_TOKEN_QUOTED))
     return shoal_fail(err, SHOAL_EINVAL, "'%.*s' is no column: a name and a type, id BIGINT",
                       SHOAL_FMT(shoal_str_trim(text)));
-  *out = (column){.name = unquoted(&token, arena), .nullable = true};
+  *out = (column){.name = shoal_sql_name(&token, arena), .nullable = true};
   if (!out->name.ptr)
     return shoal_fail_nomem(err);
   while (shoal_lexer_next(&lexer, &token)) {

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -10,7 +11,7 @@ sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
 import deltalake
 import polars
 import pyarrow
-from harness import Project, case, has, lacks, main, same
+from harness import SHOAL, Project, case, has, lacks, main, same
 
 YAML = "name: t\nsources:\n  crm.orders: {delta: tables/orders}\n  raw.files: {files: 'raw/*.csv'}\n"
 
@@ -285,6 +286,151 @@ def names_and_values_may_be_nasty():
     got = read(p, "tables/n", "file_row_number, s::varchar, l::varchar, m::varchar, file_index", "file_row_number")
     same(got, [(5, "{'x': 2, 'y z': new}", "[1.5, NULL]", "{k=9}", 7)] * 3)
     p.remove()
+
+
+MERGE = ["--using", "s.csv", "--on", "target.id = source.id"]
+
+
+@case
+def merges_do_what_their_clauses_say():
+    p = project()
+    for name, properties, partition in (("tables/plain", [], None), ("tables/vec", [VECTORS], None), ("tables/feed", [VECTORS, FEED], "kind")):
+        want = {r[0]: r for r in filled(p, name, *properties, partition=partition)}
+        p.write({"s.csv": "id,kind,v,note,gone\n" + "".join(f"{i},{'xyz'[i % 3]},{i * 3},new,{str(i % 4 == 0).lower()}\n" for i in range(150, 250))})
+        done = p.json("table", "merge", name, *MERGE, "--when", "matched and source.gone then delete", "--when", "MATCHED AND target.v IS NULL THEN UPDATE SET v = -1, note = CASE WHEN target.id > 170 THEN 'late' ELSE 'early' END",
+                      "--when", "matched then update set target.v = source.v, note = target.note || source.note", "--when", "not matched and source.id < 240 then insert (id, kind, v) values (source.id, upper(source.kind), source.v)",
+                      "--when", "not matched by source and target.id < 10 then delete", "--when", "not matched by source and target.id < 20 then update set note = 'old'")
+        for i in range(250):
+            r = want.get(i)
+            if r and i >= 150:
+                if i % 4 == 0:
+                    del want[i]
+                elif r[2] is None:
+                    want[i] = (i, r[1], -1, "late" if i > 170 else "early")
+                else:
+                    want[i] = (i, r[1], i * 3, r[3] + "new")
+            elif i >= 150 and i < 240:
+                want[i] = (i, "XYZ"[i % 3], i * 3, None)
+            elif r and i < 10:
+                del want[i]
+            elif r and i < 20:
+                want[i] = (i, r[1], r[2], "old")
+        same(peers(p, name), [want[i] for i in sorted(want)])
+        same((done["deleted"], done["inserted"], done["updated"]), (12 + 10, 40, 38 + 10))
+        same(delta(p, name).history()[0]["operation"], "MERGE")
+        if FEED in properties:
+            kinds = [c[0] for c in changes(p, name, 3, "id")]
+            same({k: kinds.count(k) for k in set(kinds)}, {"delete": 22, "insert": 40, "update_preimage": 48, "update_postimage": 48})
+    p.remove()
+
+
+@case
+def merges_of_whole_rows_and_tables():
+    p = project()
+    want = filled(p, "tables/t", VECTORS, files=1, n=10)
+    p.shoal("table", "create", "tables/s", "--as", "a.csv")
+    p.write({"s.csv": "NOTE,id\nn,5\nm,50\n"})
+    p.shoal("table", "merge", "tables/t", *MERGE, "--when", "matched then update set *", "--when", "not matched then insert *")
+    want = [(i, k, v, "n") if i == 5 else (i, k, v, n) for i, k, v, n in want] + [(50, None, None, "m")]
+    same(peers(p, "tables/t"), want)
+    done = p.json("table", "merge", "tables/t", "--using", "tables/s", "--on", "id", "--when", "matched then delete")
+    same((done["deleted"], peers(p, "tables/t")), (3, [r for r in want if r[0] not in (1, 2, 3)]))
+    same(p.json("table", "merge", "tables/t", "--using", "tables/s", "--on", "target.id = source.id", "--when", "matched then delete")["version"], -1)
+    same(p.json("table", "merge", "tables/t", *MERGE, "--when", "not matched by source then delete", "--dry-run")["deleted"], 6)
+    p.remove()
+
+
+@case
+def merges_that_can_not_be():
+    p = project()
+    want = filled(p, "tables/t", files=1, n=10)
+    p.write({"s.csv": "id,v\n1,7\n1,8\n", "odd.csv": "id,colour\n1,red\n"})
+    has(p.shoal("table", "merge", "tables/t", *MERGE, "--when", "matched then update", code=1).stderr, "several rows of the source", "unique")
+    has(p.shoal("table", "merge", "tables/t", *MERGE, "--when", "matched and source.v = 7 then delete", "--when", "matched then update", code=1).stderr, "several rows of the source")
+    has(p.shoal("table", "merge", "tables/t", "--using", "odd.csv", "--on", "target.id = source.id", "--when", "matched then update", code=1).stderr, "no column 'colour'")
+    for clause, words in (("matched then insert", "only what is not matched"), ("not matched then delete", "can only be inserted"), ("not matched by source then update", "must say what"), ("matched update", "THEN is missing"),
+                          ("matched then update set nope = 1", "no column 'nope'"), ("matched then update set v", "column = expression"), ("matched then frob", "stands DELETE"), ("matched then delete now", "behind its end"),
+                          ("not matched then insert (id, v) values (1)", "other numbers"), ("matched and then delete", "AND is missing"), ("matched and source.nope = 1 then delete", "nope"), ("matched and random() < 2 then update", "side effects")):
+        has(p.shoal("table", "merge", "tables/t", *MERGE, "--when", clause, code=1).stderr, words)
+    has(p.shoal("table", "merge", "tables/t", "--using", "s.csv", "--on", "target.id = source.id", code=1).stderr, "--when")
+    same((peers(p, "tables/t"), delta(p, "tables/t").version()), (want, 1))
+    same(p.json("table", "merge", "tables/t", *MERGE, "--when", "matched then delete")["deleted"], 1)  # twice the same is no contradiction
+    p.remove()
+
+
+@case
+def rows_are_replaced():
+    p = project()
+    for name, properties in (("tables/part", []), ("tables/vec", [VECTORS, FEED])):
+        want = filled(p, name, *properties, files=1, n=30, partition="kind")
+        p.write({"new.csv": "id,kind,v,note\n100,b,1,x\n101,b,2,y\n", "stray.csv": "id,kind\n100,b\n102,c\n"})
+        has(p.shoal("table", "overwrite", name, "new.csv", "--where", "kind = 'b' and id < 20", code=1).stderr, "does not satisfy")
+        has(p.shoal("table", "overwrite", name, "new.csv", "--where", "kind = 'c'", code=1).stderr, "does not satisfy")
+        same(delta(p, name).version(), 1)
+        done = p.json("table", "overwrite", name, "new.csv", "--where", "kind = 'b'")
+        want = [r for r in want if r[1] != "b"] + [(100, "b", 1, "x"), (101, "b", 2, "y")]
+        same((peers(p, name), done["deleted"], done["inserted"]), (want, 10, 2))
+        p.shoal("table", "overwrite", name, "stray.csv", "--partitions")
+        want = sorted([r for r in want if r[1] == "a"] + [(100, "b", None, None), (102, "c", None, None)])
+        same(peers(p, name), want)
+        p.shoal("table", "overwrite", name, "new.csv", "--all")
+        same(peers(p, name), [(100, "b", 1, "x"), (101, "b", 2, "y")])
+        p.write({"none.csv": "id\n"})
+        p.shoal("table", "overwrite", name, "none.csv", "--all")
+        same(peers(p, name), [])
+    has(p.shoal("table", "overwrite", name, "new.csv", code=1).stderr, "--where says")
+    p.shoal("table", "create", "tables/flat", "--schema", "id INT, kind VARCHAR, v INT, note VARCHAR")
+    has(p.shoal("table", "overwrite", "tables/flat", "new.csv", "--partitions", code=1).stderr, "no partitions")
+    p.remove()
+
+
+def at_once(p, *commands):
+    """Runs them at the same time; what each ended with."""
+    ran = [subprocess.Popen([SHOAL, *c], cwd=p.dir, env=p.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for c in commands]
+    return [(r.wait(), r.stdout.read()) for r in ran]
+
+
+@case
+def of_two_writers_both_do_all_or_one_stands_back():
+    p = project()
+    p.write({"s.csv": "id,v\n1,1\n500,5\n", "more.csv": "id,v\n900,9\n"})
+    delete, other = ["table", "delete", "tables/t", "--where", "id % 2 = 0"], ["table", "delete", "tables/t", "--where", "id % 3 = 0"]
+    append, update = ["table", "append", "tables/t", "more.csv"], ["table", "update", "tables/t", "--set", "v = 0", "--where", "id < 50"]
+    merge = ["table", "merge", "tables/t", *MERGE, "--when", "matched then update", "--when", "not matched then insert"]
+    for n in range(4):
+        for one, two in ((delete, append), (delete, other), (merge, update), (update, append), (merge, append)):
+            shutil.rmtree(p.dir + "/tables", ignore_errors=True)
+            start = filled(p, "tables/t", *([VECTORS] if n % 2 else []), files=1, n=60)
+            ended = at_once(p, one, two)
+            codes = [code for code, _ in ended]
+            assert sorted(codes) in ([0, 0], [0, 4]), ended
+            assert append not in (one, two) or codes == [0, 0], ended  # a blind append stands in nobody's way
+            assert all("committed meanwhile" in text for code, text in ended if code == 4), ended
+            for command, code in zip((one, two), codes):
+                if code == 4:
+                    p.shoal(*command)
+            got, serial = peers(p, "tables/t"), []
+            for first, second in ((one, two), (two, one)):
+                rows_ = {r[0]: r for r in start}
+                for command in (first, second):
+                    rows_ = apply(command, rows_)
+                serial.append(sorted(rows_.values()))
+            assert got in serial, (one, two, ended)
+    p.remove()
+
+
+def apply(command, now):
+    """What the commands above make of rows by id."""
+    verb, text = command[1], " ".join(command)
+    if verb == "delete":
+        d = 2 if "% 2" in text else 3
+        return {i: r for i, r in now.items() if i % d}
+    if verb == "append":
+        return {**now, 900: (900, None, 9, None)}
+    if verb == "update":
+        return {i: (i, r[1], 0, r[3]) if i < 50 else r for i, r in now.items()}
+    new = {1: (1, now[1][1], 1, now[1][3])} if 1 in now else {1: (1, None, 1, None)}
+    return {**now, **new, 500: (500, None, 5, None)}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * MERGE as one selection of changes (change.h): the table joined with the source, for each pair the number of the
+ * clause that counts, and the row as that clause makes it. The number is an alias that the columns' expressions use;
+ * the engine refuses such an alias over a volatile expression, so chance can't make a row half of one clause and half
+ * of another.
+ */
+#include "base/str.h"
+#include "delta/change.h"
+
+#define MARK "shoal:source" /* true in every row of the source; NULL where a join found none */
+
+typedef struct merging {
+  shoal_change *c;
+  const shoal_delta_merge *merge;
+  shoal_schema source;
+} merging;
+
+/* ---- what can't be ---- */
+
+static shoal_status check_clause(const merging *m, const shoal_delta_clause *k, shoal_error *err) {
+  bool inserts = k->then == SHOAL_DELTA_THEN_INSERT;
+  if (inserts != (k->when == SHOAL_DELTA_NOT_MATCHED))
+    return shoal_fail(err, SHOAL_EINVAL, "%s",
+                      inserts ? "only what is not matched can be inserted"
+                              : "what is not matched is no row of the table yet: it can only be inserted");
+  if (k->when == SHOAL_DELTA_NOT_BY_SOURCE && k->then == SHOAL_DELTA_THEN_UPDATE && k->n_sets == 0)
+    return shoal_fail(err, SHOAL_EINVAL, "where the source has no row, an update must say what it sets");
+  return shoal_change_check_sets(&m->c->metadata->schema, k->sets, k->n_sets, err);
+}
+
+static bool takes_all(const shoal_delta_clause *k) { return k->then != SHOAL_DELTA_THEN_DELETE && k->n_sets == 0; }
+
+/* Columns of the source that would get lost, and defaults that would not be applied. */
+static shoal_status check_columns(const merging *m, const shoal_delta_clause *k, shoal_error *err) {
+  const shoal_schema *table = &m->c->metadata->schema;
+  for (size_t i = 0; takes_all(k) && i < m->source.n_fields; i++)
+    if (shoal_schema_find(table, m->source.fields[i].name) < 0)
+      return shoal_fail(err, SHOAL_EINVAL, "the table has no column '%.*s', which the source has",
+                        SHOAL_FMT(m->source.fields[i].name));
+  for (size_t i = 0; k->then == SHOAL_DELTA_THEN_INSERT && i < table->n_fields; i++) {
+    const shoal_field *f = &table->fields[i];
+    bool given = takes_all(k) ? shoal_schema_find(&m->source, f->name) >= 0
+                              : shoal_change_find_set(k->sets, k->n_sets, f->name) >= 0;
+    if (!given && shoal_str_find(f->metadata, SHOAL_STR("\"CURRENT_DEFAULT\"")) >= 0)
+      return shoal_fail(err, SHOAL_EUNSUPPORTED, "column '%.*s' has a default that this build does not apply",
+                        SHOAL_FMT(f->name));
+  }
+  return SHOAL_OK;
+}
+
+static shoal_status check(merging *m, shoal_error *err) {
+  const shoal_input input = {SHOAL_STR("source_rows"), m->merge->source};
+  const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM source_rows"), .inputs = &input, .n_inputs = 1};
+  if (m->merge->n_clauses == 0)
+    return shoal_fail(err, SHOAL_EINVAL, "a merge without clauses does nothing");
+  SHOAL_TRY(shoal_engine_bind(m->c->engine, &job, &m->c->arena, &m->source, err));
+  for (size_t i = 0; i < m->merge->n_clauses; i++) {
+    SHOAL_TRY(check_clause(m, &m->merge->clauses[i], err));
+    SHOAL_TRY(check_columns(m, &m->merge->clauses[i], err));
+  }
+  return SHOAL_OK;
+}
+
+/* ---- the query ---- */
+
+/* CASE WHEN (cond) THEN 1 WHEN … ELSE 0 END of the clauses for one side of the join. */
+static void add_choice(shoal_buf *sql, const shoal_delta_merge *merge, shoal_delta_when when) {
+  shoal_buf_addz(sql, " CASE WHEN false THEN 0");
+  for (size_t i = 0; i < merge->n_clauses; i++) {
+    const shoal_delta_clause *k = &merge->clauses[i];
+    if (k->when != when)
+      continue;
+    if (k->condition.ptr)
+      shoal_buf_addf(sql, " WHEN (%.*s\n) THEN %zu", SHOAL_FMT(k->condition), i + 1);
+    else
+      shoal_buf_addf(sql, " WHEN true THEN %zu", i + 1);
+  }
+  shoal_buf_addz(sql, " ELSE 0 END");
+}
+
+static void add_number(shoal_buf *sql, const shoal_delta_merge *merge) {
+  shoal_buf number = {0};
+  shoal_buf_addz(&number, "CASE WHEN target.\"" SHOAL_POSITION_ROW "\" IS NULL THEN");
+  add_choice(&number, merge, SHOAL_DELTA_NOT_MATCHED);
+  shoal_buf_addz(&number, " WHEN source.\"" MARK "\" IS NULL THEN");
+  add_choice(&number, merge, SHOAL_DELTA_NOT_BY_SOURCE);
+  shoal_buf_addz(&number, " ELSE");
+  add_choice(&number, merge, SHOAL_DELTA_MATCHED);
+  shoal_buf_addz(&number, " END");
+  if (number.status == SHOAL_OK)
+    shoal_change_add_place(sql, shoal_buf_z(&number));
+  else
+    sql->status = number.status;
+  shoal_buf_dispose(&number);
+}
+
+/* What a clause makes of a column. */
+static void add_made(shoal_buf *sql, const merging *m, const shoal_delta_clause *k, const shoal_field *f) {
+  shoal_buf name = {0};
+  ptrdiff_t set = shoal_change_find_set(k->sets, k->n_sets, f->name), from = shoal_schema_find(&m->source, f->name);
+  if (set >= 0) {
+    shoal_change_add_value(sql, f, k->sets[set].value);
+  } else if (takes_all(k) && from >= 0) {
+    shoal_buf_addz(&name, "source.");
+    shoal_buf_sql_ident(&name, m->source.fields[from].name);
+    shoal_change_add_value(sql, f, shoal_buf_str(&name));
+  } else if (k->then == SHOAL_DELTA_THEN_UPDATE) {
+    shoal_buf_addz(sql, "target.");
+    shoal_buf_sql_ident(sql, f->name);
+  } else {
+    shoal_change_add_value(sql, f, SHOAL_STR("NULL"));
+  }
+  if (name.status < 0)
+    sql->status = name.status;
+  shoal_buf_dispose(&name);
+}
+
+static void add_column(shoal_buf *sql, const merging *m, const shoal_field *f) {
+  shoal_buf_addz(sql, ", CASE \"" SHOAL_CHANGE_ACTION "\" WHEN 0 THEN NULL");
+  for (size_t i = 0; i < m->merge->n_clauses; i++) {
+    if (m->merge->clauses[i].then == SHOAL_DELTA_THEN_DELETE)
+      continue;
+    shoal_buf_addf(sql, " WHEN %zu THEN ", i + 1);
+    add_made(sql, m, &m->merge->clauses[i], f);
+  }
+  shoal_buf_addz(sql, " END AS ");
+  shoal_buf_sql_ident(sql, f->name);
+}
+
+static bool has_when(const shoal_delta_merge *merge, shoal_delta_when when) {
+  for (size_t i = 0; i < merge->n_clauses; i++)
+    if (merge->clauses[i].when == when)
+      return true;
+  return false;
+}
+
+/* Numbers of clauses become kinds of changes. */
+static void add_kinds(shoal_buf *sql, const shoal_delta_merge *merge) {
+  static const shoal_change_kind kinds[] = {SHOAL_CHANGE_DELETED, SHOAL_CHANGE_UPDATED, SHOAL_CHANGE_INSERTED};
+  shoal_buf_addz(sql, "SELECT * REPLACE (CASE \"" SHOAL_CHANGE_ACTION "\"");
+  for (size_t i = 0; i < merge->n_clauses; i++)
+    shoal_buf_addf(sql, " WHEN %zu THEN %d", i + 1, kinds[merge->clauses[i].then]);
+  shoal_buf_addz(sql, " END AS \"" SHOAL_CHANGE_ACTION "\") FROM (");
+}
+
+static void add_query(shoal_buf *sql, const merging *m) {
+  bool left = has_when(m->merge, SHOAL_DELTA_NOT_BY_SOURCE), right = has_when(m->merge, SHOAL_DELTA_NOT_MATCHED);
+  const shoal_schema *schema = &m->c->metadata->schema;
+  add_kinds(sql, m->merge);
+  add_number(sql, m->merge);
+  for (size_t i = 0; i < schema->n_fields; i++)
+    add_column(sql, m, &schema->fields[i]);
+  shoal_buf_addf(sql,
+                 " FROM " SHOAL_CHANGE_TARGET " %s JOIN (SELECT *, true AS \"" MARK
+                 "\" FROM source_rows) AS source ON (%.*s\n)) AS pairs_ WHERE \"" SHOAL_CHANGE_ACTION "\" > 0",
+                 left && right ? "FULL"
+                 : left        ? "LEFT"
+                 : right       ? "RIGHT"
+                               : "INNER",
+                 SHOAL_FMT(m->merge->on));
+}
+
+/* One clause that deletes whatever matches: what matches twice is deleted once. */
+static bool only_deletes(const shoal_delta_merge *merge) {
+  size_t matched = 0;
+  bool plain = true;
+  for (size_t i = 0; i < merge->n_clauses; i++) {
+    const shoal_delta_clause *k = &merge->clauses[i];
+    if (k->when != SHOAL_DELTA_MATCHED)
+      continue;
+    matched++;
+    plain = plain && k->then == SHOAL_DELTA_THEN_DELETE && !k->condition.ptr;
+  }
+  return matched == 1 && plain;
+}
+
+static shoal_status run(merging *m, shoal_error *err) {
+  const shoal_input source = {SHOAL_STR("source_rows"), m->merge->source};
+  shoal_buf sql = {0};
+  m->c->repeats = only_deletes(m->merge);
+  add_query(&sql, m);
+  shoal_status status = shoal_buf_check(&sql, err);
+  if (status == SHOAL_OK)
+    status = shoal_change_select(m->c, shoal_buf_str(&sql), &source, 1, err);
+  shoal_buf_dispose(&sql);
+  return status;
+}
+
+/* ---- what the log says of it ---- */
+
+static void add_predicates(shoal_jw *w, const char *key, const shoal_delta_merge *merge, shoal_delta_when when) {
+  static const char *const names[] = {"delete", "update", "insert"};
+  shoal_buf list = {0};
+  shoal_jw inner = {.out = &list};
+  shoal_jw_arr(&inner);
+  for (size_t i = 0; i < merge->n_clauses; i++) {
+    if (merge->clauses[i].when != when)
+      continue;
+    shoal_jw_obj(&inner);
+    shoal_jw_kstr(&inner, "predicate", merge->clauses[i].condition);
+    shoal_jw_kz(&inner, "actionType", names[merge->clauses[i].then]);
+    shoal_jw_end(&inner);
+  }
+  shoal_jw_end(&inner);
+  shoal_jw_kstr(w, key, shoal_buf_str(&list));
+  if (list.status < 0)
+    w->out->status = list.status;
+  shoal_buf_dispose(&list);
+}
+
+static shoal_status describe(shoal_change *c, const shoal_delta_merge *merge, shoal_str *out, shoal_error *err) {
+  shoal_buf text = {0};
+  shoal_jw w = {.out = &text};
+  shoal_jw_obj(&w);
+  shoal_jw_kstr(&w, "predicate", merge->on);
+  add_predicates(&w, "matchedPredicates", merge, SHOAL_DELTA_MATCHED);
+  add_predicates(&w, "notMatchedPredicates", merge, SHOAL_DELTA_NOT_MATCHED);
+  add_predicates(&w, "notMatchedBySourcePredicates", merge, SHOAL_DELTA_NOT_BY_SOURCE);
+  shoal_jw_end(&w);
+  shoal_status status = shoal_buf_check(&text, err);
+  if (status == SHOAL_OK)
+    *out = shoal_arena_str(&c->arena, shoal_buf_str(&text));
+  if (status == SHOAL_OK && !out->ptr)
+    status = shoal_fail_nomem(err);
+  shoal_buf_dispose(&text);
+  return status;
+}
+
+shoal_status shoal_delta_merge_rows(const shoal_delta_table *table, shoal_engine *engine,
+                                    const shoal_delta_merge *merge, shoal_delta_changed *out, shoal_error *err) {
+  shoal_change c;
+  merging m = {&c, merge, {0}};
+  shoal_str parameters = SHOAL_STR_NONE;
+  *out = (shoal_delta_changed){.version = -1};
+  shoal_status status = shoal_change_open(&c, table, engine, "MERGE", SHOAL_CHANGE_VALUES, err);
+  c.dry_run = merge->dry_run;
+  c.out = out;
+  if (status == SHOAL_OK)
+    status = check(&m, err);
+  if (status == SHOAL_OK)
+    status = describe(&c, merge, &parameters, err);
+  if (status == SHOAL_OK)
+    status = run(&m, err);
+  if (status == SHOAL_OK)
+    status = shoal_change_apply(&c, true, parameters, err);
+  shoal_change_close(&c);
+  return status;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Overwriting: all of a table, the rows that a condition tells, or the partitions that the new rows lie in. */
+#include "base/str.h"
+#include "delta/change.h"
+
+typedef struct overwriting {
+  shoal_change c;
+  const shoal_delta_overwrite *wanted;
+  shoal_job job; /* the new rows as the table's columns */
+} overwriting;
+
+static shoal_status conform(overwriting *o, shoal_error *err) {
+  shoal_input *input = SHOAL_NEW(&o->c.arena, shoal_input);
+  if (!input)
+    return shoal_fail_nomem(err);
+  *input = (shoal_input){SHOAL_STR("source_rows"), o->wanted->source};
+  o->job = (shoal_job){.sql = SHOAL_STR("SELECT * FROM source_rows"), .inputs = input, .n_inputs = 1};
+  return shoal_delta_conform(&o->c.writing, &o->job, err);
+}
+
+/* ---- by a condition ---- */
+
+/* The rows that go, without values, and the rows that come, without places; one of these that does not satisfy the
+   condition ends it all. */
+static void add_replacing(shoal_buf *sql, const overwriting *o) {
+  const shoal_schema *schema = &o->c.metadata->schema;
+  shoal_str where = o->wanted->where;
+  shoal_change_add_place(sql, SHOAL_CHANGE_DELETED_SQL);
+  for (size_t i = 0; i < schema->n_fields; i++) {
+    shoal_buf_addz(sql, ", ");
+    shoal_change_add_value(sql, &schema->fields[i], SHOAL_STR("NULL"));
+    shoal_buf_addz(sql, " AS ");
+    shoal_buf_sql_ident(sql, schema->fields[i].name);
+  }
+  shoal_buf_addf(sql, " FROM " SHOAL_CHANGE_TARGET " WHERE (%.*s\n) UNION ALL SELECT NULL, NULL, %d", SHOAL_FMT(where),
+                 SHOAL_CHANGE_INSERTED);
+  for (size_t i = 0; i < schema->n_fields; i++) {
+    shoal_buf_addz(sql, ", ");
+    shoal_buf_sql_ident(sql, schema->fields[i].name);
+  }
+  shoal_buf_addf(sql,
+                 " FROM (%.*s\n) AS " SHOAL_CHANGE_TARGET
+                 " WHERE CASE WHEN (%.*s\n) THEN true ELSE error('a row does not satisfy the condition by which rows "
+                 "are replaced') END",
+                 SHOAL_FMT(o->job.sql), SHOAL_FMT(where));
+}
+
+static shoal_status replace(overwriting *o, shoal_error *err) {
+  shoal_buf sql = {0};
+  add_replacing(&sql, o);
+  shoal_status status = shoal_buf_check(&sql, err);
+  if (status == SHOAL_OK)
+    status = shoal_change_select(&o->c, shoal_buf_str(&sql), o->job.inputs, 1, err);
+  shoal_buf_dispose(&sql);
+  return status;
+}
+
+/* ---- all, or partitions ---- */
+
+/* Types whose values all writers spell alike in a log. */
+static bool is_spelled_alike(shoal_type_kind kind) {
+  return kind == SHOAL_TYPE_STRING || kind == SHOAL_TYPE_BOOLEAN || kind == SHOAL_TYPE_BYTE ||
+         kind == SHOAL_TYPE_SHORT || kind == SHOAL_TYPE_INTEGER || kind == SHOAL_TYPE_LONG || kind == SHOAL_TYPE_DATE;
+}
+
+static shoal_status check_partitions(const overwriting *o, shoal_error *err) {
+  const shoal_delta_metadata *m = o->c.metadata;
+  if (m->n_partition_columns == 0)
+    return shoal_fail(err, SHOAL_EINVAL, "the table has no partitions to overwrite");
+  for (size_t i = 0; i < m->n_partition_columns; i++) {
+    const shoal_field *f = &m->schema.fields[shoal_schema_find(&m->schema, m->partition_columns[i])];
+    if (is_spelled_alike(f->type.kind))
+      continue;
+    (void)shoal_fail(err, SHOAL_EUNSUPPORTED, "partitions by '%.*s' can't be told apart by their text",
+                     SHOAL_FMT(f->name));
+    shoal_hint(err, "say by a condition what is to be replaced");
+    return SHOAL_EUNSUPPORTED;
+  }
+  return SHOAL_OK;
+}
+
+static shoal_str value_of(const shoal_delta_file *f, shoal_str column) {
+  for (size_t i = 0; i < f->n_partition_values; i++)
+    if (shoal_str_eq(f->partition_values[i].key, column))
+      return f->partition_values[i].value;
+  return SHOAL_STR_NONE;
+}
+
+static bool same_partition(const shoal_delta_metadata *m, const shoal_delta_file *a, const shoal_delta_file *b) {
+  for (size_t i = 0; i < m->n_partition_columns; i++)
+    if (!shoal_str_eq(value_of(a, m->partition_columns[i]), value_of(b, m->partition_columns[i])))
+      return false;
+  return true;
+}
+
+static bool is_replaced(const overwriting *o, const shoal_delta_file *file) {
+  bool replaced = !o->wanted->partitions;
+  for (size_t i = 0; i < o->c.inserted.n_files && !replaced; i++)
+    replaced = same_partition(o->c.metadata, file, &o->c.inserted.files[i]);
+  return replaced;
+}
+
+static shoal_status overwrite_files(overwriting *o, shoal_error *err) {
+  shoal_change *c = &o->c;
+  if (o->wanted->partitions)
+    SHOAL_TRY(check_partitions(o, err));
+  SHOAL_TRY(shoal_delta_write(&c->writing, &o->job, &c->inserted, err));
+  c->out->inserted = c->inserted.rows;
+  for (size_t i = 0; i < c->target.n_files; i++)
+    if (is_replaced(o, c->files[i]))
+      SHOAL_TRY(shoal_change_remove_file(c, i, err));
+  return SHOAL_OK;
+}
+
+static shoal_status describe(overwriting *o, shoal_str *out, shoal_error *err) {
+  shoal_buf text = {0};
+  shoal_jw w = {.out = &text};
+  shoal_jw_obj(&w);
+  shoal_jw_kz(&w, "mode", "Overwrite");
+  shoal_jw_kstr(&w, "predicate", o->wanted->where);
+  if (o->wanted->partitions)
+    shoal_jw_kz(&w, "isDynamicPartitionOverwrite", "true");
+  shoal_jw_end(&w);
+  shoal_status status = shoal_buf_check(&text, err);
+  if (status == SHOAL_OK)
+    *out = shoal_arena_str(&o->c.arena, shoal_buf_str(&text));
+  if (status == SHOAL_OK && !out->ptr)
+    status = shoal_fail_nomem(err);
+  shoal_buf_dispose(&text);
+  return status;
+}
+
+shoal_status shoal_delta_overwrite_rows(const shoal_delta_table *table, shoal_engine *engine,
+                                        const shoal_delta_overwrite *overwrite, shoal_delta_changed *out,
+                                        shoal_error *err) {
+  overwriting o = {.wanted = overwrite};
+  shoal_str parameters = SHOAL_STR_NONE;
+  *out = (shoal_delta_changed){.version = -1};
+  shoal_status status = shoal_change_open(&o.c, table, engine, "WRITE", SHOAL_CHANGE_VALUES, err);
+  o.c.out = out;
+  if (status == SHOAL_OK)
+    status = conform(&o, err);
+  if (status == SHOAL_OK)
+    status = describe(&o, &parameters, err);
+  if (status == SHOAL_OK)
+    status = overwrite->where.ptr ? replace(&o, err) : overwrite_files(&o, err);
+  if (status == SHOAL_OK)
+    status = shoal_change_apply(&o.c, true, parameters, err);
+  shoal_change_close(&o.c);
+  return status;
+}
