@@ -22,7 +22,7 @@ target_compile_options(roaring PRIVATE -w -O3)
 set(NA ${SHOAL_DEPS}/nanoarrow)
 add_library(nanoarrow STATIC ${NA}/src/nanoarrow/common/array.c ${NA}/src/nanoarrow/common/schema.c
             ${NA}/src/nanoarrow/common/array_stream.c ${NA}/src/nanoarrow/common/utils.c ${NA}/src/nanoarrow/ipc/encoder.c
-            ${NA}/src/nanoarrow/ipc/writer.c ${NA}/src/nanoarrow/ipc/decoder.c
+            ${NA}/src/nanoarrow/ipc/reader.c ${NA}/src/nanoarrow/ipc/writer.c ${NA}/src/nanoarrow/ipc/decoder.c
             ${NA}/src/nanoarrow/ipc/codecs.c ${NA}/runtime/verifier.c ${NA}/runtime/builder.c ${NA}/runtime/emitter.c ${NA}/runtime/refmap.c)
 target_include_directories(nanoarrow SYSTEM PUBLIC ${NA}/src PRIVATE ${NA}/include)
 target_compile_options(nanoarrow PRIVATE -w -O3)

@@ -123,6 +123,21 @@ shoal_status shoal_json_write(yyjson_val *val, shoal_buf *out, shoal_error *err)
   return shoal_buf_check(out, err);
 }
 
+shoal_status shoal_json_join(shoal_str text, yyjson_val *more, shoal_buf *out, shoal_error *err) {
+  text = shoal_str_trim(text);
+  shoal_buf_add(out, shoal_str_sub(text, 0, text.len - 1));
+  if (yyjson_obj_size(more)) {
+    shoal_buf_addc(out, text.len > 2 ? ',' : ' ');
+    size_t brace = out->len;
+    SHOAL_TRY(shoal_json_write(more, out, err));
+    SHOAL_TRY(shoal_buf_check(out, err));
+    out->ptr[brace] = ' ';
+    return SHOAL_OK;
+  }
+  shoal_buf_addc(out, '}');
+  return shoal_buf_check(out, err);
+}
+
 /* --- the writer --- */
 
 static void newline(shoal_jw *w) {

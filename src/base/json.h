@@ -36,6 +36,9 @@ SHOAL_MUST_USE shoal_status shoal_json_need_i64(yyjson_val *obj, const char *key
 /* Appends a value as compact JSON. */
 SHOAL_MUST_USE shoal_status shoal_json_write(yyjson_val *val, shoal_buf *out, shoal_error *err);
 
+/* Appends the object `text` with the fields of `more` behind its own. */
+SHOAL_MUST_USE shoal_status shoal_json_join(shoal_str text, yyjson_val *more, shoal_buf *out, shoal_error *err);
+
 /*
  * A streaming writer: keys in the order written, commas by itself. Pretty when `indent` > 0.
  * Usage: shoal_jw w = {.out = &buf}; shoal_jw_obj(&w); shoal_jw_key(&w, "a"); shoal_jw_i64(&w, 1); shoal_jw_end(&w);

@@ -117,4 +117,30 @@ uint64_t shoal_os_peak_rss(void);
 SHOAL_MUST_USE shoal_status shoal_os_run(const char *const *argv, const char *cwd, bool quiet, shoal_buf *out,
                                          int *exit_code, shoal_error *err);
 
+/* A process that one talks to. */
+typedef struct shoal_child {
+  int64_t pid; /* leads a process group of its own */
+  int channel; /* a stream both ways; the child's SHOAL_CHILD_CHANNEL */
+  int lifeline;
+} shoal_child;
+#define SHOAL_CHILD_CHANNEL 3
+#define SHOAL_CHILD_LIFELINE 4 /* a pipe that ends when this process does */
+/* Starts a program found in PATH. Its stdin is /dev/null; stdout and stderr go to the file `output`, made anew. cwd may
+   be NULL. argv ends with NULL. */
+SHOAL_MUST_USE shoal_status shoal_os_child_start(const char *const *argv, const char *cwd, const char *output,
+                                                 shoal_child *out, shoal_error *err);
+/* SIGKILL to it and all of its group. Any thread, until shoal_os_child_end. */
+void shoal_os_child_kill(const shoal_child *child);
+/* Kills it unless it has ended, with its group, and waits. *signal_number is 0 unless a signal ended it; one that was
+   about to exit by itself keeps its code. */
+void shoal_os_child_end(shoal_child *child, int *exit_code, int *signal_number);
+bool shoal_os_child_runs(const shoal_child *child);
+/* "SEGV"; NULL: unknown. */
+const char *shoal_os_signal_name(int number);
+SHOAL_MUST_USE shoal_status shoal_os_send(int fd, shoal_str bytes, shoal_error *err);
+/* Until there is something to read, or the other end is gone. SHOAL_EBUSY: not by `until_us` of the monotonic clock. */
+SHOAL_MUST_USE shoal_status shoal_os_await(int fd, int64_t until_us, shoal_error *err);
+/* Exactly n bytes. SHOAL_DONE: the other end is gone. */
+SHOAL_MUST_USE shoal_status shoal_os_receive(int fd, void *out, size_t n, shoal_error *err);
+
 #endif

@@ -7,11 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <nanoarrow/nanoarrow_ipc.h>
-
 #include "base/mem.h"
 #include "base/str.h"
-#include "engine/arrow.h"
+#include "engine/arrow_file.h"
 #include "engine/duckdb_internal.h"
 
 /* ---- a stream ---- */
@@ -152,44 +150,16 @@ static bool may_write(const shoal_engine_config *config, shoal_str path) {
   return may && shoal_str_find(path, SHOAL_STR("/../")) < 0;
 }
 
-static shoal_status check_written(const char *path, ArrowErrorCode code, const struct ArrowError *cause,
-                                  shoal_error *err) {
-  if (code == NANOARROW_OK)
-    return SHOAL_OK;
-  if (code == ENOMEM)
-    return shoal_fail_nomem(err);
-  shoal_status kind = code == ECANCELED ? SHOAL_ECANCELLED : code == ENOTSUP ? SHOAL_EUNSUPPORTED : SHOAL_EIO;
-  return shoal_fail(err, kind, "writing %s: %s", path, *cause->message ? cause->message : strerror(code));
-}
-
-static shoal_status write_stream(struct ArrowArrayStream *stream, const char *path, FILE *file, shoal_error *err) {
-  struct ArrowIpcOutputStream out = {0};
-  struct ArrowIpcWriter writer = {0};
-  struct ArrowError cause = {0};
-  ArrowErrorCode code = ArrowIpcOutputStreamInitFile(&out, file, 0);
-  if (code == NANOARROW_OK && (code = ArrowIpcWriterInit(&writer, &out)) != NANOARROW_OK)
-    out.release(&out);
-  if (code == NANOARROW_OK) {
-    code = ArrowIpcWriterWriteArrayStream(&writer, stream, &cause);
-    ArrowIpcWriterReset(&writer);
-  }
-  return check_written(path, code, &cause, err);
-}
-
 shoal_status shoal_duckdb_write_arrow(shoal_duckdb *d, const shoal_job *job, const char *path, shoal_error *err) {
   struct ArrowArrayStream stream;
   if (!may_write(&d->config, shoal_str_z(path)))
     return shoal_fail(err, SHOAL_EACCESS, "%s: the engine may not write here", path);
   SHOAL_TRY(open_stream(d, job, false, &stream, err));
-  FILE *file = fopen(path, "wbe");
-  shoal_status status =
-      file ? write_stream(&stream, path, file, err) : shoal_fail(err, SHOAL_EIO, "%s: %s", path, strerror(errno));
+  shoal_status status = shoal_arrow_write_file(&stream, path, err);
   const result_stream *s = stream.private_data;
   if (status < 0 && s->failure.status < 0 && err)
     *err = s->failure; /* not the writing failed, but what was to be written */
   status = status < 0 && s->failure.status < 0 ? s->failure.status : status;
   stream.release(&stream);
-  if (file && fclose(file) != 0 && status == SHOAL_OK)
-    status = shoal_fail(err, SHOAL_EIO, "writing %s: %s", path, strerror(errno));
   return status;
 }
