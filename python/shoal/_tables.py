@@ -7,7 +7,7 @@ import contextlib
 import contextvars
 import os
 import threading
-from typing import TYPE_CHECKING, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
 
 from ._shoal import Session
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _lock = threading.Lock()
 _sessions: dict[tuple[str, str | None, str | None], Session] = {}
 _store: str | None = None
+planned: Callable[[str], Table] | None = None  # while a model of `shoal run` runs: the run's own result of a dataset
 _branch: contextvars.ContextVar[str | None] = contextvars.ContextVar("shoal.branch", default=None)
 
 
@@ -98,6 +99,8 @@ def sql(query: str, *, at: str = "") -> Table:
 
 def table(name: str, *, at: str = "") -> Table:
     """A dataset or source, whole."""
+    if planned is not None and not at:
+        return planned(name)
     return Table("from " + ".".join('"' + part.replace('"', '""') + '"' for part in name.split(".")), at)
 
 

@@ -6,7 +6,7 @@
 #include "code/functions.h"
 
 typedef struct tally {
-  size_t errors, blocked, fine, volatiles;
+  size_t errors, blocked, later, fine, volatiles;
 } tally;
 
 static const char *what_fixes(const shoal_node *n) {
@@ -23,6 +23,7 @@ static void one(cli *c, const shoal_plan *plan, const shoal_item *it, const shoa
   shoal_buf text = {0};
   t->errors += b->error != NULL;
   t->blocked += b->blocked;
+  t->later += b->later && !b->blocked;
   t->fine += b->bound;
   t->volatiles += n->moving;
   if (b->bound)
@@ -39,6 +40,8 @@ static void one(cli *c, const shoal_plan *plan, const shoal_item *it, const shoa
     if (b->error)
       shoal_jw_ki64(w, "line", b->error->line);
     shoal_jw_kbool(w, "blocked", b->blocked);
+    if (b->later)
+      shoal_jw_kbool(w, "later", true);
     shoal_jw_kstr(w, "volatile", n->moving ? n->volatile_why : SHOAL_STR_NONE);
     if (b->bound)
       shoal_jw_kstr(w, "schema", shoal_buf_str(&text));
@@ -89,6 +92,8 @@ static int run(cli *c) {
   else if (!c->quiet)
     printf("%zu models are fine, %zu have errors, %zu could not be checked because of them\n", t.fine, t.errors,
            t.blocked);
+  if (t.later && !c->json && !c->quiet)
+    printf("%zu rest on Python models whose columns are known when these have run\n", t.later);
   shoal_buf_dispose(&out);
   shoal_plan_free(plan);
   return t.errors ? EXIT_ERROR : EXIT_DONE;

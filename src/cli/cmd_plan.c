@@ -56,6 +56,8 @@ static const char *why_leaf(cli *c, const shoal_why *w, const char **place) {
     return cli_text(c, "calls %.*s", SHOAL_FMT(w->what));
   case SHOAL_WHY_LAYOUT:
     return "partition_by or cluster_by";
+  case SHOAL_WHY_PACKAGE:
+    return cli_text(c, "%.*s %.*s → %.*s", SHOAL_FMT(w->what), SHOAL_FMT(w->before), SHOAL_FMT(w->after));
   case SHOAL_WHY_NEW:
     return "new";
   case SHOAL_WHY_SAME:

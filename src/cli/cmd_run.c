@@ -85,6 +85,27 @@ static void broken(view *v, const shoal_event *e) {
     v->held[v->n_held++] = cli_text(c, "  %.*s  %s%s", SHOAL_FMT(e->dataset), words, rows_words(c, e->query));
 }
 
+#define MOST_LINES 20
+
+/* The last lines of what a model printed. */
+static void failed(view *v, const shoal_event *e) {
+  shoal_buf text = {0};
+  shoal_error ignored;
+  size_t from, lines = 0;
+  if (!e->output || shoal_os_read_file(e->output, (size_t)64 << 20, &text, &ignored) < 0)
+    return;
+  shoal_str all = shoal_str_trim(shoal_buf_str(&text)), line;
+  for (from = all.len; from > 0 && lines < MOST_LINES; from--)
+    lines += all.ptr[from - 1] == '\n';
+  all = shoal_str_sub(all, from ? from + 1 : 0, all.len);
+  clear_line(v);
+  if (all.len)
+    fprintf(stderr, "%.*s printed:\n", SHOAL_FMT(e->dataset));
+  while (shoal_str_split(&all, '\n', &line))
+    fprintf(stderr, "  | %.*s\n", SHOAL_FMT(line));
+  shoal_buf_dispose(&text);
+}
+
 static void on_event(void *arg, const shoal_event *e) {
   view *v = arg;
   cli *c = v->c;
@@ -123,6 +144,8 @@ static void on_event(void *arg, const shoal_event *e) {
     printf("%.*s: planned again on that, %u to run\n", SHOAL_FMT(e->text), e->planned);
     break;
   case SHOAL_EVENT_FAILED:
+    failed(v, e);
+    break;
   case SHOAL_EVENT_STARTED:
     break;
   }

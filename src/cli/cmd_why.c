@@ -23,6 +23,8 @@ static void say_leaf(cli *c, const shoal_why_chain *chain, const char *end) {
   case SHOAL_WHY_MACRO:
     printf("  %.*s:%d  %s%.*s%s  →  %s%.*s%s\n", SHOAL_FMT(w->path), w->line, cli_on(c, STYLE_RED),
            SHOAL_FMT(w->before), cli_off(c), cli_on(c, STYLE_GREEN), SHOAL_FMT(w->after), cli_off(c));
+    if (w->kind == SHOAL_WHY_CODE && w->what.ptr)
+      printf("  that is in %.*s, which %.*s reaches\n", SHOAL_FMT(w->what), SHOAL_FMT(last));
     if (w->kind == SHOAL_WHY_MACRO)
       printf("  that is in the macro %.*s, which %.*s uses\n", SHOAL_FMT(w->what), SHOAL_FMT(last));
     break;
@@ -44,6 +46,10 @@ static void say_leaf(cli *c, const shoal_why_chain *chain, const char *end) {
   case SHOAL_WHY_VOLATILE:
     printf("  it calls %.*s, so it is run every time\n", SHOAL_FMT(w->what));
     return;
+  case SHOAL_WHY_PACKAGE:
+    printf("  %.*s %s%.*s%s  →  %s%.*s%s\n", SHOAL_FMT(w->what), cli_on(c, STYLE_RED), SHOAL_FMT(w->before), cli_off(c),
+           cli_on(c, STYLE_GREEN), SHOAL_FMT(w->after), cli_off(c));
+    break;
   case SHOAL_WHY_LAYOUT:
     printf("  %.*s: partition_by or cluster_by in its header\n", SHOAL_FMT(w->path));
     break;
@@ -58,8 +64,8 @@ static void say_leaf(cli *c, const shoal_why_chain *chain, const char *end) {
 }
 
 static void say_json(const shoal_why_chain *chain) {
-  static const char *const kinds[] = {"same",   "new",   "code",        "macro",    "variable",
-                                      "source", "input", "environment", "volatile", "layout"};
+  static const char *const kinds[] = {"same",  "new",         "code",     "macro",  "variable", "source",
+                                      "input", "environment", "volatile", "layout", "package"};
   shoal_buf b = {0};
   shoal_jw w = {.out = &b};
   shoal_jw_obj(&w);

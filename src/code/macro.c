@@ -132,7 +132,7 @@ static shoal_status add_form(const shoal_sql_form *form, shoal_macro *m, shoal_a
   if (m->n_refs)
     memcpy(refs, m->refs, m->n_refs * sizeof *refs);
   for (size_t i = 0; i < form->n_refs; i++)
-    refs[m->n_refs + i] = (shoal_unit_ref){form->refs[i].name, m->line, 1};
+    refs[m->n_refs + i] = (shoal_unit_ref){.name = form->refs[i].name, .line = m->line, .column = 1};
   m->refs = refs;
   m->n_refs += form->n_refs;
   return SHOAL_OK;

@@ -219,9 +219,42 @@ static shoal_status read_engine(reader *r, const shoal_yaml *node, shoal_error *
   return SHOAL_OK;
 }
 
+/* "90s", "10m", "2h", "90" */
+static bool parse_duration(shoal_str s, int64_t *us) {
+  int64_t unit = 1000000, n;
+  char last = s.len ? s.ptr[s.len - 1] : '0';
+  if (last == 's' || last == 'm' || last == 'h') {
+    unit *= last == 's' ? 1 : last == 'm' ? 60 : 3600;
+    s.len--;
+  }
+  return shoal_str_i64(s, &n) && n > 0 && !__builtin_mul_overflow(n, unit, us);
+}
+
+static shoal_status read_python_key(reader *r, shoal_str key, const shoal_yaml *node, shoal_error *err) {
+  shoal_str v;
+  SHOAL_TRY(need_text(r, node, "a setting of python", &v, err));
+  if (shoal_str_is(key, "memory") && !shoal_bytes_parse(v, &r->p->python_memory))
+    return shoal_yaml_fail(node, r->path, err, "python.memory must be a size, as 4GB");
+  if (shoal_str_is(key, "timeout") && !parse_duration(v, &r->p->python_timeout_us))
+    return shoal_yaml_fail(node, r->path, err, "python.timeout must be a time, as 90s, 10m or 2h");
+  if (shoal_str_is(key, "interpreter"))
+    r->p->python_interpreter = shoal_str_is(v, "auto") ? SHOAL_STR_NONE : v;
+  return note(r, "python.", key, v, node->line, err);
+}
+
+static shoal_status read_python(reader *r, const shoal_yaml *node, shoal_error *err) {
+  static const char *const known[] = {"interpreter", "memory", "timeout", NULL};
+  if (node->kind != SHOAL_YAML_MAP)
+    return shoal_yaml_fail(node, r->path, err, "python must be a map, as {interpreter: auto}");
+  SHOAL_TRY(shoal_yaml_known(node, r->path, "python", known, err));
+  for (size_t i = 0; i < node->n; i++)
+    SHOAL_TRY(read_python_key(r, node->keys[i], node->items[i], err));
+  return SHOAL_OK;
+}
+
 static shoal_status read_text(reader *r, shoal_str text, bool local, shoal_error *err) {
-  static const char *const known[] = {"name", "lake", "sources", "vars", "engine", NULL};
-  static const char *const known_local[] = {"lake", "vars", "engine", NULL};
+  static const char *const known[] = {"name", "lake", "sources", "vars", "engine", "python", NULL};
+  static const char *const known_local[] = {"lake", "vars", "engine", "python", NULL};
   shoal_yaml *root;
   r->path = local ? LOCAL_FILE : MAIN_FILE;
   SHOAL_TRY(shoal_yaml_parse(text, r->path, 1, r->arena, &root, err));
@@ -245,6 +278,8 @@ static shoal_status read_text(reader *r, shoal_str text, bool local, shoal_error
     SHOAL_TRY(read_vars(r, node, err));
   if ((node = shoal_yaml_get(root, "engine")))
     SHOAL_TRY(read_engine(r, node, err));
+  if ((node = shoal_yaml_get(root, "python")))
+    SHOAL_TRY(read_python(r, node, err));
   return SHOAL_OK;
 }
 

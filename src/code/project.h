@@ -38,6 +38,9 @@ typedef struct shoal_config {
   unsigned engine_threads;
   shoal_str engine_temp;
   uint64_t engine_temp_max;
+  shoal_str python_interpreter; /* {NULL,0}: of the active environment, or python3 */
+  uint64_t python_memory;       /* bytes; 0: no limit */
+  int64_t python_timeout_us;    /* of one model; 0: no limit */
   shoal_setting *settings;
   size_t n_settings;
 } shoal_config;

@@ -16,6 +16,7 @@ static void put_refs(shoal_buf *out, const shoal_unit_ref *refs, size_t n) {
     shoal_put_str(out, refs[i].name);
     shoal_put_u32(out, (uint32_t)refs[i].line);
     shoal_put_u32(out, (uint32_t)refs[i].column);
+    shoal_put_u8(out, refs[i].called);
   }
 }
 
@@ -35,6 +36,10 @@ void shoal_unit_encode(const shoal_unit *u, shoal_buf *out) {
   shoal_put_u8(out, u->date_only);
   shoal_put_u8(out, u->uses);
   shoal_put_str(out, u->was);
+  shoal_put_str(out, u->python);
+  shoal_put_hash(out, &u->arguments);
+  shoal_put_str(out, u->description);
+  shoal_put_u32(out, (uint32_t)u->line);
 }
 
 static bool take_list(shoal_decoder *d, shoal_arena *arena, shoal_str **items, size_t *n) {
@@ -46,12 +51,13 @@ static bool take_list(shoal_decoder *d, shoal_arena *arena, shoal_str **items, s
 }
 
 static bool take_refs(shoal_decoder *d, shoal_arena *arena, shoal_unit_ref **refs, size_t *n) {
-  *n = shoal_take_count(d, 12);
+  *n = shoal_take_count(d, 13);
   *refs = SHOAL_NEW_ARRAY(arena, shoal_unit_ref, *n);
   for (size_t i = 0; *refs && i < *n; i++) {
     (*refs)[i].name = shoal_take_str(d);
     (*refs)[i].line = (int)shoal_take_u32(d);
     (*refs)[i].column = (int)shoal_take_u32(d);
+    (*refs)[i].called = shoal_take_u8(d) != 0;
   }
   return *refs != NULL;
 }
@@ -91,5 +97,9 @@ shoal_status shoal_unit_decode(shoal_decoder *d, shoal_arena *arena, shoal_unit 
   out->date_only = shoal_take_u8(d) != 0;
   out->uses = shoal_take_u8(d);
   out->was = shoal_take_str(d);
+  out->python = shoal_take_str(d);
+  out->arguments = shoal_take_hash(d);
+  out->description = shoal_take_str(d);
+  out->line = (int)shoal_take_u32(d);
   return ok ? SHOAL_OK : shoal_fail_nomem(err);
 }

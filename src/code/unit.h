@@ -13,6 +13,7 @@ typedef struct shoal_unit_ref {
   shoal_str name; /* as the SQL names it, lower case: "silver.orders" or "orders" */
   int line;       /* of the model's file */
   int column;
+  bool called; /* Python: its function is called. The order follows from it, the key does not: the code counts */
 } shoal_unit_ref;
 
 typedef struct shoal_unit {
@@ -35,6 +36,10 @@ typedef struct shoal_unit {
   bool date_only;         /* volatile only by today's date, which then counts in its key */
   uint8_t uses;           /* SHOAL_USES_… (code/functions.h) of what is volatile in it */
   shoal_str was;
+  shoal_str python;      /* of a function in a Python file: the interpreter's "3.11", which counts; {NULL,0}: SQL */
+  shoal_hash arguments;  /* of such a function: its parameters' defaults */
+  shoal_str description; /* likewise */
+  int line;              /* where the model begins in its file; SQL: 1 */
 } shoal_unit;
 
 /* One macro of macros/X.sql. */

@@ -21,10 +21,11 @@ static shoal_status fail_at(const char *path, int line, int column, size_t lengt
 }
 
 static shoal_status clash(const shoal_unit *a, const shoal_unit *b, shoal_error *err) {
-  (void)shoal_fail(err, SHOAL_EINVAL, "two models are named %.*s: %.*s and %.*s", SHOAL_FMT(b->name),
-                   SHOAL_FMT(a->path), SHOAL_FMT(b->path));
-  shoal_hint(err, "rename one of them, or give it a name: in its header");
-  return fail_at(b->path.ptr, 1, 1, 0, err);
+  (void)shoal_fail(err, SHOAL_EINVAL, "two models are named %.*s: %.*s:%d and %.*s:%d", SHOAL_FMT(b->name),
+                   SHOAL_FMT(a->path), a->line, SHOAL_FMT(b->path), b->line);
+  shoal_hint(err,
+             b->python.ptr ? "give one of them another path" : "rename one of them, or give it a name: in its header");
+  return fail_at(b->path.ptr, b->line, 1, 0, err);
 }
 
 static shoal_status add_models(builder *b, shoal_error *err) {
@@ -58,7 +59,7 @@ static shoal_status add_sources(builder *b, shoal_error *err) {
       (void)shoal_fail(err, SHOAL_EINVAL, "%.*s is named like the source in shoal.yaml:%d", SHOAL_FMT(u->path),
                        s->line);
       shoal_hint(err, "rename the model or the source");
-      return fail_at(u->path.ptr, 1, 1, 0, err);
+      return fail_at(u->path.ptr, u->line, 1, 0, err);
     }
     shoal_node *n = shoal_vec_add(&b->nodes);
     if (!n)
@@ -185,8 +186,14 @@ static shoal_status add_edge(builder *b, uint32_t node, size_t *n, const char *p
     if (shoal_str_eq(edges[i].role, ref->name))
       return SHOAL_OK;
   uint32_t parent = 0;
-  SHOAL_TRY(resolve(b, path, ref, &parent, err)); /* may move the nodes, not the edges */
-  edges[(*n)++] = (shoal_edge){ref->name, parent, line};
+  if (ref->called) { /* of the functions that are called, the project's models come first; others are just code */
+    parent = shoal_map_get(&b->g->by_name, ref->name);
+    if (parent == SHOAL_MAP_NONE || b->nodes.ptr[parent].kind != SHOAL_NODE_MODEL || parent == node)
+      return SHOAL_OK;
+  } else {
+    SHOAL_TRY(resolve(b, path, ref, &parent, err)); /* may move the nodes, not the edges */
+  }
+  edges[(*n)++] = (shoal_edge){ref->name, parent, line, ref->called};
   return SHOAL_OK;
 }
 
@@ -267,7 +274,7 @@ static shoal_status fail_cycle(const shoal_graph *g, const uint32_t *waiting, sh
   }
   (void)shoal_fail(err, SHOAL_EINVAL, "a cycle: %s", path.len ? path.ptr : g->nodes[at].name.ptr);
   shoal_hint(err, "one of these models must read something else");
-  shoal_error_at(err, g->nodes[at].unit->path.ptr, 1, 1, 0);
+  shoal_error_at(err, g->nodes[at].unit->path.ptr, g->nodes[at].unit->line, 1, 0);
   shoal_buf_dispose(&path);
   return SHOAL_EINVAL;
 }

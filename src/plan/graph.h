@@ -17,6 +17,7 @@ typedef struct shoal_edge {
   shoal_str role;  /* the name as the SQL writes it */
   uint32_t parent; /* node number */
   int line;        /* of the model's file; 0: through a macro */
+  bool called;     /* Python: see shoal_unit_ref */
 } shoal_edge;
 
 typedef struct shoal_node {

@@ -3,10 +3,13 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "code/functions.h"
+#include "code/python.h"
 #include "plan/graph.h"
 
 static shoal_hash code_of(const shoal_graph *g, const shoal_node *n) {
   shoal_hasher h;
+  if (n->unit->python.ptr)
+    return n->unit->canon;
   shoal_hasher_init(&h, "shoal/1/code/sql");
   shoal_hasher_hash(&h, &n->unit->canon);
   shoal_hasher_hash(&h, &n->unit->layout);
@@ -110,6 +113,23 @@ static void hash_fixed(const shoal_sign_input *in, const shoal_node *n, shoal_ha
   shoal_hasher_u64(h, n->uses);
 }
 
+/* As the package makes it of a call. */
+static shoal_status python_signature(const shoal_graph *g, const shoal_node *n, shoal_arena *scratch, shoal_hash *out,
+                                     shoal_error *err) {
+  shoal_python_call call = {.code = n->code,
+                            .arguments = n->unit->arguments,
+                            .python = n->unit->python,
+                            .loads = SHOAL_NEW_ARRAY(scratch, shoal_python_load, n->n_inputs)};
+  if (!call.loads)
+    return shoal_fail_nomem(err);
+  for (uint32_t i = 0; i < n->n_inputs; i++)
+    if (!n->inputs[i].called)
+      call.loads[call.n_loads++] =
+          (shoal_python_load){g->nodes[n->inputs[i].parent].name, g->nodes[n->inputs[i].parent].key};
+  *out = shoal_python_signature(&call);
+  return SHOAL_OK;
+}
+
 static shoal_hash signature_of(const shoal_graph *g, const shoal_sign_input *in, const shoal_node *n) {
   shoal_hasher h;
   shoal_hasher_init(&h, "shoal/1/signature");
@@ -146,7 +166,12 @@ shoal_status shoal_graph_sign(shoal_graph *g, const shoal_sign_input *in, bool *
     SHOAL_TRY(parameters_of(g, in, n, err));
     const shoal_pin_key *pin = in->n_pins ? find_pin(in, n->name) : NULL;
     pinned[i] = pin && shoal_hash_eq(&pin->code, &n->code);
-    n->key = pinned[i] ? pin->key : signature_of(g, in, n);
+    if (pinned[i])
+      n->key = pin->key;
+    else if (n->unit->python.ptr)
+      SHOAL_TRY(python_signature(g, n, &g->arena, &n->key, err));
+    else
+      n->key = signature_of(g, in, n);
   }
   return SHOAL_OK;
 }

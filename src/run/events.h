@@ -35,6 +35,7 @@ typedef struct shoal_event {
   uint32_t done, planned, running;
   bool warn; /* BROKEN: of severity warn */
   const shoal_error *error;
+  const char *output; /* FAILED: the file that has what the model printed; NULL: none */
 } shoal_event;
 
 typedef struct shoal_listener {

@@ -15,6 +15,7 @@ typedef struct worker {
   shoal_pool *pool;
   shoal_thread thread;
   shoal_engine *engine; /* guarded by mutex: read by interrupt */
+  shoal_worker *python; /* likewise; opened for the first Python model, and anew where one has died */
   bool busy;
 } worker;
 
@@ -90,10 +91,33 @@ static shoal_engine *engine_of(worker *w, shoal_error *err) {
   return e;
 }
 
+static void set_python(worker *w, shoal_worker *python) {
+  shoal_mutex_lock(&w->pool->mutex);
+  w->python = python;
+  shoal_mutex_unlock(&w->pool->mutex);
+}
+
+static shoal_status python_of(void *arg, bool fresh, shoal_worker **out, shoal_error *err) {
+  worker *w = arg;
+  shoal_worker *python = w->python;
+  if (python && (fresh || !shoal_worker_alive(python))) {
+    set_python(w, NULL);
+    shoal_worker_free(python);
+    python = NULL;
+  }
+  if (!python) {
+    SHOAL_TRY(w->pool->config.open_worker(w->pool->config.arg, &python, err));
+    set_python(w, python);
+  }
+  *out = python;
+  return SHOAL_OK;
+}
+
 static void run_one(worker *w, shoal_task *task) {
   shoal_engine *e = engine_of(w, &task->error);
+  shoal_worker_source workers = {python_of, w};
   if (e)
-    shoal_task_run(task, &w->pool->config.context, e);
+    shoal_task_run(task, &w->pool->config.context, e, &workers);
   else
     task->outcome = SHOAL_TASK_FAILED;
 }
@@ -199,9 +223,12 @@ shoal_task *shoal_pool_next(shoal_pool *pool, int64_t us) {
 
 void shoal_pool_interrupt(shoal_pool *pool) {
   shoal_mutex_lock(&pool->mutex);
-  for (unsigned i = 0; i < pool->n_workers; i++)
+  for (unsigned i = 0; i < pool->n_workers; i++) {
     if (pool->workers[i].busy && pool->workers[i].engine)
       shoal_engine_interrupt(pool->workers[i].engine);
+    if (pool->workers[i].busy && pool->workers[i].python)
+      shoal_worker_interrupt(pool->workers[i].python);
+  }
   shoal_mutex_unlock(&pool->mutex);
 }
 
@@ -219,8 +246,10 @@ void shoal_pool_stop(shoal_pool *pool) {
   shoal_cond_broadcast(&pool->heart_cond);
   shoal_mutex_unlock(&pool->heart_mutex);
   shoal_thread_join(&pool->heart);
-  for (unsigned i = 0; i < pool->n_workers; i++)
+  for (unsigned i = 0; i < pool->n_workers; i++) {
     shoal_engine_free(pool->workers[i].engine);
+    shoal_worker_free(pool->workers[i].python);
+  }
   for (size_t i = pool->ready_head; i < pool->ready.len; i++)
     shoal_task_free(pool->ready.ptr[i]);
   for (size_t i = pool->done_head; i < pool->done.len; i++)

@@ -14,6 +14,7 @@ typedef struct shoal_pool_config {
   shoal_task_context context; /* hold, unhold are the pool's own */
   shoal_run_record *record;
   shoal_status (*open_engine)(void *arg, shoal_engine **out, shoal_error *err);
+  shoal_status (*open_worker)(void *arg, shoal_worker **out, shoal_error *err); /* for Python models */
   void *arg;
 } shoal_pool_config;
 

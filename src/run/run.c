@@ -115,7 +115,8 @@ static shoal_status begin(scheduler *s, shoal_error *err) {
   return count_missing(s, err);
 }
 
-static void fail_item(scheduler *s, size_t item, const shoal_error *error) {
+/* `output`: the file that has what the model printed; NULL: none. */
+static void fail_item(scheduler *s, size_t item, const shoal_error *error, const char *output) {
   shoal_done *d = &s->out->done[item];
   d->state = SHOAL_NODE_FAILED;
   s->out->n_failed++;
@@ -128,6 +129,7 @@ static void fail_item(scheduler *s, size_t item, const shoal_error *error) {
     emit(s, &(shoal_event){.kind = SHOAL_EVENT_FAILED,
                            .dataset = s->in->plan->items[item].name,
                            .error = error,
+                           .output = output,
                            .done = s->finished,
                            .planned = s->planned});
 }
@@ -193,7 +195,7 @@ static shoal_status start_item(scheduler *s, size_t item, const waiting *w, shoa
   if (s->in->prepare(s->in->arg, it, s->results, task, &why) < 0) {
     shoal_task_free(task);
     s->running.len--;
-    fail_item(s, item, &why);
+    fail_item(s, item, &why, NULL);
     block_children(s, it->node);
     return SHOAL_OK;
   }
@@ -313,7 +315,7 @@ static shoal_status finish(scheduler *s, shoal_task *t, shoal_error *err) {
     return wait_for_holder(s, t, err);
   forget_waiting(s, t->item);
   if (t->outcome == SHOAL_TASK_FAILED) {
-    fail_item(s, t->item, &t->error);
+    fail_item(s, t->item, &t->error, t->python.output);
     block_children(s, s->in->plan->items[t->item].node);
     return SHOAL_OK;
   }
@@ -391,6 +393,7 @@ shoal_status shoal_run_execute(const shoal_run_input *in, shoal_run_report *out,
         .context = {.lake = in->lake, .who = in->who, .run = in->record ? shoal_run_id(in->record) : SHOAL_STR_NONE},
         .record = in->record,
         .open_engine = in->open_engine,
+        .open_worker = in->open_worker,
         .arg = in->arg};
     status = shoal_pool_start(&config, &s.pool, err);
     if (status >= 0)

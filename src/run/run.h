@@ -60,6 +60,8 @@ typedef struct shoal_run_input {
                           shoal_error *err);
   /* An engine for a worker, at its first task. Any thread. */
   shoal_status (*open_engine)(void *arg, shoal_engine **out, shoal_error *err);
+  /* A worker process, for the Python models among a worker's tasks. Any thread. */
+  shoal_status (*open_worker)(void *arg, shoal_worker **out, shoal_error *err);
   void *arg;
 } shoal_run_input;
 

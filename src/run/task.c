@@ -13,6 +13,7 @@
 #include "base/os.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "run/python.h"
 
 shoal_task *shoal_task_new(void) { return shoal_calloc(1, sizeof(shoal_task)); }
 void shoal_task_free(shoal_task *task) {
@@ -31,6 +32,11 @@ void shoal_opened_dispose(shoal_opened *o) {
   shoal_vec_dispose(&o->snapshots);
   shoal_vec_dispose(&o->stores);
 }
+
+typedef struct tools {
+  shoal_engine *engine;
+  const shoal_worker_source *workers;
+} tools;
 
 static shoal_status open_inputs(shoal_task *task, shoal_lake *lake, shoal_input **inputs, shoal_error *err) {
   *inputs = SHOAL_NEW_ARRAY(&task->arena, shoal_input, task->n_inputs);
@@ -152,17 +158,23 @@ static shoal_status staged_scan(shoal_task *task, const char *staging, const sho
   return SHOAL_OK;
 }
 
-static shoal_status compute_staged(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine,
+static shoal_status execute_sql(shoal_task *task, shoal_engine *engine, const shoal_input *inputs, const char *staging,
+                                shoal_outcome *made, shoal_error *err) {
+  shoal_job job = job_of(task, inputs);
+  job.staging = staging;
+  shoal_status status = shoal_engine_execute(engine, &job, &task->arena, made, err);
+  if (status < 0)
+    shoal_model_place_error(&task->model, err);
+  return status;
+}
+
+static shoal_status compute_staged(shoal_task *task, const shoal_task_context *ctx, const tools *with,
                                    const shoal_input *inputs, const char *staging, shoal_error *err) {
   shoal_outcome made = {0};
-  shoal_job job = job_of(task, inputs);
+  shoal_engine *engine = with->engine;
   bool holds = true, won;
-  job.staging = staging;
-  shoal_status ran = shoal_engine_execute(engine, &job, &task->arena, &made, err);
-  if (ran < 0) {
-    shoal_model_place_error(&task->model, err);
-    return ran;
-  }
+  SHOAL_TRY(task->python.is ? shoal_python_execute(task, ctx, engine, with->workers, inputs, staging, &made, err)
+                            : execute_sql(task, engine, inputs, staging, &made, err));
   if (task->unchanged)
     SHOAL_TRY(task->unchanged(task->unchanged_arg, task, err));
   if (task->model.n_expects) {
@@ -192,14 +204,14 @@ static shoal_status compute_staged(shoal_task *task, const shoal_task_context *c
   return SHOAL_OK;
 }
 
-static shoal_status compute(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine, shoal_error *err) {
+static shoal_status compute(shoal_task *task, const shoal_task_context *ctx, const tools *with, shoal_error *err) {
   shoal_input *inputs;
   char *staging = NULL;
   shoal_status status = open_inputs(task, ctx->lake, &inputs, err);
   if (status >= 0)
     status = shoal_store_staging(ctx->lake->store, &task->arena, &staging, err);
   if (status >= 0)
-    status = compute_staged(task, ctx, engine, inputs, staging, err);
+    status = compute_staged(task, ctx, with, inputs, staging, err);
   if (staging) {
     shoal_error ignored;
     shoal_ignore(shoal_os_remove_tree(staging, &ignored)); /* leftovers are removed by whoever makes the next folder */
@@ -225,7 +237,7 @@ static shoal_status check_result(shoal_task *task, const shoal_task_context *ctx
 }
 
 /* Under the lease: somebody may have claimed the signature since it was looked up. */
-static shoal_status compute_unless_there(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine,
+static shoal_status compute_unless_there(shoal_task *task, const shoal_task_context *ctx, const tools *with,
                                          shoal_error *err) {
   if (!task->again) {
     shoal_lookup look = {.signature = task->signature};
@@ -234,13 +246,15 @@ static shoal_status compute_unless_there(shoal_task *task, const shoal_task_cont
     if (look.found) {
       task->result = look.result;
       task->outcome = SHOAL_TASK_FOUND;
-      return check_result(task, ctx, engine, err);
+      return check_result(task, ctx, with->engine, err);
     }
   }
-  return compute(task, ctx, engine, err);
+  return compute(task, ctx, with, err);
 }
 
-void shoal_task_run(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine) {
+void shoal_task_run(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine,
+                    const shoal_worker_source *workers) {
+  const tools with = {engine, workers};
   int64_t start = shoal_time_monotonic();
   shoal_error *err = &task->error;
   shoal_status status;
@@ -257,7 +271,7 @@ void shoal_task_run(shoal_task *task, const shoal_task_context *ctx, shoal_engin
     }
     if (status >= 0) {
       ctx->hold(ctx->hold_arg, lease);
-      status = compute_unless_there(task, ctx, engine, err);
+      status = compute_unless_there(task, ctx, &with, err);
       ctx->unhold(ctx->hold_arg, lease);
       shoal_lease_release(lease);
     }

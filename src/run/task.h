@@ -7,6 +7,7 @@
 #define SHOAL_RUN_TASK_H
 
 #include "code/model.h"
+#include "engine/worker.h"
 #include "lake/lake.h"
 
 typedef struct shoal_task_input {
@@ -22,6 +23,15 @@ typedef struct shoal_opened {
   SHOAL_VEC(shoal_store *) stores;
 } shoal_opened;
 void shoal_opened_dispose(shoal_opened *o);
+
+/* Of a task whose model is a Python function. */
+typedef struct shoal_task_python {
+  bool is;
+  shoal_hash code;    /* its key, which the worker checks */
+  const char *own;    /* the project's folder for what is Shoal's: files that cross lie in tmp/, outputs in output/ */
+  int64_t timeout_us; /* 0: no limit */
+  const char *output; /* what came of it: the file that has what it printed; NULL: it did not begin */
+} shoal_task_python;
 
 typedef struct shoal_broken {
   size_t expect; /* index into model.expects */
@@ -61,6 +71,7 @@ typedef struct shoal_task {
   /* Asked after the engine has read: are the inputs still those of the key? NULL: they can't change. Any thread. */
   shoal_status (*unchanged)(const void *arg, const struct shoal_task *task, shoal_error *err);
   const void *unchanged_arg;
+  shoal_task_python python;
   uint32_t node;        /* of the plan's graph */
   uint32_t stale_epoch; /* what has been watched without a sign of life */
   uint64_t stale_beat;
@@ -84,8 +95,15 @@ typedef struct shoal_task_context {
   void *hold_arg;
 } shoal_task_context;
 
+/* Where a task gets a worker process from: the one that is at hand, or, with `fresh`, a new one. */
+typedef struct shoal_worker_source {
+  shoal_status (*get)(void *arg, bool fresh, shoal_worker **out, shoal_error *err);
+  void *arg;
+} shoal_worker_source;
+
 /* Never fails as a call: the outcome says it. `engine` is opened by the worker. */
-void shoal_task_run(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine);
+void shoal_task_run(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine,
+                    const shoal_worker_source *workers);
 shoal_task *shoal_task_new(void); /* NULL when out of memory */
 void shoal_task_free(shoal_task *task);
 

@@ -41,7 +41,9 @@ static shoal_status schema_of_result(binder *b, const shoal_result *r, shoal_sch
 /* What a parent looks like to its children. */
 static shoal_status parent_schema(binder *b, uint32_t node, shoal_schema *out, bool *known, shoal_error *err) {
   const shoal_node *n = &b->s->graph->nodes[node];
-  *known = true;
+  *known = !b->bound[node].later;
+  if (!*known)
+    return SHOAL_OK;
   if (b->bound[node].bound) {
     *out = b->bound[node].schema;
     return SHOAL_OK;
@@ -83,9 +85,11 @@ static shoal_status bind_prepared(binder *b, const shoal_node *n, shoal_task *t,
   for (uint32_t i = 0; i < n->n_inputs; i++) {
     bool known;
     SHOAL_TRY(stub(b, &n->inputs[i], t, &inputs[i], &known, err));
-    out->blocked |= !known;
+    bool later = !known && b->bound[n->inputs[i].parent].later;
+    out->blocked |= !known && !later;
+    out->later |= later;
   }
-  if (out->blocked)
+  if (out->blocked || out->later)
     return SHOAL_OK;
   shoal_job job = {.sql = t->model.sql,
                    .inputs = inputs,
@@ -102,6 +106,14 @@ static shoal_status bind_prepared(binder *b, const shoal_node *n, shoal_task *t,
   return status;
 }
 
+/* What a function gives is known when it has run. */
+static shoal_status bind_python(binder *b, uint32_t node, shoal_error *err) {
+  shoal_schema ignored;
+  bool known;
+  b->bound[node].later = b->item_of[node]->action == SHOAL_ACTION_RUN;
+  return parent_schema(b, node, &ignored, &known, err);
+}
+
 static shoal_status bind_one(binder *b, uint32_t node, shoal_error *err) {
   const shoal_node *n = &b->s->graph->nodes[node];
   shoal_bound *out = &b->bound[node];
@@ -112,9 +124,11 @@ static shoal_status bind_one(binder *b, uint32_t node, shoal_error *err) {
     return shoal_fail_nomem(err);
   t->check_only = true; /* inputs are stubs, not results */
   shoal_status status = e ? schema_of_result(b, &e->result, &out->before, &why) : SHOAL_OK;
-  if (status >= 0)
+  if (status >= 0 && n->unit->python.ptr)
+    status = bind_python(b, node, &why);
+  else if (status >= 0)
     status = shoal_session_prepare(b->s, b->item_of[node], NULL, t, &why);
-  if (status >= 0)
+  if (status >= 0 && !n->unit->python.ptr)
     status = bind_prepared(b, n, t, out, &why);
   shoal_task_free(t);
   if (status >= 0)

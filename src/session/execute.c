@@ -12,7 +12,9 @@
 typedef struct run_arg { /* what the scheduler hands back to us */
   shoal_session *session;
   unsigned workers;
-  shoal_engine *spare; /* the session's own, for a run's only worker */
+  shoal_engine *spare;        /* the session's own, for a run's only worker */
+  shoal_mutex mutex;          /* guards the next */
+  shoal_worker *spare_python; /* that the scan has left; for whoever comes first */
 } run_arg;
 
 static shoal_status prepare_task(void *arg, const shoal_item *item, const shoal_result *const *results,
@@ -26,6 +28,15 @@ static shoal_status open_engine(void *arg, shoal_engine **out, shoal_error *err)
     return SHOAL_OK;
   }
   return shoal_session_open_engine(a->session, a->workers, out, err);
+}
+
+static shoal_status open_worker(void *arg, shoal_worker **out, shoal_error *err) {
+  run_arg *a = arg;
+  shoal_mutex_lock(&a->mutex);
+  *out = a->spare_python;
+  a->spare_python = NULL;
+  shoal_mutex_unlock(&a->mutex);
+  return *out ? SHOAL_OK : shoal_session_open_worker(a->session, out, err);
 }
 
 /* Says which signatures the run reuses and makes; its first word puts the record. */
@@ -300,7 +311,7 @@ static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, co
                                                 : shoal_os_cpus();
   if (workers > plan->n_run + plan->n_check)
     workers = (unsigned)(plan->n_run + plan->n_check);
-  run_arg arg = {.session = s, .workers = workers};
+  run_arg arg = {.session = s, .workers = workers, .spare_python = s->python.worker};
   if (!options->verify)
     SHOAL_TRY(claim_names(s, plan, err));
   shoal_session_await_engine(s);
@@ -309,6 +320,8 @@ static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, co
     arg.spare = s->engine;
     s->engine = NULL;
   }
+  s->python.worker = NULL;
+  shoal_mutex_init(&arg.mutex);
   shoal_status status = shoal_run_execute(&(shoal_run_input){.lake = s->lake,
                                                              .plan = plan,
                                                              .workers = workers,
@@ -320,10 +333,13 @@ static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, co
                                                              .listener = s->options.listener,
                                                              .prepare = prepare_task,
                                                              .open_engine = open_engine,
+                                                             .open_worker = open_worker,
                                                              .arg = &arg},
                                           &out->report, err);
   if (arg.spare)
     s->engine = arg.spare;
+  s->python.worker = arg.spare_python;
+  shoal_mutex_dispose(&arg.mutex);
   SHOAL_TRY(status);
   if (options->verify)
     return verdict(&out->report, plan, err);

@@ -95,6 +95,7 @@ void shoal_session_close(shoal_session *s) {
   shoal_lake_free(s->lake);
   shoal_store_free(s->store);
   shoal_engine_free(s->engine);
+  shoal_worker_free(s->python.worker);
   shoal_index_close(s->index);
   shoal_arena_dispose(&s->arena);
   shoal_free(s);

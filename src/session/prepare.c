@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a task needs: text, inputs, macros, variables, and the provenance that goes into its result. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/json.h"
@@ -93,6 +94,15 @@ static void write_fixed(const shoal_session *s, shoal_jw *w, const shoal_node *n
     shoal_jw_ki64(w, "seed", s->options.seed);
 }
 
+/* What the code reached is told by a worker. */
+static void write_python(shoal_jw *w, const shoal_node *n) {
+  char engine[64];
+  snprintf(engine, sizeof engine, "python %.*s", SHOAL_FMT(n->unit->python));
+  shoal_jw_kz(w, "engine", engine);
+  shoal_jw_kstr(w, "python", n->unit->python);
+  write_hash(w, "arguments", &n->unit->arguments);
+}
+
 static void write_preimage(const shoal_session *s, shoal_jw *w, const shoal_node *n, shoal_str sql, int first_line) {
   shoal_jw_obj(w);
   shoal_jw_ki64(w, "scheme", 1);
@@ -105,8 +115,12 @@ static void write_preimage(const shoal_session *s, shoal_jw *w, const shoal_node
   shoal_jw_kstr(w, "sql", sql);
   shoal_jw_ki64(w, "first_line", first_line);
   write_macros(s, w, n);
-  write_hash(w, "environment", &s->environment);
-  shoal_jw_kz(w, "engine", "duckdb " SHOAL_DUCKDB_VERSION);
+  if (n->unit->python.ptr) {
+    write_python(w, n);
+  } else {
+    write_hash(w, "environment", &s->environment);
+    shoal_jw_kz(w, "engine", "duckdb " SHOAL_DUCKDB_VERSION);
+  }
   shoal_jw_kz(w, "shoal", SHOAL_VERSION);
   write_hash(w, "parameters", &n->parameters);
   shoal_jw_key(w, "variables");
@@ -118,7 +132,8 @@ static void write_preimage(const shoal_session *s, shoal_jw *w, const shoal_node
   shoal_jw_key(w, "inputs");
   shoal_jw_arr(w);
   for (uint32_t i = 0; i < n->n_inputs; i++)
-    write_input(s, w, &n->inputs[i]);
+    if (!n->inputs[i].called) /* what is called counts by its code */
+      write_input(s, w, &n->inputs[i]);
   shoal_jw_end(w);
   if (n->file_key != UINT32_MAX) {
     write_hash(w, "files_key", &s->unit_files[n->file_key].key);
@@ -131,11 +146,28 @@ static void write_preimage(const shoal_session *s, shoal_jw *w, const shoal_node
   shoal_jw_end(w);
 }
 
+static shoal_status python_preimage(shoal_session *s, const shoal_node *n, shoal_buf *out, shoal_error *err) {
+  yyjson_doc *told = NULL;
+  shoal_buf own = {0};
+  shoal_jw w = {.out = &own};
+  write_preimage(s, &w, n, SHOAL_STR_NONE, n->unit->line);
+  shoal_status status = shoal_buf_check(&own, err);
+  if (status >= 0)
+    status = shoal_session_explain_python(s, n->unit, &told, err);
+  if (status >= 0)
+    status = shoal_json_join(shoal_buf_str(&own), yyjson_doc_get_root(told), out, err);
+  yyjson_doc_free(told);
+  shoal_buf_dispose(&own);
+  return status;
+}
+
 shoal_status shoal_session_preimage(shoal_session *s, uint32_t node, shoal_buf *out, shoal_error *err) {
   const shoal_node *n = &s->graph->nodes[node];
   shoal_arena arena = {0};
   shoal_str text;
   shoal_model m;
+  if (n->unit->python.ptr)
+    return python_preimage(s, n, out, err);
   shoal_status status = shoal_session_read(s, n->unit->path, &n->unit->content, &arena, &text, err);
   if (status >= 0)
     status = shoal_model_parse(n->unit->path, text, &arena, &m, err);
@@ -191,7 +223,7 @@ static shoal_status prepare_inputs(shoal_session *s, const shoal_node *n, const 
   for (uint32_t i = 0; i < n->n_inputs; i++) {
     const shoal_node *p = &s->graph->nodes[n->inputs[i].parent];
     shoal_task_input *in = &t->inputs[t->n_inputs++];
-    in->name = n->inputs[i].role;
+    in->name = n->unit->python.ptr ? p->name : n->inputs[i].role;
     if (p->kind == SHOAL_NODE_SOURCE) {
       SHOAL_TRY(shoal_session_source_scan(s, p->file_key, &t->opened, &t->arena, &in->scan, err));
       continue;
@@ -205,8 +237,19 @@ static shoal_status prepare_inputs(shoal_session *s, const shoal_node *n, const 
   return SHOAL_OK;
 }
 
+static shoal_status prepare_python(shoal_session *s, const shoal_node *n, shoal_task *t, shoal_error *err) {
+  t->model = (shoal_model){
+      .name = n->unit->name, .path = n->unit->path, .first_line = n->unit->line, .description = n->unit->description};
+  t->python = (shoal_task_python){.is = true,
+                                  .code = n->unit->canon,
+                                  .own = shoal_arena_printf(&t->arena, "%s/.shoal", s->root),
+                                  .timeout_us = s->config.python_timeout_us};
+  return t->python.own ? SHOAL_OK : shoal_fail_nomem(err);
+}
+
 static shoal_status unchanged(const void *arg, const shoal_task *task, shoal_error *err) {
-  return shoal_session_unchanged(arg, task->node, err);
+  SHOAL_TRY(shoal_session_unchanged(arg, task->node, err));
+  return task->python.is ? shoal_session_python_unchanged(arg, task->node, err) : SHOAL_OK;
 }
 
 shoal_status shoal_session_prepare(shoal_session *s, const shoal_item *item, const shoal_result *const *results,
@@ -217,8 +260,12 @@ shoal_status shoal_session_prepare(shoal_session *s, const shoal_item *item, con
   t->unchanged = unchanged;
   t->unchanged_arg = s;
   t->node = item->node;
-  SHOAL_TRY(shoal_session_read(s, n->unit->path, &n->unit->content, &t->arena, &text, err));
-  SHOAL_TRY(shoal_model_parse(n->unit->path, text, &t->arena, &t->model, err));
+  if (n->unit->python.ptr) {
+    SHOAL_TRY(prepare_python(s, n, t, err));
+  } else {
+    SHOAL_TRY(shoal_session_read(s, n->unit->path, &n->unit->content, &t->arena, &text, err));
+    SHOAL_TRY(shoal_model_parse(n->unit->path, text, &t->arena, &t->model, err));
+  }
   SHOAL_TRY(prepare_variables(s, t, err));
   SHOAL_TRY(shoal_session_order_macros(s, n->macros, n->n_macros, &t->arena, &t->macros, &t->n_macros, err));
   /* Whoever reads only the date sees the one that is in its key, even if the run goes on past midnight. */

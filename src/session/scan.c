@@ -29,6 +29,7 @@ void shoal_session_remember(shoal_session *s) {
   if (n)
     shoal_ignore(shoal_index_put(s->index, items, n, &ignored));
   s->watch_new = s->units_new = false;
+  shoal_session_remember_python(s);
   shoal_buf_dispose(&watch);
   shoal_buf_dispose(&units);
 }

@@ -15,6 +15,7 @@
 #include "plan/plan.h"
 #include "run/run.h"
 #include "session/git.h"
+#include "session/python.h"
 #include "session/watch.h"
 
 typedef struct shoal_session_options {
@@ -79,8 +80,8 @@ typedef struct shoal_session {
   bool watch_new, units_new; /* to be put into the index, at the latest at the session's end */
   bool scanned;
   shoal_watch watch;
-  shoal_unit *units;
-  size_t n_units;
+  shoal_unit *units; /* of SQL files first */
+  size_t n_units, n_sql_units;
   shoal_macro *macros;
   size_t n_macros;
   shoal_external *externals;  /* one per config source */
@@ -94,6 +95,7 @@ typedef struct shoal_session {
       nonce;       /* of volatile models' keys: one for the whole session, so that planning again finds their results */
   int64_t now_us;  /* what the clock says: --now, or when the session began to sign */
   bool one_thread; /* engines opened from here on have one thread each */
+  shoal_python python;
   size_t n_parsed; /* models whose SQL was parsed anew */
   /* the plan */
   shoal_lookup *lookups;
@@ -349,18 +351,21 @@ typedef enum shoal_why_kind {
   SHOAL_WHY_INPUT,
   SHOAL_WHY_ENVIRONMENT,
   SHOAL_WHY_VOLATILE,
-  SHOAL_WHY_LAYOUT
+  SHOAL_WHY_LAYOUT,
+  SHOAL_WHY_PACKAGE /* one that Python code reaches, or the interpreter, has another version */
 } shoal_why_kind;
 /* The first difference between two preimages. Texts are in the arena given. */
 typedef struct shoal_why {
   shoal_why_kind kind;
-  shoal_str what; /* macro, variable, source, dataset */
+  shoal_str what; /* macro, variable, source, dataset, package; of Python code the function or value */
   shoal_str path; /* file the change is in */
   int line;
   shoal_str before, after; /* texts of the line, values */
 } shoal_why;
 SHOAL_MUST_USE shoal_status shoal_why_compare(shoal_str before_json, shoal_str after_json, shoal_arena *arena,
                                               shoal_why *out, shoal_error *err);
+/* The same where the code of a Python model differs. */
+void shoal_why_python(yyjson_val *before, yyjson_val *after, shoal_arena *arena, shoal_why *out);
 /* Why a model differs from what the branch holds; follows inputs to the first leaf. chain[i] is read by chain[i-1]. */
 typedef struct shoal_why_chain {
   shoal_str datasets[64];
@@ -385,6 +390,7 @@ typedef struct shoal_bound {
   shoal_schema before; /* what the branch holds; n_fields 0: nothing */
   shoal_error *error;  /* it does not bind; NULL if it does or was blocked */
   bool blocked;        /* something it reads does not bind */
+  bool later;          /* its columns, or those of something it reads, are known when that Python model has run */
 } shoal_bound;
 /* Binds the models a plan would run (with `all`, every model). bound[node] for each graph node; memory is the arena's.
  */
@@ -419,6 +425,17 @@ SHOAL_MUST_USE shoal_status shoal_session_read(shoal_session *s, shoal_str path,
                                                shoal_arena *arena, shoal_str *out, shoal_error *err);
 /* Parses all units; part of scan. */
 SHOAL_MUST_USE shoal_status shoal_session_units(shoal_session *s, shoal_error *err);
+/* The models of Python files among the watch's entries, added to the units; part of that. */
+SHOAL_MUST_USE shoal_status shoal_session_python_units(shoal_session *s, size_t first, size_t n, shoal_error *err);
+/* Puts into the index what workers told of Python files, if that is new. */
+void shoal_session_remember_python(shoal_session *s);
+/* Whether the files that a Python model's code was read from are what they were; SHOAL_ECONFLICT if not. Any thread. */
+SHOAL_MUST_USE shoal_status shoal_session_python_unchanged(const shoal_session *s, uint32_t node, shoal_error *err);
+/* What a worker tells of a Python model for people: functions and packages reached. To be freed by yyjson_doc_free. */
+SHOAL_MUST_USE shoal_status shoal_session_explain_python(shoal_session *s, const shoal_unit *u, yyjson_doc **out,
+                                                         shoal_error *err);
+/* A worker with the project's settings. Any thread. */
+SHOAL_MUST_USE shoal_status shoal_session_open_worker(shoal_session *s, shoal_worker **out, shoal_error *err);
 /* Computes the keys of sources and of files named in SQL; part of scan. */
 SHOAL_MUST_USE shoal_status shoal_session_externals(shoal_session *s, shoal_error *err);
 /* Whether the files that a model reads are what they were when its key was made; SHOAL_ECONFLICT if not. Any thread. */

@@ -16,10 +16,11 @@
 static char *settled_key(shoal_session *s) {
   shoal_hasher h;
   char hex[SHOAL_HASH_HEX + 1];
-  shoal_hasher_init(&h, "shoal/4/settled");
+  shoal_hasher_init(&h, "shoal/5/settled");
   shoal_hasher_z(&h, SHOAL_VERSION);
   shoal_hasher_str(&h, s->branch);
   shoal_hasher_z(&h, s->options.lake);
+  shoal_python_environment_hash(&s->arena, &h);
   shoal_hasher_list(&h, s->options.n_vars);
   for (size_t i = 0; i < s->options.n_vars; i++)
     shoal_hasher_str(&h, s->options.vars[i]);

@@ -21,7 +21,7 @@
 /* What the analyses rest on. */
 static shoal_hash analysis_basis(const shoal_session *s) {
   shoal_hasher h;
-  shoal_hasher_init(&h, "shoal/2/analysis");
+  shoal_hasher_init(&h, "shoal/3/analysis");
   shoal_hasher_z(&h, SHOAL_VERSION);
   shoal_hasher_z(&h, SHOAL_DUCKDB_VERSION);
   shoal_hash names = shoal_macro_names_hash(s->macros, s->n_macros);
@@ -62,8 +62,8 @@ static shoal_status recall(shoal_session *s, memory *m, shoal_error *err) {
 shoal_status shoal_session_encode_units(const shoal_session *s, shoal_buf *out, shoal_error *err) {
   shoal_hash basis = analysis_basis(s);
   shoal_put_hash(out, &basis);
-  shoal_put_u32(out, (uint32_t)s->n_units);
-  for (size_t i = 0; i < s->n_units; i++)
+  shoal_put_u32(out, (uint32_t)s->n_sql_units);
+  for (size_t i = 0; i < s->n_sql_units; i++)
     shoal_unit_encode(&s->units[i], out);
   return shoal_buf_check(out, err);
 }
@@ -144,7 +144,8 @@ static shoal_status analyse(shoal_session *s, const shoal_watch_entry *file, con
                       .expects = shoal_expects_hash(&m),
                       .tags = m.tags,
                       .n_tags = m.n_tags,
-                      .was = m.was};
+                      .was = m.was,
+                      .line = 1};
     status = copy_form(&m, &form, &s->arena, u, err);
   }
   shoal_buf_dispose(&json);
@@ -156,8 +157,9 @@ static int compare_macros(const void *a, const void *b) {
 }
 
 static shoal_status read_macros(shoal_session *s, shoal_macro_vec *found, shoal_error *err) {
+  static const char *const suffixes[] = {".sql", NULL};
   size_t first, n;
-  SHOAL_TRY(shoal_watch_add_tree(&s->watch, SHOAL_STR(MACROS), ".sql", &first, &n, err));
+  SHOAL_TRY(shoal_watch_add_tree(&s->watch, SHOAL_STR(MACROS), suffixes, &first, &n, err));
   for (size_t i = first; i < first + n; i++) {
     shoal_watch_entry e = s->watch.entries.ptr[i];
     shoal_str text;
@@ -234,16 +236,17 @@ static shoal_status analyse_macros(shoal_session *s, const shoal_str *names, sho
 }
 
 static shoal_status read_models(shoal_session *s, const shoal_str *macro_names, shoal_error *err) {
+  static const char *const suffixes[] = {".sql", ".py", NULL};
   size_t first, n;
   memory m;
-  SHOAL_TRY(shoal_watch_add_tree(&s->watch, SHOAL_STR(MODELS), ".sql", &first, &n, err));
+  SHOAL_TRY(shoal_watch_add_tree(&s->watch, SHOAL_STR(MODELS), suffixes, &first, &n, err));
   shoal_status status = recall(s, &m, err);
   s->units = SHOAL_NEW_ARRAY(&s->arena, shoal_unit, n);
   if (status >= 0 && !s->units)
     status = shoal_fail_nomem(err);
   for (size_t i = first; i < first + n && status >= 0; i++) {
     shoal_watch_entry e = s->watch.entries.ptr[i];
-    if (e.kind != SHOAL_WATCH_FILE)
+    if (e.kind != SHOAL_WATCH_FILE || shoal_str_ends(e.path, SHOAL_STR(".py")))
       continue;
     uint32_t known = shoal_map_get(&m.by_path, e.path);
     shoal_unit *u = &s->units[s->n_units];
@@ -255,7 +258,8 @@ static shoal_status read_models(shoal_session *s, const shoal_str *macro_names, 
   }
   shoal_map_dispose(&m.by_path);
   s->units_new = status >= 0 && (s->n_parsed || m.n != s->n_units);
-  return status;
+  s->n_sql_units = s->n_units;
+  return status < 0 ? status : shoal_session_python_units(s, first, n, err);
 }
 
 shoal_status shoal_session_units(shoal_session *s, shoal_error *err) {

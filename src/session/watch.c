@@ -183,7 +183,14 @@ const shoal_watch_entry *shoal_watch_find(const shoal_watch *w, shoal_str path) 
 
 #define MAX_DEPTH 32
 
-static shoal_status add_tree(shoal_watch *w, shoal_str folder, const char *suffix, int depth, shoal_error *err) {
+static bool ends_in(shoal_str name, const char *const *suffixes) {
+  while (*suffixes && !shoal_str_ends(name, shoal_str_z(*suffixes)))
+    suffixes++;
+  return *suffixes != NULL;
+}
+
+static shoal_status add_tree(shoal_watch *w, shoal_str folder, const char *const *suffixes, int depth,
+                             shoal_error *err) {
   size_t at, n;
   shoal_dirent *items;
   if (depth > MAX_DEPTH)
@@ -197,24 +204,24 @@ static shoal_status add_tree(shoal_watch *w, shoal_str folder, const char *suffi
     return shoal_fail_nomem(err);
   SHOAL_TRY(shoal_os_list(full, &w->arena, &items, &n, err));
   for (size_t i = 0; i < n; i++) {
-    if (items[i].name.ptr[0] == '.')
+    if (items[i].name.ptr[0] == '.' || shoal_str_is(items[i].name, "__pycache__"))
       continue;
     char *path = shoal_arena_printf(&w->arena, "%.*s/%s", SHOAL_FMT(folder), items[i].name.ptr);
     if (!path)
       return shoal_fail_nomem(err);
-    bool wanted = shoal_str_ends(items[i].name, shoal_str_z(suffix));
+    bool wanted = ends_in(items[i].name, suffixes);
     if (items[i].kind == SHOAL_FILE_FOLDER || (items[i].kind == SHOAL_FILE_LINK && !wanted))
-      SHOAL_TRY(add_tree(w, shoal_str_z(path), suffix, depth + 1, err));
+      SHOAL_TRY(add_tree(w, shoal_str_z(path), suffixes, depth + 1, err));
     else if (wanted)
       SHOAL_TRY(add_path(w, shoal_str_z(path), &at, err));
   }
   return SHOAL_OK;
 }
 
-shoal_status shoal_watch_add_tree(shoal_watch *w, shoal_str folder, const char *suffix, size_t *first, size_t *n,
-                                  shoal_error *err) {
+shoal_status shoal_watch_add_tree(shoal_watch *w, shoal_str folder, const char *const *suffixes, size_t *first,
+                                  size_t *n, shoal_error *err) {
   *first = w->entries.len;
-  shoal_status status = add_tree(w, folder, suffix, 0, err);
+  shoal_status status = add_tree(w, folder, suffixes, 0, err);
   *n = w->entries.len - *first;
   return status;
 }

@@ -63,10 +63,11 @@ SHOAL_MUST_USE shoal_status shoal_watch_open(const char *root, shoal_str encoded
  */
 SHOAL_MUST_USE shoal_status shoal_watch_add(shoal_watch *w, shoal_str path, const shoal_watch_entry **out,
                                             shoal_error *err);
-/* Watches all files below a folder whose names end so; *first, *n are their places in entries (sorted by path, folders
-   between them). Links to folders are followed; what begins with '.' is left out. */
-SHOAL_MUST_USE shoal_status shoal_watch_add_tree(shoal_watch *w, shoal_str folder, const char *suffix, size_t *first,
-                                                 size_t *n, shoal_error *err);
+/* Watches all files below a folder whose names end in one of the suffixes (up to a NULL); *first, *n are their places
+   in entries (sorted by path, folders between them). Links to folders are followed; what begins with '.', and
+   __pycache__, is left out. */
+SHOAL_MUST_USE shoal_status shoal_watch_add_tree(shoal_watch *w, shoal_str folder, const char *const *suffixes,
+                                                 size_t *first, size_t *n, shoal_error *err);
 /* Watches the files a pattern names (`*` and `?` in any segment, `**` for any depth), sorted bytewise; paths are in the
    arena. An existing folder stands for the files directly in it. */
 SHOAL_MUST_USE shoal_status shoal_watch_add_glob(shoal_watch *w, shoal_str pattern, shoal_str **paths, size_t *n,

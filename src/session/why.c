@@ -175,6 +175,14 @@ static void compare(yyjson_val *before, yyjson_val *after, shoal_arena *arena, s
   *out = (shoal_why){0};
   bool canon = shoal_str_eq(shoal_json_str(before, "canon"), shoal_json_str(after, "canon")) &&
                shoal_str_eq(shoal_json_str(before, "layout"), shoal_json_str(after, "layout"));
+  if (shoal_json_str(after, "python").ptr) {
+    canon = canon && shoal_str_eq(shoal_json_str(before, "arguments"), shoal_json_str(after, "arguments")) &&
+            shoal_str_eq(shoal_json_str(before, "python"), shoal_json_str(after, "python"));
+    if (!canon) {
+      shoal_why_python(before, after, arena, out);
+      return;
+    }
+  }
   if (!canon) {
     code_differs(before, after, arena, out);
     return;

@@ -115,13 +115,15 @@ static void a_broken_index_is_noticed(void **state) {
   shoal_error err = {0};
   shoal_arena arena = {0};
   shoal_str tags[] = {SHOAL_STR("a"), SHOAL_STR("bb")};
-  shoal_unit_ref refs[] = {{SHOAL_STR("x.y"), 3, 4}};
+  shoal_unit_ref refs[] = {{.name = SHOAL_STR("x.y"), .line = 3, .column = 4, .called = true}};
   shoal_unit u = {.name = SHOAL_STR("a.b"),
                   .path = SHOAL_STR("models/a/b.sql"),
                   .tags = tags,
                   .n_tags = 2,
                   .refs = refs,
-                  .n_refs = 1},
+                  .n_refs = 1,
+                  .python = SHOAL_STR("3.11"),
+                  .line = 7},
              back;
   shoal_buf b = {0};
   shoal_unit_encode(&u, &b);
@@ -132,6 +134,9 @@ static void a_broken_index_is_noticed(void **state) {
   }
   CHECK_STR(back.tags[1], "bb");
   assert_int_equal(back.refs[0].line, 3);
+  assert_true(back.refs[0].called);
+  CHECK_STR(back.python, "3.11");
+  assert_int_equal(back.line, 7);
   shoal_buf_dispose(&b);
   shoal_arena_dispose(&arena);
 }

@@ -25,7 +25,7 @@ static void add(project *p, const char *name, ...) {
   u->canon = shoal_hash_bytes(shoal_str_z(name));
   va_start(ap, name);
   for (const char *r; (r = va_arg(ap, const char *));)
-    u->refs[u->n_refs++] = (shoal_unit_ref){shoal_str_z(r), 3, 5};
+    u->refs[u->n_refs++] = (shoal_unit_ref){.name = shoal_str_z(r), .line = 3, .column = 5};
   va_end(ap);
   p->n++;
 }

@@ -36,7 +36,8 @@ static void add_unit(world *w, test_random *r) {
   *u = (shoal_unit){.name = shoal_str_z(w->names[i]), .path = shoal_str_z(w->paths[i]), .refs = w->refs[i]};
   u->canon = shoal_hash_bytes(u->name);
   for (size_t k = 0; k < 2 && i > 0; k++)
-    u->refs[u->n_refs++] = (shoal_unit_ref){shoal_str_z(w->names[test_random_below(r, i)]), 1, 1};
+    u->refs[u->n_refs++] =
+        (shoal_unit_ref){.name = shoal_str_z(w->names[test_random_below(r, i)]), .line = 1, .column = 1};
 }
 
 static void plan_again(world *w, shoal_error *err) {

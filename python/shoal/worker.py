@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker of `shoal run`: tells which models the project's Python files hold, and runs them.
+
+It speaks over a socket of its own, so that what models print goes where it always goes. It ends when the process that
+started it does, however that comes about, even while a model holds the interpreter: the kernel sends the signal."""
+from __future__ import annotations
+
+import ast
+import asyncio
+import fcntl
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+import traceback
+import types
+import time
+from typing import Any, Callable, Iterator
+
+from . import Error, __version__, _answers, _describe, _kept, _source
+from ._calls import code_of
+from ._kept import Kept
+from ._shoal import write_arrow
+
+PROTOCOL = 1
+CHANNEL, LIFELINE = 3, 4
+_MAX_TEXT = 65536  # of one function
+
+
+class Channel:
+    def __init__(self, fd: int) -> None:
+        self._socket = socket.socket(fileno=fd)
+        self._socket.set_inheritable(False)
+
+    def send(self, message: dict[str, Any]) -> None:
+        text = json.dumps(message).encode("utf-8", "surrogateescape")
+        self._socket.sendall(struct.pack("<I", len(text)) + text)
+
+    def receive(self) -> dict[str, Any]:
+        (n,) = struct.unpack("<I", self._exactly(4))
+        message: dict[str, Any] = json.loads(self._exactly(n))
+        return message
+
+    def _exactly(self, n: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < n:
+            part = self._socket.recv(n - len(parts))
+            if not part:
+                os._exit(0)  # whoever asked is gone
+            parts += part
+        return bytes(parts)
+
+
+def end_with(lifeline: int) -> None:
+    os.set_inheritable(lifeline, False)
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([lifeline], [], [], 0)[0]:
+        os._exit(0)  # it ended before
+
+
+# ---- the project's modules ----
+
+
+class Project:
+    def __init__(self, root: str) -> None:
+        self.root = os.path.realpath(root)
+        self._importing = False
+        self._loaded: dict[str, types.ModuleType] = {}
+        self.read: set[str] = set()  # files that importing read: constants may come from them
+
+    def note_read(self, event: str, args: tuple[Any, ...]) -> None:
+        if event != "open" or not self._importing or not isinstance(args[0], str):
+            return
+        path = self.relative(os.path.abspath(args[0]))
+        if not path.startswith((".shoal/", "/")) and os.path.isfile(os.path.join(self.root, path)):
+            self.read.add(path)
+
+    def relative(self, path: str) -> str:
+        path = os.path.realpath(path)
+        return os.path.relpath(path, self.root) if path.startswith(self.root + os.sep) else path
+
+    def load(self, file: str) -> types.ModuleType:
+        """The module of a file, under the name that other files import it by if it has one."""
+        if file not in self._loaded:
+            parts = file.removesuffix(".py").split("/")
+            self._importing = True
+            try:
+                self._loaded[file] = importlib.import_module(".".join(parts)) if self._importable(parts) else self._by_path(file)
+            finally:
+                self._importing = False
+        return self._loaded[file]
+
+    def _importable(self, parts: list[str]) -> bool:
+        """Makes sure that the folder's name leads to the project's, whatever is installed under it."""
+        if not all(part.isidentifier() for part in parts):
+            return False
+        top = os.path.join(self.root, parts[0])
+        if parts[0] not in sys.modules and not os.path.exists(os.path.join(top, "__init__.py")):
+            package = types.ModuleType(parts[0])
+            package.__path__ = [top]
+            sys.modules[parts[0]] = package
+        return True
+
+    def _by_path(self, file: str) -> types.ModuleType:
+        name = "shoal_model_" + "".join(c if c.isalnum() else "_" for c in file)
+        spec = importlib.util.spec_from_file_location(name, os.path.join(self.root, file))
+        assert spec and spec.loader
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return module
+
+    def functions(self, file: str) -> Iterator[Callable[..., Any]]:
+        """Those with a dataset that the file itself defines, in its order."""
+        module, seen = self.load(file), set()
+        for value in list(vars(module).values()):
+            kept = getattr(value, "__shoal__", None)
+            if isinstance(kept, Kept) and kept.dataset and getattr(value, "__module__", None) == module.__name__ and id(value) not in seen:
+                seen.add(id(value))
+                yield value
+
+    def find(self, file: str, dataset: str) -> Callable[..., Any]:
+        for f in self.functions(file):
+            if getattr(f, "__shoal__").dataset == dataset:
+                return f
+        raise LookupError(f"{file} has no function for {dataset}")
+
+
+# ---- what models are ----
+
+
+def _metadata_of(packages: list[list[str]]) -> Iterator[str]:
+    """The files that tell the versions of packages."""
+    for name in {n for joined, _ in packages for n in joined.split("+")}:
+        try:
+            found = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        for file in ("METADATA", "PKG-INFO"):
+            path = getattr(found, "_path", None)
+            if path is not None and os.path.exists(os.path.join(path, file)):
+                yield os.path.realpath(os.path.join(path, file))
+                break
+
+
+def _package_folders() -> list[str]:
+    """A package that is installed, or goes, changes these."""
+    return sorted({os.path.realpath(p) for p in sys.path if os.path.basename(p) in ("site-packages", "dist-packages") and os.path.isdir(p)})
+
+
+def describe(project: Project, file: str) -> dict[str, Any]:
+    models, rests_on = [], {file}
+    for f in project.functions(file):
+        told = _describe(f)
+        rests_on |= {project.relative(p) for p in told["files"]} | set(_metadata_of(told["packages"]))
+        same = told["file"] and project.relative(told["file"]) == file
+        models.append({**told, "line": told["line"] if same else 1})
+    return {"file": file, "models": models, "rests_on": sorted(rests_on | set(project.read)) + _package_folders()}
+
+
+def reached(project: Project, f: Callable[..., Any]) -> dict[str, Any]:
+    """What a function is made of, for people: what of it differs from another time's is found by name."""
+    code = code_of(f)
+    functions = []
+    for node in _leaves_first(code.nodes):
+        if node.path:
+            path = project.relative(node.path)
+            functions.append({"name": node.label, "kind": node.kind, "path": path, "line": node.line, "key": node.key, "text": _text_of(node)})
+    return {"functions": functions, "packages": [{"name": name, "version": version} for name, version in code.packages]}
+
+
+def _leaves_first(nodes: list[Any]) -> list[Any]:
+    order: dict[int, Any] = {}
+    seen, todo = {0}, [(0, 0)]
+    while todo:
+        at, edge = todo.pop()
+        if edge == len(nodes[at].edges):
+            order[at] = nodes[at]
+            continue
+        todo.append((at, edge + 1))
+        target = nodes[at].edges[edge].target
+        if target not in seen:
+            seen.add(target)
+            todo.append((target, 0))
+    return list(order.values())
+
+
+def _text_of(node: Any) -> str:
+    source = _source.file_of(node.path)
+    if source is None or source.tree is None:
+        return ""
+    for statement in ast.walk(source.tree):
+        if isinstance(statement, ast.stmt) and min(d.lineno for d in [*getattr(statement, "decorator_list", []), statement]) == node.line:
+            return "".join(source.lines[node.line - 1:statement.end_lineno])[:_MAX_TEXT]
+    return ""
+
+
+# ---- running one ----
+
+
+class Plan:
+    """What the models of a run load: the plan's results, whatever the branch holds by now."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def table(self, dataset: str) -> str | None:
+        """The file that has it; None: the plan does not know it."""
+        self._channel.send({"load": dataset})
+        path: str | None = self._channel.receive().get("table")
+        return path
+
+
+def run(project: Project, request: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    f = project.find(request["file"], request["dataset"])
+    if _describe(f)["code"] != request["code"]:  # a model that ran before may have changed what this one reads
+        return {"stale": True}
+    before = time.process_time()
+    with _answers.from_plan(plan):
+        value = _kept.undecorated(f)()
+        if inspect.iscoroutine(value):
+            value = asyncio.run(value)
+        table = os.path.join(request["folder"], "result.arrow")
+        write_arrow(_answers.stream_of(value, request["dataset"]), table)
+    return {"table": table, "cpu_us": int((time.process_time() - before) * 1e6), "reached": reached(project, f)}
+
+
+def redirect(path: str) -> None:
+    """What is printed from here on, also by code that is not Python, goes to this file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.close(fd)
+
+
+# ---- errors ----
+
+
+def place_of(project: Project, e: BaseException) -> tuple[str, int]:
+    """The innermost line of the project's that it comes from."""
+    if isinstance(e, SyntaxError) and e.filename:
+        return project.relative(e.filename), e.lineno or 0
+    if isinstance(e, Error):
+        if getattr(e, "path", ""):
+            return project.relative(e.path), e.line
+    for frame in reversed(traceback.extract_tb(e.__traceback__)):
+        path = project.relative(frame.filename)
+        if not os.path.isabs(path) and os.path.exists(os.path.join(project.root, path)):
+            return path, frame.lineno or 0
+    return "", 0
+
+
+def error_of(project: Project, e: BaseException) -> dict[str, Any]:
+    path, line = place_of(project, e)
+    if isinstance(e, Error):
+        return {"message": str(e).split("\n  ")[0], "hint": getattr(e, "hint", ""), "path": path, "line": line}
+    text = "".join(traceback.format_exception_only(type(e), e)).strip().splitlines()[-1] if isinstance(e, SyntaxError) else f"{type(e).__name__}: {e}"
+    return {"message": text, "path": path, "line": line}
+
+
+def print_error(e: BaseException) -> None:
+    """With the frames that are the user's to read."""
+    own = os.path.dirname(os.path.abspath(__file__))
+    tb = e.__traceback__
+    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(own):
+        tb = tb.tb_next
+    traceback.print_exception(type(e), e.with_traceback(tb), tb)
+
+
+# ---- the loop ----
+
+
+def answer(project: Project, channel: Channel, request: dict[str, Any]) -> None:
+    if request["do"] == "describe":
+        for file in request["files"]:
+            channel.send(attempt(project, lambda: describe(project, file)))
+    elif request["do"] == "explain":
+        channel.send(attempt(project, lambda: reached(project, project.find(request["file"], request["dataset"]))))
+    else:
+        redirect(request["output"])
+        channel.send(attempt(project, lambda: run(project, request, Plan(channel)), show=True))
+        redirect(os.devnull)
+
+
+def attempt(project: Project, do: Callable[[], dict[str, Any]], show: bool = False) -> dict[str, Any]:
+    try:
+        return do()
+    except BaseException as e:  # whatever a model raises is its error, SystemExit too
+        if show:
+            print_error(e)
+        return {"error": error_of(project, e)}
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def main() -> None:
+    root, memory = sys.argv[1], int(sys.argv[2])
+    end_with(LIFELINE)
+    if memory:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    channel = Channel(CHANNEL)
+    project = Project(root)
+    sys.dont_write_bytecode = True  # nothing of ours in the project's folders
+    sys.path.insert(0, project.root)
+    sys.argv = ["shoal"]
+    sys.addaudithook(project.note_read)
+    channel.send({"shoal": __version__, "protocol": PROTOCOL})
+    while True:
+        answer(project, channel, channel.receive())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/python.h"
+
+#include "base/os.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "engine/arrow_file.h"
+
+typedef struct call {
+  shoal_task *task;
+  shoal_engine *engine;
+  const shoal_input *inputs;
+  const char *folder; /* of the files that cross */
+  const char *output; /* takes what the model prints */
+  shoal_worker *worker;
+  int64_t until_us;
+} call;
+
+static shoal_status send(call *c, const shoal_buf *message, shoal_error *err) {
+  SHOAL_TRY(shoal_buf_check(message, err));
+  return shoal_worker_send(c->worker, shoal_buf_str(message), err);
+}
+
+static shoal_status ask(call *c, shoal_error *err) {
+  char code[SHOAL_HASH_HEX + 1];
+  shoal_buf b = {0};
+  shoal_jw w = {.out = &b};
+  shoal_hash_hex(&c->task->python.code, code);
+  shoal_jw_obj(&w);
+  shoal_jw_kz(&w, "do", "run");
+  shoal_jw_kstr(&w, "file", c->task->model.path);
+  shoal_jw_kstr(&w, "dataset", c->task->dataset);
+  shoal_jw_kz(&w, "code", code);
+  shoal_jw_kz(&w, "folder", c->folder);
+  shoal_jw_kz(&w, "output", c->output);
+  shoal_jw_end(&w);
+  shoal_status status = send(c, &b, err);
+  shoal_buf_dispose(&b);
+  return status;
+}
+
+/* ---- what the function loads ---- */
+
+static shoal_status write_table(call *c, const shoal_input *input, const char *path, shoal_error *err) {
+  shoal_buf sql = {0};
+  ptrdiff_t dot = shoal_str_chr(input->name, '.');
+  shoal_buf_addz(&sql, "FROM ");
+  shoal_buf_sql_ident(&sql, shoal_str_sub(input->name, 0, (size_t)dot));
+  shoal_buf_addc(&sql, '.');
+  shoal_buf_sql_ident(&sql, shoal_str_sub(input->name, (size_t)dot + 1, input->name.len));
+  shoal_status status = shoal_buf_check(&sql, err);
+  shoal_job job = {.sql = shoal_buf_str(&sql), .inputs = input, .n_inputs = 1};
+  if (status >= 0)
+    status = shoal_engine_copy(c->engine, &job, path, SHOAL_STR("arrow"), err);
+  shoal_buf_dispose(&sql);
+  return status;
+}
+
+/* Answers with the very result that the plan has; {} for a name that it does not know. */
+static shoal_status answer(call *c, shoal_str name, shoal_error *err) {
+  shoal_buf b = {0};
+  shoal_jw w = {.out = &b};
+  shoal_status status = SHOAL_OK;
+  shoal_jw_obj(&w);
+  for (size_t i = 0; i < c->task->n_inputs; i++) {
+    if (!shoal_str_eq(c->inputs[i].name, name))
+      continue;
+    char *path = shoal_arena_printf(&c->task->arena, "%s/%.*s.arrow", c->folder, SHOAL_FMT(name));
+    status = path ? write_table(c, &c->inputs[i], path, err) : shoal_fail_nomem(err);
+    shoal_jw_kz(&w, "table", path);
+  }
+  shoal_jw_end(&w);
+  if (status >= 0)
+    status = send(c, &b, err);
+  shoal_buf_dispose(&b);
+  return status;
+}
+
+/* ---- what it returns ---- */
+
+static shoal_status stage(call *c, const char *path, const char *staging, shoal_outcome *out, shoal_error *err) {
+  struct ArrowArrayStream stream = {0};
+  SHOAL_TRY(shoal_arrow_read_file(path, &stream, err));
+  shoal_scan scan = {.format = SHOAL_SCAN_ARROW, .stream = &stream};
+  shoal_input input = {SHOAL_STR("result"), &scan};
+  shoal_job job = {.sql = SHOAL_STR("FROM result"),
+                   .inputs = &input,
+                   .n_inputs = 1,
+                   .staging = staging,
+                   .rows_hash = !c->task->no_rows_hash};
+  shoal_status status = shoal_engine_execute(c->engine, &job, &c->task->arena, out, err);
+  stream.release(&stream);
+  return status;
+}
+
+static shoal_status add_provenance(shoal_task *task, yyjson_val *more, shoal_error *err) {
+  shoal_buf b = {0};
+  shoal_status status = shoal_json_join(task->provenance, more, &b, err);
+  if (status >= 0) {
+    task->provenance = shoal_arena_str(&task->arena, shoal_buf_str(&b));
+    status = task->provenance.ptr ? SHOAL_OK : shoal_fail_nomem(err);
+  }
+  shoal_buf_dispose(&b);
+  return status;
+}
+
+static shoal_status take_result(call *c, yyjson_val *told, const char *staging, shoal_outcome *out, shoal_error *err) {
+  yyjson_val *reached = yyjson_obj_get(told, "reached");
+  shoal_str table = shoal_json_str(told, "table");
+  char *path = shoal_arena_cstr(&c->task->arena, table);
+  if (!table.len || !path)
+    return shoal_fail(err, SHOAL_EENGINE, "the worker told no result");
+  SHOAL_TRY(stage(c, path, staging, out, err));
+  out->cpu_us += shoal_json_i64(told, "cpu_us", 0);
+  return add_provenance(c->task, reached, err);
+}
+
+/* Answers the function's questions until it has returned. SHOAL_DONE: the worker is no longer as it began. */
+static shoal_status talk(call *c, const char *staging, shoal_outcome *out, shoal_error *err) {
+  for (;;) {
+    yyjson_doc *doc = NULL;
+    SHOAL_TRY(shoal_worker_receive(c->worker, c->until_us, &doc, err));
+    yyjson_val *told = yyjson_doc_get_root(doc), *error = yyjson_obj_get(told, "error");
+    shoal_str load = shoal_json_str(told, "load");
+    shoal_status status;
+    if (load.ptr)
+      status = answer(c, load, err);
+    else if (error)
+      status = shoal_worker_error(error, err);
+    else if (shoal_json_bool(told, "stale", false))
+      status = SHOAL_DONE;
+    else
+      status = take_result(c, told, staging, out, err);
+    yyjson_doc_free(doc);
+    if (!load.ptr || status < 0)
+      return status;
+  }
+}
+
+/* A model that ran before in this process may have changed what this one reads: then a new process runs it. */
+static shoal_status call_function(call *c, const shoal_worker_source *workers, const char *staging, shoal_outcome *out,
+                                  shoal_error *err) {
+  for (int i = 0; i < 2; i++) {
+    SHOAL_TRY(workers->get(workers->arg, i > 0, &c->worker, err));
+    c->until_us = c->task->python.timeout_us ? shoal_time_monotonic() + c->task->python.timeout_us : 0;
+    SHOAL_TRY(ask(c, err));
+    shoal_status status = talk(c, staging, out, err);
+    if (status != SHOAL_DONE)
+      return status;
+  }
+  (void)shoal_fail(err, SHOAL_EINVAL, "its code is another each time it is imported, so its result can't be kept");
+  shoal_hint(err, "shoal why %.*s tells what differs; compute it inside the function", SHOAL_FMT(c->task->dataset));
+  return SHOAL_EINVAL;
+}
+
+static void explain(const call *c, shoal_error *err) {
+  shoal_stat st;
+  const shoal_task *t = c->task;
+  if (err->status == SHOAL_ECANCELLED)
+    return;
+  if (err->status == SHOAL_ELIMIT && t->python.timeout_us && shoal_time_monotonic() >= c->until_us) {
+    (void)shoal_fail(err, SHOAL_ELIMIT, "it took longer than %.3g s and was stopped",
+                     (double)t->python.timeout_us / 1e6);
+    shoal_hint(err, "python: {timeout: …} in shoal.yaml");
+  }
+  if (!*err->path)
+    shoal_error_at(err, t->model.path.ptr, t->model.first_line, 1, 0);
+  shoal_context(err, "%.*s", SHOAL_FMT(t->dataset));
+  if (shoal_os_stat_at(-100, c->output, &st) == 0 && st.size > 0)
+    shoal_hint(err, "what it printed: %s", c->output);
+}
+
+shoal_status shoal_python_execute(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine,
+                                  const shoal_worker_source *workers, const shoal_input *inputs, const char *staging,
+                                  shoal_outcome *out, shoal_error *err) {
+  char uuid[SHOAL_UUID_TEXT];
+  shoal_error ignored;
+  int64_t start = shoal_time_monotonic();
+  shoal_os_uuid(uuid);
+  char *logs = shoal_arena_printf(&task->arena, "%s/output/%.*s", task->python.own, SHOAL_FMT(ctx->run));
+  char *output = shoal_arena_printf(&task->arena, "%s/output/%.*s/%.*s.log", task->python.own, SHOAL_FMT(ctx->run),
+                                    SHOAL_FMT(task->dataset));
+  char *folder = shoal_arena_printf(&task->arena, "%s/tmp/python-%s", task->python.own, uuid);
+  if (!logs || !output || !folder)
+    return shoal_fail_nomem(err);
+  call c = {.task = task, .engine = engine, .inputs = inputs, .folder = folder, .output = output};
+  task->python.output = output;
+  shoal_status status = shoal_os_mkdirs(logs, false, err);
+  if (status >= 0)
+    status = shoal_os_mkdirs(folder, false, err);
+  if (status >= 0)
+    status = call_function(&c, workers, staging, out, err);
+  shoal_ignore(shoal_os_remove_tree(folder, &ignored)); /* copies */
+  if (status < 0)
+    explain(&c, err);
+  out->wall_us = shoal_time_monotonic() - start;
+  return status;
+}

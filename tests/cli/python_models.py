@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Python models in `shoal run`: discovery, edges to and from SQL, execution in workers, and what happens when those die."""
+import glob
+import signal
+import sys
+import time
+
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
+from harness import *  # noqa: E402,F403
+
+# The package as pip installs it for the tests, and the interpreter that has pandas.
+PACKAGE = os.environ.get("SHOAL_PYTHON_PACKAGE", os.path.join(os.path.abspath(BUILD), "python"))
+HEAD = "import shoal\nimport pandas as pd\n"
+
+
+def project(files=None, yaml="name: t\n", **env):
+    p = Project(files, yaml=yaml)
+    p.env.update({"PYTHONPATH": PACKAGE, "PATH": os.path.dirname(sys.executable) + ":" + p.env["PATH"], **env})
+    p.env.pop("VIRTUAL_ENV", None)
+    return p
+
+
+def model(name, body, head=HEAD):
+    return f'{head}\n@shoal.data_function("/{name}")\ndef {name.split("/")[-1]}():\n' + "".join(f"    {line}\n" for line in body.split("\n"))
+
+
+PIPELINE = {
+    "data/flights.csv": "carrier,dep,arr\nAA,10,12\nAA,20,30\nUA,5,1\nUA,15,10\nUA,1,2\nDL,0,-3\n",
+    "models/silver/features.sql": "select carrier, dep, arr from bronze.flights where dep is not null\n",
+    "lib/fit.py": "STEPS = 3\n\n\ndef slope(xs, ys):\n    '''Least squares through the origin.'''\n    num = sum(x * y for x, y in zip(xs, ys))\n"
+                  "    return num / sum(x * x for x in xs)\n",
+    "models/ml/train.py": HEAD + "from lib.fit import slope\n\nRATE = 1.0\n\n\n@shoal.data_function('/ml/train')\ndef train():\n    '''One slope for each carrier.'''\n"
+                          "    df = shoal.table('silver.features').df()\n    print('training on', len(df), 'rows')\n"
+                          "    rows = [(c, RATE * slope(g.dep, g.arr)) for c, g in df.groupby('carrier') if g.dep.any()]\n"
+                          "    return pd.DataFrame(rows, columns=['carrier', 'slope'])\n",
+    "models/gold/predicted.sql": "select f.carrier, f.dep * t.slope as arr from silver.features f join ml.train t using (carrier)\n",
+    "models/gold/counts.sql": "select carrier, count(*) as n from silver.features group by all\n",
+}
+SOURCES = "name: t\nsources:\n  bronze.flights: {files: data/*.csv, options: {header: true}}\n"
+
+
+@case
+def sql_reads_what_python_makes_and_the_other_way_round():
+    p = project(PIPELINE, SOURCES)
+    same(p.to_run(), ["gold.counts", "gold.predicted", "ml.train", "silver.features"])
+    has(p.shoal("plan").stdout, "models/ml/train.py")
+    r = p.shoal("run")
+    has(r.stdout, "ml.train  2 rows", "published #1 on main: 4 datasets")
+    same(p.rows("select carrier, round(slope, 3) from ml.train order by 1"), [["AA", "1.44"], ["UA", "0.625"]])
+    same(p.rows("select count(*) from gold.predicted"), [["5"]])
+    has(p.shoal("graph").stdout, "ml.train ← silver.features", "gold.predicted ← ml.train")
+    has(p.shoal("show", "ml.train").stdout, "One slope for each carrier.", "from models/ml/train.py", "reads silver.features", "slope    double", "with python 3.")
+    has(p.shoal("ls").stdout, "ml.train")
+    has(p.shoal("check").stdout, "4 models are fine, 0 have errors")
+    # an open Delta table, with statistics
+    log = open(glob.glob(p.dir + "/lake/ml/train/_delta_log/00000000000000000000.json")[0]).read()
+    has(log, '\\"minValues\\":{\\"carrier\\":\\"AA\\"')
+    has(p.shoal("run").stdout, "nothing to do")
+    p.remove()
+
+
+@case
+def a_changed_parameter_reruns_training_and_what_is_below():
+    p = project(PIPELINE, SOURCES)
+    p.shoal("run")
+    p.write({"models/ml/train.py": PIPELINE["models/ml/train.py"].replace("RATE = 1.0", "RATE = 0.5")})
+    same(p.to_run(), ["gold.predicted", "ml.train"])
+    has(p.shoal("why", "ml.train").stdout, "models/ml/train.py:5  RATE = 1.0  →  RATE = 0.5", "RATE")
+    has(p.shoal("why", "gold.predicted").stdout, "gold.predicted reads ml.train, and that changed", "RATE = 0.5")
+    has(p.shoal("run").stdout, "published #2 on main: 2 datasets")
+    # a helper in a file of its own
+    p.write({"lib/fit.py": PIPELINE["lib/fit.py"].replace("x * x", "x * x + 1")})
+    same(p.to_run(), ["gold.predicted", "ml.train"])
+    has(p.shoal("why", "ml.train").stdout, "lib/fit.py:7", "x * x + 1 for x", "lib.fit.slope")
+    p.shoal("run")
+    has(p.shoal("why", "ml.train", "main~1..main").stdout, "lib/fit.py:7")
+    # what does not count: comments, docstrings, what is not reached
+    p.write({"lib/fit.py": "# a comment\n" + PIPELINE["lib/fit.py"].replace("x * x", "x * x + 1").replace("STEPS = 3", "STEPS = 4").replace("Least", "The least")})
+    same(p.to_run(), [])
+    has(p.shoal("run").stdout, "nothing to do")
+    p.remove()
+
+
+@case
+def unchanged_files_start_no_python():
+    p = project(PIPELINE, SOURCES)
+    p.shoal("run")
+    p.write({"models/silver/other.sql": "select 1 as x\n"})  # so that the project is scanned
+    broken = {"PATH": "/usr/bin:/bin", "SHOAL_TEST": "x"}
+    fake = p.dir + "/.cache/bin"
+    os.makedirs(fake)
+    real = os.path.dirname(sys.executable) + "/python3"
+    # a stand-in that tells of each start
+    p.write({".cache/bin/python3": f"#!/bin/sh\necho started >> {p.dir}/.cache/starts\nexec {real} \"$@\"\n"})
+    os.chmod(fake + "/python3", 0o755)
+    env = {"PATH": fake + ":" + broken["PATH"]}
+    starts = lambda: len(open(p.dir + "/.cache/starts").readlines()) if os.path.exists(p.dir + "/.cache/starts") else 0  # noqa: E731
+    p.shoal("plan", env=env)
+    same(starts(), 1)  # another interpreter: asked anew
+    p.shoal("run", env=env)
+    p.shoal("plan", env=env)
+    p.shoal("status", env=env)
+    p.write({"models/silver/other.sql": "select 2 as x\n"})
+    p.shoal("run", env=env)
+    p.shoal("graph", env=env)
+    same(starts(), 1)
+    p.write({"lib/fit.py": PIPELINE["lib/fit.py"] + "# more\n"})
+    p.shoal("plan", env=env)
+    same(starts(), 2)
+    p.write({"models/ml/other.py": model("ml/other", "return pd.DataFrame({'a': [1]})")})
+    p.shoal("plan", env=env)
+    same(starts(), 3)
+    p.remove()
+
+
+@case
+def a_package_with_another_version_counts():
+    p = project({"models/ml/a.py": "import tiny\n" + model("ml/a", "return pd.DataFrame({'a': [tiny.f()]})"),
+                 "models/ml/b.py": model("ml/b", "return pd.DataFrame({'a': [1]})")})
+    site = p.dir + "-env/site-packages"
+    os.makedirs(site + "/tiny")
+    os.makedirs(site + "/tiny-1.0.dist-info")
+
+    def version(v):
+        for old in glob.glob(site + "/tiny-*.dist-info"):
+            os.rename(old, f"{site}/tiny-{v}.dist-info")
+        for path, text in ((f"tiny-{v}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {v}\n"), (f"tiny-{v}.dist-info/RECORD", "tiny/__init__.py,,\n"),
+                           (f"tiny-{v}.dist-info/top_level.txt", "tiny\n"), ("tiny/__init__.py", f"def f():\n    return '{v}'\n")):
+            with open(f"{site}/{path}", "w") as f:
+                f.write(text)
+
+    version("1.0")
+    p.env["PYTHONPATH"] = PACKAGE + ":" + site
+    p.shoal("run")
+    same(p.rows("from ml.a"), [["1.0"]])
+    version("1.1")
+    same(p.to_run(), ["ml.a"])
+    has(p.shoal("plan").stdout, "tiny 1.0 → 1.1")
+    has(p.shoal("why", "ml.a").stdout, "tiny 1.0  →  1.1")
+    p.shoal("run")
+    same(p.rows("from ml.a"), [["1.1"]])
+    subprocess.run(["rm", "-rf", p.dir + "-env"])
+    p.remove()
+
+
+@case
+def a_file_that_importing_reads_counts():
+    p = project({"conf.json": '{"n": 3}', "models/ml/a.py": "import json\nN = json.load(open('conf.json'))['n']\n" + model("ml/a", "return pd.DataFrame({'a': [N]})")})
+    p.shoal("run")
+    p.write({"conf.json": '{"n": 4}'})
+    p.shoal("run")
+    same(p.rows("from ml.a"), [["4"]])
+    p.remove()
+
+
+@case
+def functions_that_call_each_other_are_one_graph():
+    p = project({"models/ml/both.py": HEAD + "\n@shoal.data_function('/ml/first')\ndef first():\n    return pd.DataFrame({'a': [1, 2]})\n"
+                 "\n@shoal.data_function('/ml/second')\ndef second():\n    return first().assign(b=7)\n"})
+    has(p.shoal("graph").stdout, "ml.second ← ml.first")
+    p.shoal("run")
+    same(p.rows("from ml.second order by 1"), [["1", "7"], ["2", "7"]])
+    p.remove()
+
+
+@case
+def what_is_wrong_with_a_model_is_said_with_file_and_line():
+    good = model("ml/a", "return pd.DataFrame({'a': [1]})")
+    cases = [
+        ({"models/ml/a.py": good, "models/ml/b.py": good}, ["two models are named ml.a", "models/ml/a.py:4", "models/ml/b.py:4"]),
+        ({"models/ml/a.py": good, "models/ml/a.sql": "select 1 as x\n"}, ["two models are named ml.a", "models/ml/a.sql:1", "models/ml/a.py:4"]),
+        ({"models/ml/a.py": "import shoal\nimport lib.x\n", "lib/x.py": "\n\nboom()\n"}, ["lib/x.py:3", "NameError: name 'boom' is not defined"]),
+        ({"models/ml/a.py": "import shoal\n\ndef f(:\n"}, ["models/ml/a.py:3", "SyntaxError"]),
+        ({"models/ml/a.py": "import nowhere_to_be_found\n"}, ["models/ml/a.py:1", "No module named 'nowhere_to_be_found'"]),
+        ({"models/ml/a.py": good.replace("def a()", "def a(x, y=1)")}, ["models/ml/a.py:4", "can't be a model", "give its parameters defaults"]),
+        ({"models/ml/a.py": good.replace("/ml/a", "/ml/A b")}, ["models/ml/a.py:4", "names no dataset"]),
+        ({"models/ml/a.py": model("ml/a", "return shoal.table('ml.nothere').df()")}, ["models/ml/a.py:4", "there is no dataset ml.nothere"]),
+        ({"models/ml/a.py": model("ml/a", "return shoal.table('ml.b').df()"), "models/ml/b.sql": "select * from ml.a\n"}, ["a cycle", "ml.a reads ml.b"]),
+        ({"models/ml/a.py": "import os\nos._exit(3)\n"}, ["importing models/ml/a.py", "exit code 3"]),
+    ]
+    for files, wanted in cases:
+        p = project(files)
+        has(p.shoal("plan", code=1).all, *wanted)
+        p.remove()
+
+
+@case
+def a_models_exception_is_its_error():
+    p = project({"models/ml/a.py": model("ml/a", "print('about to')\nreturn helper(3)") + "\n\ndef helper(x):\n    raise ValueError(f'bad {x}')\n",
+                 "models/ml/b.py": model("ml/b", "return pd.DataFrame({'a': [1]})")})
+    r = p.shoal("run", "--keep-going", code=1)
+    has(r.stderr, "models/ml/a.py:11: ml.a: ValueError: bad 3", "| about to", "return helper(3)", "nothing was published")
+    has(r.stdout, "ml.b  1 rows")
+    # what it printed is kept
+    (log,) = glob.glob(p.dir + "/.shoal/output/*/ml.a.log")
+    has(open(log).read(), "about to", "ValueError: bad 3")
+    same(p.to_run(), ["ml.a"])
+    p.remove()
+
+
+@case
+def a_workers_end_is_its_models_error_and_the_others_go_on():
+    bodies = {"segv": "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "exits": "import os\nprint('bye', flush=True)\nos._exit(7)",
+              "leaves": "raise SystemExit('no')", "number": "return 5"}
+    p = project({**{f"models/ml/{n}.py": model("ml/" + n, b) for n, b in bodies.items()},
+                 **{f"models/ml/good{i}.py": model(f"ml/good{i}", f"return pd.DataFrame({{'a': [{i}]}})") for i in range(4)}})
+    r = p.shoal("run", "--keep-going", code=1)
+    has(r.stderr, "ml.segv: its process was killed by signal 11 (SIGSEGV)", "ml.exits: its process ended with exit code 7", "| bye", "SystemExit: no", "no table")
+    same(p.to_run(), ["ml.exits", "ml.leaves", "ml.number", "ml.segv"])
+    p.remove()
+
+
+@case
+def time_and_memory_are_limited():
+    p = project({"models/ml/slow.py": model("ml/slow", "import time\ntime.sleep(60)"), "models/ml/big.py": model("ml/big", "return bytearray(8 << 30)"),
+                 "models/ml/good.py": model("ml/good", "return pd.DataFrame({'a': [1]})")}, "name: t\npython: {timeout: 2s, memory: 2GB}\n")
+    start = time.time()
+    r = p.shoal("run", "--keep-going", code=1)
+    has(r.stderr, "ml.slow: it took longer than 2 s and was stopped", "ml.big: MemoryError")
+    assert time.time() - start < 30
+    has(p.shoal("config").stdout, "python.timeout", "2s", "shoal.yaml:2")
+    p.write({"shoal.yaml": "name: t\npython: {timeout: soon}\n"})
+    has(p.shoal("plan", code=1).stderr, "shoal.yaml:2", "python.timeout must be a time")
+    p.remove()
+
+
+@case
+def an_interpreter_that_can_not_run_models_is_said():
+    p = project({"models/ml/a.py": model("ml/a", "return pd.DataFrame({'a': [1]})")})
+    has(p.shoal("plan", code=1, env={"PYTHONPATH": ""}).stderr, "has no package shoal", "pip install shoal==")
+    p.write({"shoal.yaml": "name: t\npython: {interpreter: nowhere/python}\n"})
+    has(p.shoal("plan", code=1).stderr, "there is no interpreter", "nowhere/python")
+    # another version
+    p.write({"old/shoal/__init__.py": "", "old/shoal/worker.py": "import json, os, struct\nt = json.dumps({'shoal': '0.0.1', 'protocol': 1}).encode()\n"
+             "os.write(3, struct.pack('<I', len(t)) + t)\nos.read(3, 1)\n", "shoal.yaml": "name: t\n"})
+    has(p.shoal("plan", code=1, env={"PYTHONPATH": p.dir + "/old"}).stderr, "has version 0.0.1 of the package shoal")
+    # a folder of the project's is not the package
+    p.write({"shoal/__init__.py": "raise Exception\n"})
+    p.shoal("plan")
+    p.remove()
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def started(p, dataset):
+    """A run in the background, and the pid of the worker that the model has written."""
+    run = subprocess.Popen([SHOAL, "run"], cwd=p.dir, env=p.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    path = f"{p.dir}/.cache/{dataset}.pid"
+    until = time.time() + 60
+    while not (os.path.exists(path) and os.path.getsize(path)) and time.time() < until and run.poll() is None:
+        time.sleep(0.02)
+    return run, int(open(path).read())
+
+
+def gone(pid):
+    until = time.time() + 20
+    while alive(pid) and time.time() < until:
+        time.sleep(0.02)
+    assert not alive(pid), f"{pid} is still there"
+
+
+# holds the interpreter's lock all the while
+BUSY = "import os\nos.makedirs('.cache', exist_ok=True)\nwith open('.cache/ml.busy.pid', 'w') as f:\n    f.write(str(os.getpid()))\nreturn pd.DataFrame({'a': [sum(range(1 << 40))]})"
+
+
+@case
+def no_worker_outlives_a_killed_run():
+    p = project({"models/ml/busy.py": model("ml/busy", BUSY)})
+    run, worker = started(p, "ml.busy")
+    run.kill()
+    run.wait()
+    gone(worker)
+    p.write({"models/ml/busy.py": model("ml/busy", "return pd.DataFrame({'a': [1]})")})
+    has(p.shoal("run").stdout, "published #1")
+    p.remove()
+
+
+@case
+def a_killed_worker_is_its_models_error():
+    p = project({"models/ml/busy.py": model("ml/busy", BUSY)})
+    run, worker = started(p, "ml.busy")
+    os.kill(worker, signal.SIGKILL)
+    out, err = run.communicate(timeout=60)
+    same(run.returncode, 1)
+    has(err, "ml.busy: its process was killed by signal 9 (SIGKILL)")
+    p.remove()
+
+
+@case
+def cancelling_ends_the_workers():
+    p = project({"models/ml/busy.py": model("ml/busy", BUSY)})
+    run, worker = started(p, "ml.busy")
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    has(err, "cancelled")
+    gone(worker)
+    same(os.listdir(p.dir + "/.shoal/tmp"), [])
+    p.remove()
+
+
+@case
+def a_model_that_changes_what_another_reads_does_not_reach_it():
+    state = "STATE = {'n': 1}\n"
+    p = project({"lib/state.py": state, "models/ml/a.py": "from lib import state\n" + model("ml/a", "n = state.STATE['n']\nstate.STATE['n'] += 1\nreturn pd.DataFrame({'n': [n]})"),
+                 "models/ml/b.py": "from lib import state\n" + model("ml/b", "n = state.STATE['n']\nstate.STATE['n'] += 1\nreturn pd.DataFrame({'n': [n]})")})
+    p.shoal("run", "-j", "1")
+    same(p.rows("select n from ml.a union all select n from ml.b"), [["1"], ["1"]])
+    p.remove()
+
+
+@case
+def what_an_edit_during_the_run_would_spoil_is_discarded():
+    p = project({"lib/x.py": "N = 1\n", "models/ml/a.py": "from lib.x import N\n" + model("ml/a", "with open('lib/x.py', 'w') as f:\n    f.write('N = 2\\n')\nreturn pd.DataFrame({'n': [N]})")})
+    has(p.shoal("run", code=4).stderr, "lib/x.py changed while it was run")
+    p.remove()
+
+
+@case
+def a_load_that_planning_did_not_see_is_refused():
+    p = project({"models/silver/x.sql": "select 1 as x\n", "models/ml/a.py": model("ml/a", "name = 'silver.' + 'x'.lower()\nreturn shoal.table(name).df()")})
+    p.shoal("run", "silver.x")
+    has(p.shoal("run", code=1).stderr, "models/ml/a.py:7", "silver.x is loaded under a name that planning did not see")
+    p.remove()
+
+
+if __name__ == "__main__":
+    main()
