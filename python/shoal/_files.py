@@ -28,13 +28,21 @@ def below(paths: Iterable[str | None]) -> list[str]:
     return sorted(found)
 
 
+_looked_at: dict[str, tuple[Any, str | None]] = {}  # module and file, None: it is not the project's
+
+
 def _project_modules() -> dict[str, str]:
     """The file of each module of the project that is loaded."""
     found = {}
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and os.path.exists(file) and _owners.owner(name) is None:
-            found[name] = os.path.realpath(file)
+        known, file = _looked_at.get(name, (None, None))
+        if known is not module:
+            file = getattr(module, "__file__", None)
+            ours = isinstance(file, str) and os.path.exists(file) and _owners.owner(name) is None
+            file = os.path.realpath(file) if ours and file else None
+            _looked_at[name] = (module, file)
+        if file:
+            found[name] = file
     return found
 
 

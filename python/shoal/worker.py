@@ -26,7 +26,7 @@ import time
 from typing import Any, Callable, Iterator
 
 from . import Error, __version__, _answers, _describe, _kept, _source
-from ._calls import code_of
+from ._calls import Code, code_of
 from ._kept import Kept
 from ._shoal import write_arrow
 
@@ -79,7 +79,9 @@ class Project:
         self.read: set[str] = set()  # files that importing read: constants may come from them
 
     def note_read(self, event: str, args: tuple[Any, ...]) -> None:
-        if event != "open" or not self._importing or not isinstance(args[0], str):
+        if event != "open" or not self._importing or not isinstance(args[0], str) or args[0].endswith((".py", ".pyc")):
+            return  # modules are told by what imports them
+        if args[2] & (os.O_WRONLY | os.O_RDWR):
             return
         path = self.relative(os.path.abspath(args[0]))
         if not path.startswith((".shoal/", "/")) and os.path.isfile(os.path.join(self.root, path)):
@@ -171,9 +173,8 @@ def describe(project: Project, file: str) -> dict[str, Any]:
     return {"file": file, "models": models, "rests_on": sorted(rests_on | set(project.read)) + _package_folders()}
 
 
-def reached(project: Project, f: Callable[..., Any]) -> dict[str, Any]:
+def reached(project: Project, code: Code) -> dict[str, Any]:
     """What a function is made of, for people: what of it differs from another time's is found by name."""
-    code = code_of(f)
     functions = []
     for node in _leaves_first(code.nodes):
         if node.path:
@@ -226,7 +227,8 @@ class Plan:
 
 def run(project: Project, request: dict[str, Any], plan: Plan) -> dict[str, Any]:
     f = project.find(request["file"], request["dataset"])
-    if _describe(f)["code"] != request["code"]:  # a model that ran before may have changed what this one reads
+    code = code_of(f)
+    if code.key != request["code"]:  # a model that ran before may have changed what this one reads
         return {"stale": True}
     before = time.process_time()
     with _answers.from_plan(plan):
@@ -235,7 +237,7 @@ def run(project: Project, request: dict[str, Any], plan: Plan) -> dict[str, Any]
             value = asyncio.run(value)
         table = os.path.join(request["folder"], "result.arrow")
         write_arrow(_answers.stream_of(value, request["dataset"]), table)
-    return {"table": table, "cpu_us": int((time.process_time() - before) * 1e6), "reached": reached(project, f)}
+    return {"table": table, "cpu_us": int((time.process_time() - before) * 1e6), "reached": reached(project, code)}
 
 
 def redirect(path: str) -> None:
@@ -290,7 +292,7 @@ def answer(project: Project, channel: Channel, request: dict[str, Any]) -> None:
         for file in request["files"]:
             channel.send(attempt(project, lambda: describe(project, file)))
     elif request["do"] == "explain":
-        channel.send(attempt(project, lambda: reached(project, project.find(request["file"], request["dataset"]))))
+        channel.send(attempt(project, lambda: reached(project, code_of(project.find(request["file"], request["dataset"])))))
     else:
         redirect(request["output"])
         channel.send(attempt(project, lambda: run(project, request, Plan(channel)), show=True))

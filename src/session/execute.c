@@ -39,6 +39,25 @@ static shoal_status open_worker(void *arg, shoal_worker **out, shoal_error *err)
   return *out ? SHOAL_OK : shoal_session_open_worker(a->session, out, err);
 }
 
+#define KEPT_OUTPUTS 20
+
+/* What Python models printed in older runs: run ids are in the order of time. */
+static void prune_outputs(shoal_session *s) {
+  shoal_arena arena = {0};
+  shoal_dirent *runs;
+  size_t n = 0;
+  shoal_error ignored; /* only space */
+  char *folder = s->root ? shoal_arena_printf(&arena, "%s/.shoal/output", s->root) : NULL;
+  if (folder && shoal_os_list(folder, &arena, &runs, &n, &ignored) < 0)
+    n = 0;
+  for (size_t i = 0; i + KEPT_OUTPUTS < n; i++) {
+    char *old = shoal_arena_printf(&arena, "%s/%s", folder, runs[i].name.ptr);
+    if (old)
+      shoal_ignore(shoal_os_remove_tree(old, &ignored));
+  }
+  shoal_arena_dispose(&arena);
+}
+
 /* Says which signatures the run reuses and makes; its first word puts the record. */
 static shoal_status announce(shoal_session *s, const shoal_plan *plan, shoal_run_record **record, shoal_error *err) {
   shoal_hash *keys = shoal_calloc(plan->n_items, sizeof *keys);
@@ -405,6 +424,8 @@ shoal_status shoal_session_run(shoal_session *s, const shoal_plan *plan, const s
     status = work ? run_rounds(s, plan, options, record, out, err) : shoal_session_project(s, &out->projection, err);
   if (record)
     shoal_run_end(record);
+  if (s->python.n_files)
+    prune_outputs(s);
   if (out->plan)
     plan = out->plan;
   if (status >= 0 && all_current(plan) && !any_volatile(plan) && !options->again && !options->verify) {

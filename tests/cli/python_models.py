@@ -59,6 +59,21 @@ def sql_reads_what_python_makes_and_the_other_way_round():
     p.remove()
 
 
+def signature_of(p, dataset):
+    (folder,) = glob.glob(f"{p.dir}/lake/{dataset.replace('.', '/')}/_shoal/*")
+    return os.path.basename(folder)
+
+
+@case
+def a_run_and_a_call_have_one_signature():
+    p = project(PIPELINE, SOURCES)
+    p.shoal("run")
+    call = ("import sys; sys.path.insert(0, '.')\nfrom models.ml.train import train\nfrom shoal._calls import call_key, describe\nd = describe(train)\n"
+            f"print(call_key(d['code'], d['args'], [('silver.features', '{signature_of(p, 'silver.features')}')]))")
+    same(subprocess.run([sys.executable, "-c", call], cwd=p.dir, env=p.env, capture_output=True, text=True, check=True).stdout.strip(), signature_of(p, "ml.train"))
+    p.remove()
+
+
 @case
 def a_changed_parameter_reruns_training_and_what_is_below():
     p = project(PIPELINE, SOURCES)
@@ -318,6 +333,36 @@ def a_model_that_changes_what_another_reads_does_not_reach_it():
 def what_an_edit_during_the_run_would_spoil_is_discarded():
     p = project({"lib/x.py": "N = 1\n", "models/ml/a.py": "from lib.x import N\n" + model("ml/a", "with open('lib/x.py', 'w') as f:\n    f.write('N = 2\\n')\nreturn pd.DataFrame({'n': [N]})")})
     has(p.shoal("run", code=4).stderr, "lib/x.py changed while it was run")
+    p.remove()
+
+
+@case
+def one_edited_file_is_all_that_is_asked_about():
+    p = project({"conf.txt": "3", **{f"models/ml/m{i}.py": "N = open('conf.txt').read()\n" * (i == 0) + model(f"ml/m{i}", "return pd.DataFrame({'a': [1]})") for i in range(5)}})
+    p.shoal("run")
+    # importing leaves a trace of each file that is asked about
+    trace = "import os\nwith open(os.environ['TRACE'], 'a') as f:\n    f.write(__file__ + '\\n')\n"
+    files = {f"models/ml/m{i}.py": trace + model(f"ml/m{i}", "return pd.DataFrame({'a': [1]})") for i in range(5)}
+    env = {"TRACE": p.dir + "/.cache-trace"}
+    p.write(files)
+    p.shoal("plan", env=env)
+    same(len(open(env["TRACE"]).readlines()), 5)
+    p.write({"models/ml/m3.py": files["models/ml/m3.py"] + "# more\n"})
+    p.shoal("plan", env=env)
+    has("".join(open(env["TRACE"]).readlines()[5:]), "models/ml/m3.py")
+    same(len(open(env["TRACE"]).readlines()), 6)
+    p.remove()
+
+
+@case
+def outputs_of_old_runs_go():
+    p = project({"models/ml/a.py": model("ml/a", "return pd.DataFrame({'a': [1]})")})
+    for i in range(25):
+        os.makedirs(f"{p.dir}/.shoal/output/0000-{i:02}")
+    p.shoal("run")
+    left = sorted(os.listdir(p.dir + "/.shoal/output"))
+    same(left[:2], ["0000-06", "0000-07"])
+    same(len(left), 20)
     p.remove()
 
 
