@@ -115,7 +115,21 @@ def _distribution(top: str, file: str) -> Package | None:
         found = holds or found
     if not found:
         return None
-    return Package("+".join(p.name for p, _ in found), "+".join(p.version for p, _ in found))
+    return Package("+".join(p.name for p, _ in found), "+".join(_counted(p) for p, _ in found))
+
+
+@functools.lru_cache(maxsize=16)
+def _policy(folder: str) -> dict[str, str]:
+    from ._shoal import environment_policy
+
+    return environment_policy(folder)
+
+
+def _counted(package: Package) -> str:
+    """Of its version, what counts here: `python: {env: …}` in shoal.yaml says it."""
+    policy = _policy(root())
+    rule = policy.get(package.name, policy.get("*", "exact"))
+    return package.version if rule == "exact" else "any" if rule == "ignore" else ".".join(package.version.split(".")[:2])
 
 
 def lookup(module: str | None, qualname: str | None) -> Any:

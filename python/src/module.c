@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arrow.h"
+#include "config.h"
 #include "form.h"
 
 static int set_text(PyObject *o, const char *name, const char *text) {
@@ -57,6 +58,8 @@ static PyMethodDef methods[] = {
     {"code", shoal_py_code, METH_VARARGS, "code(code, version) -> digest"},
     {"dataset", shoal_py_dataset, METH_VARARGS, "dataset(path) -> name"},
     {"call_signature", shoal_py_call_signature, METH_VARARGS, "call_signature(code, arguments, python, loads) -> key"},
+    {"environment_policy", shoal_py_environment_policy, METH_VARARGS,
+     "environment_policy(folder) -> {package: policy}"},
     {"read_arrow", shoal_py_read_arrow, METH_VARARGS, "read_arrow(path) -> capsule of a stream"},
     {"write_arrow", shoal_py_write_arrow, METH_VARARGS, "write_arrow(capsule, path)"},
     {NULL, NULL, 0, NULL},

@@ -230,8 +230,33 @@ static bool parse_duration(shoal_str s, int64_t *us) {
   return shoal_str_i64(s, &n) && n > 0 && !__builtin_mul_overflow(n, unit, us);
 }
 
+/* One word for all packages, or a map of packages with "default" for the others. */
+static shoal_status read_env(reader *r, const shoal_yaml *node, shoal_error *err) {
+  bool one = node->kind == SHOAL_YAML_SCALAR;
+  size_t n = one ? 1 : node->n;
+  shoal_option *env = SHOAL_NEW_ARRAY(r->arena, shoal_option, n);
+  if (!env)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < n; i++) {
+    const shoal_yaml *v = one ? node : node->items[i];
+    env[i].name = one || shoal_str_is(node->keys[i], "default") ? SHOAL_STR("*") : node->keys[i];
+    env[i].value = v->text;
+    if (node->kind == SHOAL_YAML_LIST || v->kind != SHOAL_YAML_SCALAR ||
+        (!shoal_str_is(v->text, "exact") && !shoal_str_is(v->text, "minor") && !shoal_str_is(v->text, "ignore")))
+      return shoal_yaml_fail(v, r->path, err,
+                             "python.env must be exact, minor or ignore, or these by package, as "
+                             "{default: minor, numpy: exact}");
+    SHOAL_TRY(note(r, one ? "python.env" : "python.env.", one ? SHOAL_STR("") : node->keys[i], v->text, v->line, err));
+  }
+  r->p->python_env = env;
+  r->p->n_python_env = n;
+  return SHOAL_OK;
+}
+
 static shoal_status read_python_key(reader *r, shoal_str key, const shoal_yaml *node, shoal_error *err) {
   shoal_str v;
+  if (shoal_str_is(key, "env"))
+    return read_env(r, node, err);
   SHOAL_TRY(need_text(r, node, "a setting of python", &v, err));
   if (shoal_str_is(key, "memory") && !shoal_bytes_parse(v, &r->p->python_memory))
     return shoal_yaml_fail(node, r->path, err, "python.memory must be a size, as 4GB");
@@ -243,7 +268,7 @@ static shoal_status read_python_key(reader *r, shoal_str key, const shoal_yaml *
 }
 
 static shoal_status read_python(reader *r, const shoal_yaml *node, shoal_error *err) {
-  static const char *const known[] = {"interpreter", "memory", "timeout", NULL};
+  static const char *const known[] = {"interpreter", "memory", "timeout", "env", NULL};
   if (node->kind != SHOAL_YAML_MAP)
     return shoal_yaml_fail(node, r->path, err, "python must be a map, as {interpreter: auto}");
   SHOAL_TRY(shoal_yaml_known(node, r->path, "python", known, err));

@@ -155,8 +155,8 @@ static shoal_status no_hello(shoal_worker *w, shoal_error *err) {
   if (died.status == SHOAL_ECANCELLED)
     return shoal_fail(err, SHOAL_ECANCELLED, "cancelled");
   shoal_str said = tail_of(w);
-  if (shoal_str_find(said, SHOAL_STR("No module named shoal")) >= 0 ||
-      shoal_str_find(said, SHOAL_STR("No module named 'shoal")) >= 0)
+  if (shoal_str_find(said, SHOAL_STR("No module named 'shoal'")) >= 0 ||
+      shoal_str_ends(said, SHOAL_STR("No module named shoal.worker")))
     (void)shoal_fail(err, SHOAL_EUNSUPPORTED, "%s has no package shoal, which Python models need",
                      w->config.interpreter);
   else

@@ -106,6 +106,11 @@ static shoal_hash basis_of(shoal_session *s) {
   if (shoal_os_realpath(s->python.interpreter.ptr, &s->arena, &real, NULL) >= 0)
     shoal_hasher_z(&h, real);
   shoal_hasher_z(&h, path ? path : "");
+  shoal_hasher_list(&h, s->config.n_python_env);
+  for (size_t i = 0; i < s->config.n_python_env; i++) {
+    shoal_hasher_str(&h, s->config.python_env[i].name);
+    shoal_hasher_str(&h, s->config.python_env[i].value);
+  }
   return shoal_hasher_end(&h);
 }
 

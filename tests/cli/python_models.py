@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Python models in `shoal run`: discovery, edges to and from SQL, execution in workers, and what happens when those die."""
 import glob
+import shutil
 import signal
 import sys
 import time
@@ -128,33 +129,58 @@ def unchanged_files_start_no_python():
     p.remove()
 
 
+def tiny(p, version):
+    """An installed package; the project's Python finds it."""
+    site = p.dir + "-env/site-packages"
+    os.makedirs(site + "/tiny", exist_ok=True)
+    for old in glob.glob(site + "/tiny-*.dist-info"):
+        shutil.rmtree(old)
+    info = f"tiny-{version}.dist-info"
+    os.makedirs(f"{site}/{info}")
+    for path, text in ((info + "/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n"), (info + "/RECORD", "tiny/__init__.py,,\n"),
+                       (info + "/top_level.txt", "tiny\n"), ("tiny/__init__.py", f"def f():\n    return '{version}'\n")):
+        with open(f"{site}/{path}", "w") as f:
+            f.write(text)
+    p.env["PYTHONPATH"] = PACKAGE + ":" + site
+
+
+TINY = {"models/ml/a.py": "import tiny\n" + model("ml/a", "return pd.DataFrame({'a': [tiny.f()]})"), "models/ml/b.py": model("ml/b", "return pd.DataFrame({'a': [1]})")}
+
+
 @case
 def a_package_with_another_version_counts():
-    p = project({"models/ml/a.py": "import tiny\n" + model("ml/a", "return pd.DataFrame({'a': [tiny.f()]})"),
-                 "models/ml/b.py": model("ml/b", "return pd.DataFrame({'a': [1]})")})
-    site = p.dir + "-env/site-packages"
-    os.makedirs(site + "/tiny")
-    os.makedirs(site + "/tiny-1.0.dist-info")
-
-    def version(v):
-        for old in glob.glob(site + "/tiny-*.dist-info"):
-            os.rename(old, f"{site}/tiny-{v}.dist-info")
-        for path, text in ((f"tiny-{v}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {v}\n"), (f"tiny-{v}.dist-info/RECORD", "tiny/__init__.py,,\n"),
-                           (f"tiny-{v}.dist-info/top_level.txt", "tiny\n"), ("tiny/__init__.py", f"def f():\n    return '{v}'\n")):
-            with open(f"{site}/{path}", "w") as f:
-                f.write(text)
-
-    version("1.0")
-    p.env["PYTHONPATH"] = PACKAGE + ":" + site
+    p = project(TINY)
+    tiny(p, "1.0.0")
     p.shoal("run")
-    same(p.rows("from ml.a"), [["1.0"]])
-    version("1.1")
+    same(p.rows("from ml.a"), [["1.0.0"]])
+    tiny(p, "1.1.0")
     same(p.to_run(), ["ml.a"])
-    has(p.shoal("plan").stdout, "tiny 1.0 → 1.1")
-    has(p.shoal("why", "ml.a").stdout, "tiny 1.0  →  1.1")
+    has(p.shoal("plan").stdout, "tiny 1.0.0 → 1.1.0")
+    has(p.shoal("why", "ml.a").stdout, "tiny 1.0.0  →  1.1.0")
     p.shoal("run")
-    same(p.rows("from ml.a"), [["1.1"]])
-    subprocess.run(["rm", "-rf", p.dir + "-env"])
+    same(p.rows("from ml.a"), [["1.1.0"]])
+    shutil.rmtree(p.dir + "-env")
+    p.remove()
+
+
+@case
+def how_versions_count_is_a_matter_of_policy():
+    p = project(TINY, "name: t\npython: {env: minor}\n")
+    tiny(p, "1.0.0")
+    p.shoal("run")
+    tiny(p, "1.0.1")
+    same(p.to_run(), [])
+    tiny(p, "1.1.0")
+    same(p.to_run(), ["ml.a"])
+    has(p.shoal("why", "ml.a").stdout, "tiny 1.0  →  1.1")
+    p.write({"shoal.yaml": "name: t\npython: {env: {default: exact, tiny: ignore}}\n"})
+    p.shoal("run")
+    tiny(p, "2.0.0")
+    same(p.to_run(), [])
+    has(p.shoal("config").stdout, "python.env.tiny", "ignore")
+    p.write({"shoal.yaml": "name: t\npython: {env: {tiny: sometimes}}\n"})
+    has(p.shoal("plan", code=1).stderr, "shoal.yaml:2", "python.env must be exact, minor or ignore")
+    shutil.rmtree(p.dir + "-env")
     p.remove()
 
 
