@@ -99,18 +99,21 @@ class Fact(Row):
         return self.cells
 
 
-def project(n):
+PYTHON = {"PYTHONPATH": f"{BUILD}/python", "PATH": f"{DEPS}/python/bin:{os.environ['PATH']}"}
+
+
+def project(n, make=None, name="s"):
     """A settled project of n models; made once."""
-    folder, done = f"{CACHE}/s{n}", f"{CACHE}/s{n}/.settled"
+    folder, done = f"{CACHE}/{name}{n}", f"{CACHE}/{name}{n}/.settled"
     if not os.path.exists(done):
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
-        gen.shoal_project(folder, n)
-        call([SHOAL, "run", "-q"], cwd=folder)
+        (make or gen.shoal_project)(folder, n)
+        call([SHOAL, "run", "-q"], cwd=folder, env=PYTHON)
         time.sleep(3)  # files younger than two seconds are not trusted
         open(done, "w").close()
-    call([SHOAL, "run", "-q"], cwd=folder)
-    call([SHOAL, "run", "-q"], cwd=folder)
+    call([SHOAL, "run", "-q"], cwd=folder, env=PYTHON)
+    call([SHOAL, "run", "-q"], cwd=folder, env=PYTHON)
     return folder
 
 
@@ -135,6 +138,15 @@ def noop(n):
     yield row
     if n == 10_000:
         yield Fact("peak memory, 10,000 models, no-op", "–", f"{peak / 2**20:.1f} MiB", "–", "–", "64 MB", peak <= 64e6)
+
+
+def noop_python():
+    n = 1000
+    ours, theirs = project(n, gen.python_project, "p"), project(n)
+    row = Row(f"no-op `run`, {n:,} Python models", "as many SQL models", 1.2, "both")
+    for _ in rounds(7):
+        row.add(many(5, [SHOAL, "run"], cwd=ours, env=PYTHON), many(5, [SHOAL, "run"], cwd=theirs, env=PYTHON))
+    yield row
 
 
 def query_start(folder, since):
@@ -263,7 +275,7 @@ def publication():
     yield row
 
 
-ROWS_OF = {"noop1k": lambda: noop(1_000), "noop10k": lambda: noop(10_000), "noop100k": lambda: noop(100_000),
+ROWS_OF = {"noop1k": lambda: noop(1_000), "noop10k": lambda: noop(10_000), "noop100k": lambda: noop(100_000), "python": noop_python,
            "leaf": edited_leaf, "version": version, "big": big, "tiny": tiny, "publish": publication}
 HEAD = ["what", "against", "Shoal, CPU / wall", "peer, CPU / wall", "ratio, CPU / wall", "at most", "met"]
 

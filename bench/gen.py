@@ -27,6 +27,18 @@ def shoal_project(folder, n):
             f.write(sql)
 
 
+def python_project(folder, n):
+    """The same graph, of Python functions."""
+    shoal_project(folder, n)
+    for i, parents in edges(n):
+        os.remove(f"{folder}/models/s{i % 100}/m{i}.sql")
+        body = [f"    {'ab'[k]} = shoal.table('s{p % 100}.m{p}').arrow()" for k, p in enumerate(parents)]
+        v = f"pc.add(pc.add(a['v'], b['v']), {i})" if parents else f"[k * {i + 1} for k in range(10)]"
+        with open(f"{folder}/models/s{i % 100}/m{i}.py", "w") as f:
+            f.write(f"import pyarrow as pa\nimport pyarrow.compute as pc\nimport shoal\n\n\n@shoal.data_function('/s{i % 100}/m{i}')\ndef m{i}():\n"
+                    + "\n".join([*body, f"    return pa.table({{'id': list(range(10)), 'v': {v}}})"]) + "\n")
+
+
 def ninja_project(folder, n):
     os.makedirs(f"{folder}/in", exist_ok=True)
     with open(f"{folder}/build.ninja", "w") as f:
