@@ -11,9 +11,19 @@
 #include "cli/table_cli.h"
 #include "delta/history.h"
 
-static const cli_command *const verbs[] = {&cmd_table_create,  &cmd_table_append,     &cmd_table_delete,
-                                           &cmd_table_update,  &cmd_table_merge,      &cmd_table_overwrite,
-                                           &cmd_table_history, &cmd_table_checkpoint, NULL};
+static const cli_command *const verbs[] = {&cmd_table_create,
+                                           &cmd_table_append,
+                                           &cmd_table_delete,
+                                           &cmd_table_update,
+                                           &cmd_table_merge,
+                                           &cmd_table_overwrite,
+                                           &cmd_table_clone,
+                                           &cmd_table_restore,
+                                           &cmd_table_optimize,
+                                           &cmd_table_vacuum,
+                                           &cmd_table_history,
+                                           &cmd_table_checkpoint,
+                                           NULL};
 
 const cli_command *const *cli_verbs_of(const cli_command *cmd) { return cmd == &cmd_table ? verbs : NULL; }
 
@@ -62,7 +72,7 @@ int cli_open_table(cli *c, unsigned flags, const char *const *readable, shoal_op
     return cli_usage(c, "which table?");
   if (find_paths(c, readable, &target, &paths, &n, &err) < 0)
     return cli_fail(c, &err);
-  shoal_status status = shoal_session_open(&c->session, &c->s, &err);
+  shoal_status status = c->s ? SHOAL_OK : shoal_session_open(&c->session, &c->s, &err);
   if (status == SHOAL_ENOTFOUND && !c->session.lake && shoal_str_chr(target, '/') >= 0) {
     err = (shoal_error){0}; /* a table at a path needs no project */
     status = SHOAL_OK;

@@ -60,7 +60,7 @@ static void print_options(const cli_option *options, bool all) {
 }
 
 static void print_example(const cli_example *e) {
-  if (cli_text_width(shoal_str_z(e->command)) > EXAMPLE_WIDTH)
+  if (cli_text_width(shoal_str_z(e->command)) >= EXAMPLE_WIDTH)
     printf("  %s\n  %*s %s\n", e->command, EXAMPLE_WIDTH, "", e->what);
   else
     printf("  %-*s %s\n", EXAMPLE_WIDTH, e->command, e->what);

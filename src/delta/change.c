@@ -8,28 +8,17 @@
 #include "base/str.h"
 #include "engine/arrow.h"
 
-static bool is_on(const shoal_delta_metadata *m, const char *key) {
-  return shoal_str_ieq(shoal_delta_config(m, key), SHOAL_STR("true"));
-}
-
-static bool has_feature(const shoal_delta_protocol *p, const char *name) {
-  for (size_t i = 0; p->min_writer == 7 && i < p->n_writer_features; i++)
-    if (shoal_str_is(p->writer_features[i], name))
-      return true;
-  return false;
-}
-
 /* ---- opening ---- */
 
 static shoal_status check_table(shoal_change *c, unsigned flags, shoal_error *err) {
-  shoal_str mapping = shoal_delta_config(c->metadata, "delta.columnMapping.mode");
   unsigned able = SHOAL_DELTA_STAMPS | (flags & SHOAL_CHANGE_VALUES ? 0u : SHOAL_DELTA_COPIES | SHOAL_DELTA_MAPS);
-  c->mapped = mapping.len && !shoal_str_is(mapping, "none");
-  c->feed = is_on(c->metadata, "delta.enableChangeDataFeed");
-  c->vectors = is_on(c->metadata, "delta.enableDeletionVectors") &&
-               has_feature(shoal_delta_snapshot_protocol(c->snapshot), "deletionVectors");
+  c->mapped = shoal_delta_is_mapped(c->metadata);
+  c->feed = shoal_delta_is_on(c->metadata, "delta.enableChangeDataFeed");
+  c->vectors = shoal_delta_is_on(c->metadata, "delta.enableDeletionVectors") &&
+               shoal_delta_has_feature(shoal_delta_snapshot_protocol(c->snapshot), "deletionVectors");
   SHOAL_TRY(shoal_delta_check_write(shoal_delta_snapshot_protocol(c->snapshot), c->metadata, able, err));
-  if (is_on(c->metadata, "delta.enableRowTracking") && (flags & SHOAL_CHANGE_VALUES || !c->vectors || c->feed))
+  if (shoal_delta_is_on(c->metadata, "delta.enableRowTracking") &&
+      (flags & SHOAL_CHANGE_VALUES || !c->vectors || c->feed))
     return shoal_fail(err, SHOAL_EUNSUPPORTED,
                       "the table tracks its rows, whose ids this build does not keep when it writes them anew");
   return SHOAL_OK;
@@ -169,15 +158,6 @@ static shoal_status read_places(shoal_change *c, shoal_error *err) {
 
 /* ---- what the changes touch (D2) ---- */
 
-static int64_t rows_of(const shoal_delta_file *f) {
-  yyjson_doc *doc = NULL;
-  int64_t rows = -1;
-  if (f->stats.ptr && shoal_json_parse_raw(f->stats, "stats", &doc, NULL) == SHOAL_OK)
-    rows = shoal_json_i64(yyjson_doc_get_root(doc), "numRecords", -1);
-  yyjson_doc_free(doc);
-  return rows;
-}
-
 static shoal_status add_old_vector(shoal_change *c, shoal_touched *t, shoal_error *err) {
   shoal_delta_vector_descriptor d;
   shoal_delta_vector *old;
@@ -193,7 +173,7 @@ static shoal_status add_old_vector(shoal_change *c, shoal_touched *t, shoal_erro
 /* Without numRecords, which a file with a deletion vector must have, it is written anew. */
 static shoal_status decide(shoal_change *c, shoal_touched *t, shoal_error *err) {
   SHOAL_TRY(add_old_vector(c, t, err));
-  t->n_rows = rows_of(t->file);
+  t->n_rows = shoal_delta_file_rows(t->file);
   uint64_t gone = shoal_delta_vector_count(t->gone);
   if (t->n_rows >= 0 && gone > (uint64_t)t->n_rows)
     return shoal_fail(err, SHOAL_ECORRUPT, "'%.*s' has more rows than its statistics say", SHOAL_FMT(t->file->path));
@@ -219,7 +199,7 @@ shoal_status shoal_change_remove_file(shoal_change *c, size_t file, shoal_error 
   shoal_touched *t = &c->touched[file];
   SHOAL_TRY(shoal_delta_vector_new(&t->gone, err));
   SHOAL_TRY(add_old_vector(c, t, err));
-  t->n_rows = rows_of(t->file);
+  t->n_rows = shoal_delta_file_rows(t->file);
   t->whole = true;
   if (t->n_rows >= 0)
     c->out->deleted += (uint64_t)t->n_rows - shoal_delta_vector_count(t->gone);

@@ -15,7 +15,6 @@
 #include "base/time.h"
 #include "delta/delta_internal.h"
 
-#define DAY_MS (86400 * INT64_C(1000))
 #define LEAST_OBJECT (16u << 20) /* the JSON reader's default of the longest line */
 
 /* Types of the columns as the JSON reader takes them; maps of nulls are legal, absent structs are NULL. */
@@ -91,32 +90,9 @@ static shoal_status add_file(checkpoint *c, const char *kind, shoal_str raw) {
   return status;
 }
 
-/* "interval 1 week", "interval 36 hours": milliseconds, -1 if it is anything else (then all is kept). */
-static int64_t interval_ms(shoal_str text) {
-  static const struct {
-    const char *unit;
-    int64_t ms;
-  } units[] = {{"week", 7 * DAY_MS}, {"day", DAY_MS}, {"hour", DAY_MS / 24}, {"minute", 60000}, {"second", 1000}};
-  shoal_str rest = shoal_str_trim(text), piece = {0};
-  int64_t n = -1, ms;
-  if (shoal_str_starts(rest, SHOAL_STR("interval ")))
-    rest = shoal_str_trim(shoal_str_sub(rest, 9, rest.len));
-  if (!shoal_str_split(&rest, ' ', &piece) || !shoal_str_i64(piece, &n) || n < 0)
-    return -1;
-  rest = shoal_str_trim(rest);
-  if (shoal_str_ends(rest, SHOAL_STR("s")))
-    rest = shoal_str_sub(rest, 0, rest.len - 1);
-  for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-    if (shoal_str_is(rest, units[i].unit) && !__builtin_mul_overflow(n, units[i].ms, &ms))
-      return ms;
-  }
-  return -1;
-}
-
 /* Tombstones deleted before this may go: VACUUM has no more use for them. */
 static int64_t oldest_tombstone(const shoal_delta_snapshot *s) {
-  shoal_str retention = shoal_delta_config(&s->metadata, "delta.deletedFileRetentionDuration");
-  int64_t ms = retention.ptr ? interval_ms(retention) : 7 * DAY_MS;
+  int64_t ms = shoal_delta_file_retention(&s->metadata);
   return ms < 0 ? INT64_MIN : shoal_time_now() / 1000 - ms;
 }
 

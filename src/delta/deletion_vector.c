@@ -164,18 +164,20 @@ static shoal_status read_framed(const shoal_delta_table *table, const shoal_delt
   return status;
 }
 
+shoal_status shoal_delta_vector_path(const shoal_delta_vector_descriptor *d, shoal_buf *out, shoal_error *err) {
+  if (d->storage == 'u')
+    SHOAL_TRY(uuid_path(d->where, out, err));
+  else if (d->storage == 'p')
+    shoal_buf_add(out, d->where);
+  return shoal_buf_check(out, err);
+}
+
 static shoal_status read_bytes(const shoal_delta_table *table, const shoal_delta_vector_descriptor *d, shoal_buf *out,
                                shoal_error *err) {
   shoal_buf path = {0};
   if (d->storage == 'i')
     return shoal_z85_decode(d->where, out, err);
-  shoal_status status = SHOAL_OK;
-  if (d->storage == 'u')
-    status = uuid_path(d->where, &path, err);
-  else
-    shoal_buf_add(&path, d->where);
-  if (status == SHOAL_OK)
-    status = shoal_buf_check(&path, err);
+  shoal_status status = shoal_delta_vector_path(d, &path, err);
   if (status == SHOAL_OK)
     status = read_framed(table, d, shoal_buf_str(&path), out, err);
   shoal_buf_dispose(&path);

@@ -27,6 +27,9 @@ SHOAL_MUST_USE shoal_status shoal_delta_vector_describe(shoal_str json, shoal_ar
 SHOAL_MUST_USE shoal_status shoal_delta_vector_read(const shoal_delta_table *table,
                                                     const shoal_delta_vector_descriptor *d, shoal_delta_vector **out,
                                                     shoal_error *err);
+/* Where its bytes lie, as a log spells paths; nothing for an inline one. */
+SHOAL_MUST_USE shoal_status shoal_delta_vector_path(const shoal_delta_vector_descriptor *d, shoal_buf *out,
+                                                    shoal_error *err);
 void shoal_delta_vector_free(shoal_delta_vector *v);
 uint64_t shoal_delta_vector_count(const shoal_delta_vector *v);
 /* alive[i]: rows[i] is not deleted. Ascending runs of rows are fast, any order is right. */

@@ -12,6 +12,17 @@
 /* --- protocol.c --- */
 SHOAL_MUST_USE shoal_status shoal_delta_protocol_check(const shoal_delta_protocol *p, shoal_error *err);
 
+/* --- config.c --- */
+bool shoal_delta_is_on(const shoal_delta_metadata *m, const char *key);
+bool shoal_delta_is_mapped(const shoal_delta_metadata *m);
+bool shoal_delta_has_feature(const shoal_delta_protocol *p, const char *name);
+/* Milliseconds for which removed files are kept; -1: it says what is no interval, and they are kept for ever. */
+int64_t shoal_delta_file_retention(const shoal_delta_metadata *m);
+
+/* --- path.c --- */
+/* The table's folder, absolute; NULL: the store has no local files, or no memory. */
+char *shoal_delta_root(const shoal_delta_table *table, shoal_arena *arena);
+
 /* --- log.c: what lies in _delta_log --- */
 typedef enum shoal_log_kind {
   SHOAL_LOG_COMMIT,     /* N.json */
@@ -149,6 +160,8 @@ SHOAL_MUST_USE shoal_status shoal_delta_scan_ordered(const shoal_delta_table *ta
                                                      const shoal_delta_file ***files, shoal_error *err);
 
 /* --- stats.c and commit.c --- */
+/* numRecords of its statistics: the rows in the file, whether deleted or not. -1: it does not say. */
+int64_t shoal_delta_file_rows(const shoal_delta_file *f);
 /* JSON text on one line: line feeds, which valid JSON has only between tokens, become blanks. */
 void shoal_delta_add_line(shoal_buf *out, shoal_str json);
 

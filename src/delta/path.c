@@ -3,8 +3,9 @@
  * Paths of add and remove are URIs relative to the table (protocol, "Add File and Remove File"): what is no plain ASCII
  * is percent-encoded. A path from a foreign log is hostile until shown otherwise: it must not lead out of the table.
  */
-#include "base/str.h"
-#include "delta/delta.h"
+#include <string.h>
+
+#include "delta/delta_internal.h"
 
 /* Unreserved characters, the separator, and the '=' that partition folders are full of. */
 static bool plain(unsigned char c) {
@@ -133,11 +134,20 @@ static shoal_status place_inside(const shoal_delta_table *table, shoal_str relat
   return SHOAL_OK;
 }
 
+char *shoal_delta_root(const shoal_delta_table *table, shoal_arena *arena) {
+  static const char log[] = "/_delta_log"; /* the store's root itself has no key */
+  shoal_str key = shoal_delta_key(table, arena, "%s", log + 1);
+  char *path = key.ptr ? shoal_store_local_path(table->store, key, arena) : NULL;
+  if (path)
+    path[strlen(path) - strlen(log)] = '\0';
+  return path;
+}
+
 /* A path that is absolute, or that ".." leads somewhere: it may yet end up in the table. */
 static shoal_status place_absolute(const shoal_delta_table *table, shoal_str path, shoal_str decoded,
                                    shoal_arena *arena, shoal_delta_place *out, shoal_error *err) {
   shoal_buf from = {0}, to = {0};
-  char *root = shoal_store_local_path(table->store, table->prefix, arena);
+  char *root = shoal_delta_root(table, arena);
   if (!root)
     return outside(path, err);
   if (decoded.ptr[0] != '/')

@@ -342,11 +342,3 @@ int64_t shoal_delta_snapshot_txn(const shoal_delta_snapshot *s, shoal_str app_id
   }
   return -1;
 }
-
-shoal_str shoal_delta_config(const shoal_delta_metadata *m, const char *key) {
-  for (size_t i = 0; i < m->n_configuration; i++) {
-    if (shoal_str_is(m->configuration[i].key, key))
-      return m->configuration[i].value;
-  }
-  return SHOAL_STR_NONE;
-}

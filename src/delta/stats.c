@@ -200,3 +200,12 @@ shoal_status shoal_delta_stats_json(const shoal_output_file *f, const shoal_sche
   shoal_buf_addc(out, '}');
   return shoal_buf_check(out, err);
 }
+
+int64_t shoal_delta_file_rows(const shoal_delta_file *f) {
+  yyjson_doc *doc = NULL;
+  int64_t rows = -1;
+  if (f->stats.ptr && shoal_json_parse_raw(f->stats, "stats", &doc, NULL) == SHOAL_OK)
+    rows = shoal_json_i64(yyjson_doc_get_root(doc), "numRecords", -1);
+  yyjson_doc_free(doc);
+  return rows;
+}

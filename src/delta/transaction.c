@@ -136,17 +136,6 @@ void shoal_delta_transaction_info(shoal_delta_transaction *t, shoal_str extra) {
 
 /* --- what a try rests on --- */
 
-static bool has_feature(const shoal_delta_protocol *p, const char *name) {
-  for (size_t i = 0; p->min_writer == 7 && i < p->n_writer_features; i++)
-    if (shoal_str_is(p->writer_features[i], name))
-      return true;
-  return false;
-}
-
-static bool is_on(const shoal_delta_metadata *m, const char *key) {
-  return shoal_str_ieq(shoal_delta_config(m, key), SHOAL_STR("true"));
-}
-
 static shoal_status note_domain(shoal_delta_transaction *t, shoal_str raw, shoal_error *err) {
   yyjson_doc *doc = NULL, *inner = NULL;
   SHOAL_TRY(shoal_json_parse_raw(raw, "domainMetadata", &doc, err));
@@ -188,7 +177,7 @@ static shoal_status start(shoal_delta_transaction *t, shoal_error *err) {
   for (size_t i = 0; i < t->base->domains.len; i++)
     if (shoal_str_eq(t->base->domains.ptr[i].id, ROW_TRACKING))
       SHOAL_TRY(note_domain(t, t->base->domains.ptr[i].raw, err));
-  if (!is_on(&t->now_metadata, "delta.enableInCommitTimestamps"))
+  if (!shoal_delta_is_on(&t->now_metadata, "delta.enableInCommitTimestamps"))
     return SHOAL_OK;
   shoal_actions actions = {0};
   shoal_status status = read_commit(t, t->base->version, &t->arena, &actions, err);
@@ -200,22 +189,13 @@ static shoal_status start(shoal_delta_transaction *t, shoal_error *err) {
 
 /* --- one try --- */
 
-static int64_t rows_of(const shoal_delta_file *f) {
-  yyjson_doc *doc = NULL;
-  int64_t rows = -1;
-  if (f->stats.ptr && shoal_json_parse_raw(f->stats, "stats", &doc, NULL) == SHOAL_OK)
-    rows = shoal_json_i64(yyjson_doc_get_root(doc), "numRecords", -1);
-  yyjson_doc_free(doc);
-  return rows;
-}
-
 /* Adds with row ids of their own, and the new high-water mark (protocol, "Row Tracking"). */
 static shoal_status add_tracked(shoal_delta_transaction *t, int64_t version, shoal_delta_commit *c, shoal_error *err) {
   int64_t mark = t->high_water;
   char configuration[64];
   for (size_t i = 0; i < t->adds.len; i++) {
     shoal_delta_file f = *t->adds.ptr[i];
-    int64_t rows = f.has_row_id ? 0 : rows_of(&f);
+    int64_t rows = f.has_row_id ? 0 : shoal_delta_file_rows(&f);
     if (rows < 0)
       return shoal_fail(err, SHOAL_EINVAL, "'%.*s' has no numRecords, which a table that tracks rows needs",
                         SHOAL_FMT(f.path));
@@ -257,7 +237,7 @@ static shoal_status add_info(shoal_delta_transaction *t, int64_t version, int64_
   shoal_jw w = {.out = &extra};
   int64_t ms = now / 1000 > t->last_ms ? now / 1000 : t->last_ms + 1;
   shoal_jw_obj(&w);
-  if (is_on(&t->now_metadata, "delta.enableInCommitTimestamps"))
+  if (shoal_delta_is_on(&t->now_metadata, "delta.enableInCommitTimestamps"))
     shoal_jw_ki64(&w, "inCommitTimestamp", ms);
   if (version > 0)
     shoal_jw_ki64(&w, "readVersion", version - 1);
@@ -288,7 +268,7 @@ static shoal_status make_commit(shoal_delta_transaction *t, int64_t version, sho
     shoal_delta_commit_remove(c, &t->removes.ptr[i], now);
   for (size_t i = 0; i < t->cdcs.len; i++)
     shoal_delta_commit_cdc(c, t->cdcs.ptr[i]);
-  if (has_feature(&t->now_protocol, "rowTracking"))
+  if (shoal_delta_has_feature(&t->now_protocol, "rowTracking"))
     return add_tracked(t, version, c, err);
   for (size_t i = 0; i < t->adds.len; i++)
     shoal_delta_commit_add(c, t->adds.ptr[i]);
@@ -315,8 +295,12 @@ static shoal_status note_action(shoal_delta_transaction *t, const shoal_action *
   return SHOAL_OK;
 }
 
+/* What rearranges rows removes files, too, but nothing from an append-only table. */
 static shoal_status check_fits(shoal_delta_transaction *t, shoal_error *err) {
-  unsigned able = t->able | (t->removes.len ? 0 : SHOAL_DELTA_APPENDS);
+  bool removes = false;
+  for (size_t i = 0; i < t->removes.len; i++)
+    removes = removes || t->removes.ptr[i].data_change;
+  unsigned able = t->able | (removes ? 0 : SHOAL_DELTA_APPENDS);
   return shoal_delta_check_write(t->protocol ? t->protocol : &t->now_protocol,
                                  t->metadata ? t->metadata : &t->now_metadata, able, err);
 }

@@ -40,13 +40,12 @@ static shoal_status check_settings(const shoal_delta_metadata *m, unsigned able,
                   {"delta.enableRowTracking", "tracks its rows", SHOAL_DELTA_STAMPS},
                   {"delta.enableIcebergCompatV1", "is kept readable as Iceberg", 0},
                   {"delta.enableIcebergCompatV2", "is kept readable as Iceberg", 0}};
-  shoal_str mapping = shoal_delta_config(m, "delta.columnMapping.mode");
-  if (mapping.len && !shoal_str_is(mapping, "none") && !(able & SHOAL_DELTA_MAPS))
+  if (shoal_delta_is_mapped(m) && !(able & SHOAL_DELTA_MAPS))
     return refuse("has column mapping", err);
-  if (!(able & SHOAL_DELTA_APPENDS) && shoal_str_ieq(shoal_delta_config(m, "delta.appendOnly"), SHOAL_STR("true")))
+  if (!(able & SHOAL_DELTA_APPENDS) && shoal_delta_is_on(m, "delta.appendOnly"))
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table is append-only (delta.appendOnly)");
   for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
-    if (!(able & switches[i].unless) && shoal_str_ieq(shoal_delta_config(m, switches[i].key), SHOAL_STR("true")))
+    if (!(able & switches[i].unless) && shoal_delta_is_on(m, switches[i].key))
       return refuse(switches[i].says, err);
   for (size_t i = 0; i < m->n_configuration && !(able & SHOAL_DELTA_COPIES); i++)
     if (shoal_str_starts(m->configuration[i].key, SHOAL_STR("delta.constraints.")))

@@ -433,5 +433,144 @@ def apply(command, now):
     return {**now, **new, 500: (500, None, 5, None)}
 
 
+@case
+def an_earlier_version_comes_back():
+    p = project()
+    for name, properties in (("tables/t", []), ("tables/v", [VECTORS])):
+        want = filled(p, name, *properties, files=2, n=20)
+        p.shoal("table", "delete", name, "--where", "id % 2 = 0")
+        p.shoal("table", "update", name, "--set", "v = 0", "--all")
+        done = p.json("table", "restore", name, "--version", "2")
+        same((done["version"], peers(p, name)), (5, want))
+        has(p.shoal("table", "restore", name, "--version", "2").stdout, "as it was at version 2")
+        p.shoal("table", "restore", name, "--version", "3")
+        same(peers(p, name), [r for r in want if r[0] % 2])
+        p.shoal("table", "restore", name, "--at", "2099-01-01")  # now
+        same(delta(p, name).version(), 6)
+        has(p.shoal("table", "restore", name, "--version", "60", code=1).stderr, "no version 60")
+        has(p.shoal("table", "restore", name, code=1).stderr, "to which --version")
+        p.shoal("table", "vacuum", name, "--retain", "0s", "--force")
+        same(peers(p, name), [r for r in want if r[0] % 2])
+        err = p.shoal("table", "restore", name, "--version", "4", code=1).stderr
+        has(err, "is gone" if not properties else "", "version 4")
+        same(peers(p, name), [r for r in want if r[0] % 2])
+    deltalake.DeltaTable(f"{p.dir}/tables/t").alter.add_columns([deltalake.Field("more", "integer")])
+    p.shoal("table", "restore", "tables/t", "--version", "6")
+    same(len(delta(p, "tables/t").schema().fields), 4)
+    p.remove()
+
+
+def age(p, table, days):
+    """Makes all of a table's files older, its log's tombstones too."""
+    for folder, _, files in os.walk(f"{p.dir}/{table}"):
+        for f in files:
+            path = os.path.join(folder, f)
+            if f.endswith(".json"):
+                with open(path, encoding="utf-8") as log:
+                    lines = [json.loads(line) for line in log]
+                for a in lines:
+                    if "remove" in a:
+                        a["remove"]["deletionTimestamp"] -= days * 86400000
+                with open(path, "w", encoding="utf-8") as log:
+                    log.write("".join(json.dumps(a) + "\n" for a in lines))
+            t = os.stat(path).st_mtime - days * 86400
+            os.utime(path, (t, t))
+
+
+@case
+def a_vacuum_takes_only_what_nothing_needs():
+    p = project()
+    want = filled(p, "tables/t", VECTORS, FEED, files=2, n=20, partition="kind")
+    p.shoal("table", "delete", "tables/t", "--where", "id % 2 = 0")
+    p.shoal("table", "delete", "tables/t", "--where", "id % 3 = 0 or id > 30 or id in (1, 5)")
+    left = [r for r in want if r[0] % 2 and r[0] % 3 and 5 < r[0] <= 30]
+    folder = p.dir + "/tables/t/"
+    p.write({f"tables/t/{f}": "x" for f in ("stray.parquet", "_hidden/x.parquet", ".hidden/x.parquet", "_kind=a/x.parquet", "kind=a/x.parquet", "_change_data/stray.parquet", "deep/er/x.parquet", "metadata/_y")})
+    same(p.json("table", "vacuum", "tables/t", "--dry-run")["files"], [])  # all is young
+    age(p, "tables/t", 20)
+    p.shoal("table", "checkpoint", "tables/t")
+    p.write({"tables/t/young.parquet": "x"})
+    tried = p.json("table", "vacuum", "tables/t", "--dry-run")["files"]
+    needed = {os.path.relpath(f, folder) for f in polars_files(p, "tables/t")}
+    same(needed & set(tried), set())
+    for f in ("stray.parquet", "kind=a/x.parquet", "_change_data/stray.parquet", "deep/er/x.parquet"):
+        assert f in tried, f
+    for f in ("_hidden/x.parquet", ".hidden/x.parquet", "young.parquet", "metadata/_y", "_kind=a/x.parquet"):
+        assert f not in tried, f
+    assert any(f.startswith("deletion_vector_") for f in tried), tried  # those that later ones replaced
+    same(os.path.exists(folder + "stray.parquet"), True)
+    has(p.shoal("table", "vacuum", "tables/t", "--retain", "1h", code=1).stderr, "shorter than the table keeps", "--force")
+    has(p.shoal("table", "vacuum", "tables/t", "--retain", "soon", code=1).stderr, "no duration")
+    same(sorted(p.json("table", "vacuum", "tables/t")["files"]), sorted(tried))
+    same((os.path.exists(folder + "stray.parquet"), peers(p, "tables/t")), (False, left))
+    same(p.json("table", "vacuum", "tables/t")["files"], [])
+    has(p.shoal("table", "append", "tables/t", "a.csv", code=1).stderr, "no column")
+    p.remove()
+
+
+def polars_files(p, name):
+    return [f.replace("file://", "") for f in deltalake.DeltaTable(f"{p.dir}/{name}").file_uris()]
+
+
+@case
+def a_vacuum_keeps_what_a_young_tombstone_names():
+    p = project()
+    want = filled(p, "tables/t", "delta.deletedFileRetentionDuration=interval 2 days", files=1, n=20)
+    p.shoal("table", "delete", "tables/t", "--where", "id < 10")
+    age(p, "tables/t", 1)
+    same(p.json("table", "vacuum", "tables/t")["files"], [])
+    p.shoal("table", "restore", "tables/t", "--version", "1")
+    same(peers(p, "tables/t"), want)
+    age(p, "tables/t", 5)
+    same(len(p.json("table", "vacuum", "tables/t")["files"]), 1)
+    same(peers(p, "tables/t"), want)
+    p.remove()
+
+
+@case
+def small_files_are_packed():
+    p = project()
+    for name, properties, partition in (("tables/t", [], None), ("tables/v", [VECTORS, FEED], "kind")):
+        want = filled(p, name, *properties, "delta.appendOnly=true" if not properties else "x=y", files=4, n=20, partition=partition)
+        if properties:
+            p.shoal("table", "delete", name, "--where", "id % 7 = 0")
+            want = [r for r in want if r[0] % 7]
+        before = delta(p, name).version()
+        done = p.json("table", "optimize", name)
+        same((done["version"], done["files_removed"], done["files_added"]), (before + 1, 4 if not partition else 12, 1 if not partition else 3))
+        same(peers(p, name), want)
+        with open(f"{p.dir}/{name}/_delta_log/{before + 1:020}.json") as f:
+            actions = [json.loads(line) for line in f]
+        same({a[k]["dataChange"] for a in actions for k in a if k in ("add", "remove")}, {False})
+        has(p.shoal("table", "optimize", name).stdout, "nothing to pack")
+        if properties:
+            p.shoal("table", "delete", name, "--where", "id < 40")
+            same(p.json("table", "optimize", name)["files_removed"], 3)  # largely deleted
+            same(peers(p, name), [r for r in want if r[0] >= 40])
+    p.remove()
+
+
+@case
+def clones_are_tables_of_their_own():
+    p = project()
+    want = filled(p, "tables/t", VECTORS, files=2, n=10)
+    p.shoal("table", "delete", "tables/t", "--where", "id = 3")
+    has(p.shoal("table", "clone", "tables/t", "tables/c").stdout, "a clone of tables/t, whose 2 files")
+    p.shoal("table", "clone", "tables/t", "tables/first", "--version", "1")
+    clone, source = delta(p, "tables/c"), delta(p, "tables/t")
+    assert clone.metadata().id != source.metadata().id
+    got = pyarrow.table(deltalake.QueryBuilder().register("t", clone).execute("select * from t order by id").read_all())
+    same([tuple(r.values()) for r in got.to_pylist()], [r for r in want if r[0] != 3])
+    p.write({"rows.csv": "id,kind,v,note\n77,a,1,x\n"})
+    p.shoal("table", "append", "tables/c", "rows.csv")
+    same((delta(p, "tables/c").version(), delta(p, "tables/t").version()), (1, 3))
+    p.shoal("table", "vacuum", "tables/c", "--retain", "0s", "--force")  # the source's files are none of its business
+    same(peers(p, "tables/t"), [r for r in want if r[0] != 3])
+    same(len(os.listdir(p.dir + "/tables/c")), 2)
+    has(p.shoal("table", "clone", "tables/t", "tables/c", code=1).stderr, "committed by somebody else")
+    has(p.shoal("table", "clone", "tables/t", code=1).stderr, "to where")
+    p.remove()
+
+
 if __name__ == "__main__":
     main()

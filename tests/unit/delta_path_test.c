@@ -115,8 +115,28 @@ static void test_resolved(void **state) {
   test_folder_remove(folder);
 }
 
+/* A table may be all of a store, whose root has no key. */
+static void test_resolved_at_the_root(void **state) {
+  (void)state;
+  shoal_arena arena = {0};
+  shoal_error err = {0};
+  shoal_delta_place place;
+  shoal_delta_table table = {.prefix = SHOAL_STR(""), .anywhere = true};
+  char *folder = test_folder(), *root;
+  CHECK_OK(shoal_os_realpath(folder, &arena, &root, &err), &err);
+  CHECK_OK(shoal_store_open_file(root, false, &table.store, &err), &err);
+  char *inside = shoal_arena_printf(&arena, "%s/a/x", root);
+  CHECK_OK(shoal_delta_path_resolve(&table, shoal_str_z(inside), &arena, &place, &err), &err);
+  CHECK_STR(place.key, "a/x");
+  CHECK_OK(shoal_delta_path_resolve(&table, SHOAL_STR("/etc/x"), &arena, &place, &err), &err);
+  CHECK_STR(SHOAL_STR("/etc/x"), place.local);
+  shoal_store_free(table.store);
+  shoal_arena_dispose(&arena);
+  test_folder_remove(folder);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_both_ways), cmocka_unit_test(test_refused),
-                                     cmocka_unit_test(test_resolved)};
+                                     cmocka_unit_test(test_resolved), cmocka_unit_test(test_resolved_at_the_root)};
   return cmocka_run_group_tests_name("delta/path", tests, NULL, NULL);
 }
