@@ -314,6 +314,8 @@ static shoal_status finish(scheduler *s, shoal_task *t, shoal_error *err) {
   if (t->outcome == SHOAL_TASK_BUSY)
     return wait_for_holder(s, t, err);
   forget_waiting(s, t->item);
+  if (t->outcome == SHOAL_TASK_FAILED && s->out->cancelled && t->error.status == SHOAL_ECANCELLED)
+    return SHOAL_OK; /* it did not fail: it is left, like what was not begun */
   if (t->outcome == SHOAL_TASK_FAILED) {
     fail_item(s, t->item, &t->error, t->python.output);
     block_children(s, s->in->plan->items[t->item].node);

@@ -288,7 +288,8 @@ static void remember_passed(shoal_session *s, const shoal_plan *plan, const shoa
 /* A failed run's error is its first failed model's. */
 static shoal_status verdict(const shoal_run_report *r, const shoal_plan *plan, shoal_error *err) {
   if (r->cancelled)
-    return shoal_fail(err, SHOAL_ECANCELLED, "cancelled: nothing was published; %zu results are kept", r->n_done);
+    return shoal_fail(err, SHOAL_ECANCELLED, "nothing was published; %zu result%s kept, %zu of the models not run",
+                      r->n_done, r->n_done == 1 ? " is" : "s are", r->n_left + r->n_blocked);
   for (size_t i = 0; i < plan->n_items; i++)
     if (r->done[i].error) {
       if (err)

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad input: a clear error that names file and line and what to do, exit 1, nothing published, nothing lost."""
 import atexit
+import json
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
 from harness import *  # noqa: E402,F403
@@ -361,6 +364,25 @@ def no_home_and_no_room_for_temporary_files():
             subprocess.run(["umount", full], check=True)
     os.rmdir(full)
     e.remove()
+
+
+@case
+def a_cancelled_run_counts_what_is_left():
+    p = Project(files={"models/quick.sql": "select 1 as x", "models/z.sql": "from slow",
+                       "models/slow.sql": "select count(*) as n from range(1000000000000) r(i), main.quick where i % x = 1"})
+    child = subprocess.Popen([SHOAL, "run", "--json"], cwd=p.dir, env=p.env, stdout=subprocess.PIPE, text=True)
+    watch = threading.Timer(60, child.kill)
+    watch.start()
+    while '"started","dataset":"main.slow"' not in (line := child.stdout.readline()):
+        assert line
+    child.send_signal(signal.SIGINT)
+    last = json.loads(child.stdout.read().splitlines()[-1])
+    watch.cancel()
+    same(child.wait(20), 1)
+    same(last["code"], "cancelled")
+    same(last["message"], "nothing was published; 1 result is kept, 2 of the models not run")
+    same(p.to_run(), ["main.slow", "main.z"])
+    p.remove()
 
 
 if __name__ == "__main__":
