@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * One mutex guards the two queues and the workers' states; it is held for a few instructions. A second one guards the
- * list of leases and is held while the heart renews them, so that a lease is never released under it.
- */
+/* One mutex guards the two queues and the workers' states; it is held for a few instructions. */
 #include "run/pool.h"
 
 #include "base/mem.h"
 #include "base/thread.h"
 #include "base/vec.h"
+#include "lake/heart.h"
 
 typedef SHOAL_VEC(shoal_task *) task_queue;
 
@@ -28,12 +26,7 @@ struct shoal_pool {
   worker *workers;
   unsigned n_workers;
   bool stopping;
-  /* the heart */
-  shoal_mutex heart_mutex;
-  shoal_cond heart_cond;
-  shoal_thread heart;
-  bool heart_stop;
-  SHOAL_VEC(shoal_lease *) leases;
+  shoal_heart heart;
 };
 
 static bool push(task_queue *q, shoal_task *t) {
@@ -43,40 +36,8 @@ static bool push(task_queue *q, shoal_task *t) {
   return slot != NULL;
 }
 
-static void hold(void *arg, shoal_lease *lease) {
-  shoal_pool *pool = arg;
-  shoal_mutex_lock(&pool->heart_mutex);
-  shoal_lease **slot = shoal_vec_add(&pool->leases);
-  if (slot) /* without memory it is not renewed; it may be taken over, which the claim survives */
-    *slot = lease;
-  shoal_mutex_unlock(&pool->heart_mutex);
-}
-static void unhold(void *arg, shoal_lease *lease) {
-  shoal_pool *pool = arg;
-  shoal_mutex_lock(&pool->heart_mutex);
-  for (size_t i = 0; i < pool->leases.len; i++)
-    if (pool->leases.ptr[i] == lease) {
-      pool->leases.ptr[i] = pool->leases.ptr[--pool->leases.len];
-      break;
-    }
-  shoal_mutex_unlock(&pool->heart_mutex);
-}
-
-static void beat(void *arg) {
-  shoal_pool *pool = arg;
-  shoal_error ignored;
-  shoal_mutex_lock(&pool->heart_mutex);
-  while (!pool->heart_stop) {
-    if (shoal_cond_wait_for(&pool->heart_cond, &pool->heart_mutex, SHOAL_LEASE_BEAT_US))
-      continue;
-    /* A renewal that fails is tried again at the next beat; if it was taken over, the claim decides. */
-    for (size_t i = 0; i < pool->leases.len; i++)
-      shoal_ignore(shoal_lease_renew(pool->leases.ptr[i], &ignored));
-    if (pool->config.record)
-      shoal_ignore(shoal_run_update(pool->config.record, NULL, 0, &ignored));
-  }
-  shoal_mutex_unlock(&pool->heart_mutex);
-}
+static void hold(void *arg, shoal_lease *lease) { shoal_heart_hold(&((shoal_pool *)arg)->heart, lease); }
+static void unhold(void *arg, shoal_lease *lease) { shoal_heart_unhold(&((shoal_pool *)arg)->heart, lease); }
 
 /* The worker's engine, opened at its first task. */
 static shoal_engine *engine_of(worker *w, shoal_error *err) {
@@ -153,10 +114,8 @@ shoal_status shoal_pool_start(const shoal_pool_config *config, shoal_pool **out,
   pool->config.context.unhold = unhold;
   pool->config.context.hold_arg = pool;
   shoal_mutex_init(&pool->mutex);
-  shoal_mutex_init(&pool->heart_mutex);
   shoal_cond_init(&pool->work);
   shoal_cond_init(&pool->finished);
-  shoal_cond_init(&pool->heart_cond);
   unsigned n = config->workers ? config->workers : 1;
   shoal_status status = SHOAL_OK;
   pool->workers = shoal_calloc(n, sizeof *pool->workers);
@@ -169,7 +128,7 @@ shoal_status shoal_pool_start(const shoal_pool_config *config, shoal_pool **out,
       status = shoal_thread_start(&pool->workers[i].thread, work, &pool->workers[i], err);
   }
   if (status >= 0)
-    status = shoal_thread_start(&pool->heart, beat, pool, err);
+    status = shoal_heart_start(&pool->heart, config->record, err);
   if (status < 0)
     shoal_pool_stop(pool);
   else
@@ -241,11 +200,7 @@ void shoal_pool_stop(shoal_pool *pool) {
   shoal_mutex_unlock(&pool->mutex);
   for (unsigned i = 0; i < pool->n_workers; i++)
     shoal_thread_join(&pool->workers[i].thread);
-  shoal_mutex_lock(&pool->heart_mutex);
-  pool->heart_stop = true;
-  shoal_cond_broadcast(&pool->heart_cond);
-  shoal_mutex_unlock(&pool->heart_mutex);
-  shoal_thread_join(&pool->heart);
+  shoal_heart_stop(&pool->heart);
   for (unsigned i = 0; i < pool->n_workers; i++) {
     shoal_engine_free(pool->workers[i].engine);
     shoal_worker_free(pool->workers[i].python);
@@ -256,12 +211,9 @@ void shoal_pool_stop(shoal_pool *pool) {
     shoal_task_free(pool->done.ptr[i]);
   shoal_vec_dispose(&pool->ready);
   shoal_vec_dispose(&pool->done);
-  shoal_vec_dispose(&pool->leases);
   shoal_free(pool->workers);
   shoal_cond_dispose(&pool->work);
   shoal_cond_dispose(&pool->finished);
-  shoal_cond_dispose(&pool->heart_cond);
   shoal_mutex_dispose(&pool->mutex);
-  shoal_mutex_dispose(&pool->heart_mutex);
   shoal_free(pool);
 }
