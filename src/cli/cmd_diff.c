@@ -56,7 +56,7 @@ static shoal_status one_dataset(cli *c, const shoal_entry *a, const shoal_entry 
   if (a && b && same(a, b))
     return SHOAL_OK;
   ++*n;
-  if (a && b)
+  if (a && b && !a->result.codec.ptr && !b->result.codec.ptr)
     SHOAL_TRY(schema_change(c, a, b, &schema, err));
   if (c->json) {
     one_json(w, a && b ? "changed" : a ? "removed" : "added", name, a, b, schema);
@@ -65,10 +65,11 @@ static shoal_status one_dataset(cli *c, const shoal_entry *a, const shoal_entry 
   bool content =
       a && b && !shoal_hash_zero(&a->result.rows_hash) && shoal_hash_eq(&a->result.rows_hash, &b->result.rows_hash);
   if (!a || !b)
-    printf("%s %.*s  %s rows\n", a ? "−" : "+", SHOAL_FMT(name), cli_count(c, (a ? a : b)->result.rows));
+    printf("%s %.*s  %s\n", a ? "−" : "+", SHOAL_FMT(name), cli_extent(c, &(a ? a : b)->result));
   else
-    printf("~ %.*s  %s → %s rows%s%s%s\n", SHOAL_FMT(name), cli_count(c, a->result.rows), cli_count(c, b->result.rows),
-           content ? "  same content" : "", *schema ? "  " : "", schema);
+    printf("~ %.*s  %s → %s%s%s%s\n", SHOAL_FMT(name),
+           a->result.codec.ptr || b->result.codec.ptr ? cli_extent(c, &a->result) : cli_count(c, a->result.rows),
+           cli_extent(c, &b->result), content ? "  same content" : "", *schema ? "  " : "", schema);
   return SHOAL_OK;
 }
 

@@ -22,8 +22,8 @@ static void changes_text(cli *c, const shoal_publication *p, shoal_str dataset) 
   if (dataset.ptr) {
     for (size_t i = 0; i < p->n_changes; i++)
       if (shoal_str_eq(p->changes[i].name, dataset) && p->changes[i].kind != SHOAL_CHANGE_REMOVE)
-        printf("    %s%s rows, %s, computed by %.*s in %s\n", marks[p->changes[i].kind],
-               cli_count(c, p->changes[i].result.rows), cli_bytes(c, p->changes[i].result.bytes),
+        printf("    %s%s, %s, computed by %.*s in %s\n", marks[p->changes[i].kind],
+               cli_extent(c, &p->changes[i].result), cli_bytes(c, p->changes[i].result.bytes),
                SHOAL_FMT(p->changes[i].result.writer), cli_time(c, p->changes[i].result.wall_us));
     return;
   }

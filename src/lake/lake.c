@@ -9,6 +9,7 @@
 #include "lake/object.h"
 
 #define FORMAT_KEY "_shoal/format.json"
+#define TRUSTED_KEY "_shoal/trusted.json"
 #define DAY_US (24 * 3600 * 1000000LL)
 #define DEFAULT_RETENTION_US (30 * DAY_US)
 
@@ -124,6 +125,27 @@ shoal_status shoal_lake_create(shoal_store *store, const shoal_lake_options *opt
   shoal_buf_dispose(&folder);
   shoal_buf_dispose(&text);
   return st == SHOAL_OK || st == SHOAL_EEXIST ? shoal_lake_open(store, out, err) : st;
+}
+
+shoal_status shoal_lake_trusted(shoal_lake *lake, bool *out, shoal_error *err) {
+  yyjson_doc *doc = NULL;
+  shoal_status st = shoal_object_get(lake, TRUSTED_KEY, &doc, err);
+  *out = st == SHOAL_OK;
+  yyjson_doc_free(doc);
+  return st == SHOAL_ENOTFOUND ? SHOAL_OK : st;
+}
+
+shoal_status shoal_lake_trust(shoal_lake *lake, shoal_str who, shoal_error *err) {
+  shoal_buf text = {0};
+  shoal_jw w;
+  shoal_object_begin(&w, &text);
+  shoal_jw_kstr(&w, "who", who);
+  shoal_jw_ki64(&w, "time_us", shoal_time_now());
+  shoal_status st = shoal_object_end(&w, err);
+  if (st == SHOAL_OK)
+    st = shoal_object_put(lake, TRUSTED_KEY, shoal_buf_str(&text), err);
+  shoal_buf_dispose(&text);
+  return st == SHOAL_EEXIST ? SHOAL_OK : st;
 }
 
 void shoal_lake_free(shoal_lake *lake) {

@@ -46,8 +46,13 @@ SHOAL_MUST_USE shoal_status shoal_lake_create(shoal_store *store, const shoal_la
    one that is broken; both here and above. */
 SHOAL_MUST_USE shoal_status shoal_lake_open(shoal_store *store, shoal_lake **out, shoal_error *err);
 void shoal_lake_free(shoal_lake *lake);
+/* Whether its writers are trusted so far that what they wrote may be run: pickled values, which do as they like when
+   they are read. A mark beside format.json, put by whoever says so and never taken away. */
+SHOAL_MUST_USE shoal_status shoal_lake_trusted(shoal_lake *lake, bool *out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_lake_trust(shoal_lake *lake, shoal_str who, shoal_error *err);
 
 /* ---- results and claims (invariants 1, 3, 4) ---- */
+#define SHOAL_CACHE_HOME "_shoal/cache" /* of results that are no dataset's */
 typedef struct shoal_result_file {
   shoal_str name; /* relative to the attempt's folder */
   uint64_t bytes, rows;
@@ -61,8 +66,10 @@ typedef struct shoal_result {
   shoal_str attempt;   /* UUID: the folder's name */
   shoal_str home;      /* "silver/orders": the dataset's home it lies in */
   shoal_str dataset;   /* the name it was computed under */
+  shoal_str codec;     /* of an object: how its bytes are read; {NULL,0}: it is a table */
+  shoal_str type;      /* what it was in the program that made it, "pandas.DataFrame"; {NULL,0}: not said */
   uint64_t rows, bytes, n_files;
-  shoal_hash rows_hash; /* zero: not computed */
+  shoal_hash rows_hash; /* zero: not computed; of an object: the BLAKE3 of its bytes */
   shoal_hash schema_hash;
   int64_t made_us;         /* when the claim was put */
   int64_t cpu_us, wall_us; /* what it cost to compute */
@@ -86,8 +93,11 @@ SHOAL_MUST_USE shoal_status shoal_claims_lookup(shoal_lake *lake, shoal_lookup *
 typedef struct shoal_result_draft {
   shoal_hash signature;
   shoal_str dataset; /* its home follows from its name: silver.orders → silver/orders */
+  bool unnamed;      /* it is no dataset's: it lies in SHOAL_CACHE_HOME, and `dataset` is for people */
   const char *staging;
-  const shoal_outcome *outcome;
+  const shoal_outcome *outcome; /* of an object: what it cost, all else zero */
+  shoal_str codec, payload;     /* an object and its bytes; {NULL,0}: a table */
+  shoal_str type;
   const shoal_str *partition_by;
   size_t n_partition_by;
   shoal_str description; /* for the table's metadata */
@@ -100,7 +110,8 @@ typedef struct shoal_result_draft {
    the signature's: ours, or that of who was first (*won tells; ours is then garbage that gc frees). */
 SHOAL_MUST_USE shoal_status shoal_result_put(shoal_lake *lake, const shoal_result_draft *draft, shoal_arena *arena,
                                              shoal_result *out, bool *won, shoal_error *err);
-/* The attempt's Delta snapshot (schema, files, statistics). SHOAL_ECORRUPT when incomplete: then condemn it. */
+/* The attempt's Delta snapshot (schema, files, statistics). SHOAL_ECORRUPT when incomplete: then condemn it.
+   SHOAL_EINVAL: it is an object. */
 SHOAL_MUST_USE shoal_status shoal_result_open(shoal_lake *lake, const shoal_result *r, shoal_delta_snapshot **out,
                                               shoal_error *err);
 /* The provenance JSON text put with it. */
@@ -109,6 +120,15 @@ SHOAL_MUST_USE shoal_status shoal_result_provenance(shoal_lake *lake, const shoa
 /* What an engine needs to read it; lives as long as snapshot and arena. */
 SHOAL_MUST_USE shoal_status shoal_result_scan(shoal_lake *lake, const shoal_result *r, const shoal_delta_snapshot *s,
                                               shoal_arena *arena, shoal_scan *out, shoal_error *err);
+/* An object's bytes, after checking that they are those that were put. SHOAL_ECORRUPT when they are not. */
+SHOAL_MUST_USE shoal_status shoal_result_payload(shoal_lake *lake, const shoal_result *r, shoal_buf *out,
+                                                 shoal_error *err);
+/* Its texts copied into the arena. */
+SHOAL_MUST_USE shoal_status shoal_result_copy(const shoal_result *r, shoal_arena *arena, shoal_result *out,
+                                              shoal_error *err);
+/* The results that are no dataset's, in the order of their signatures. */
+SHOAL_MUST_USE shoal_status shoal_cache_list(shoal_lake *lake, shoal_arena *arena, shoal_result **out, size_t *n,
+                                             shoal_error *err);
 /* True if every file is there with its size (heads only). */
 SHOAL_MUST_USE shoal_status shoal_result_complete(shoal_lake *lake, const shoal_result *r, bool *out, shoal_error *err);
 /* Puts generation+1 "condemned": the result is never served again; the next claim is computed anew. SHOAL_EEXIST:
@@ -124,6 +144,19 @@ typedef struct shoal_condemned {
 } shoal_condemned;
 SHOAL_MUST_USE shoal_status shoal_condemned_list(shoal_store *store, shoal_arena *arena, shoal_condemned **out,
                                                  size_t *n, shoal_error *err);
+
+/* ---- traces ---- */
+/* What a computation read under names that its code doesn't tell: a key made of the code alone has, for each set of
+   names that was seen, one trace. With the keys of what the names hold now it gives the signature to look up. */
+typedef struct shoal_trace {
+  const shoal_str *names; /* sorted */
+  size_t n_names;
+} shoal_trace;
+SHOAL_MUST_USE shoal_status shoal_traces_read(shoal_lake *lake, const shoal_hash *key, shoal_arena *arena,
+                                              shoal_trace **out, size_t *n, shoal_error *err);
+/* Adds one unless it is there. */
+SHOAL_MUST_USE shoal_status shoal_trace_put(shoal_lake *lake, const shoal_hash *key, const shoal_trace *trace,
+                                            shoal_error *err);
 
 /* ---- branches and publications (invariants 5, 8) ---- */
 typedef enum shoal_entry_kind { SHOAL_ENTRY_DATASET } shoal_entry_kind;

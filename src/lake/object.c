@@ -124,7 +124,9 @@ void shoal_result_write(shoal_jw *w, const shoal_result *r, shoal_str name) {
   shoal_jw_ki64(w, "rows", (int64_t)r->rows);
   shoal_jw_ki64(w, "bytes", (int64_t)r->bytes);
   shoal_jw_ki64(w, "files", (int64_t)r->n_files);
-  shoal_object_hash(w, "rows_hash", &r->rows_hash);
+  shoal_jw_kstr(w, "codec", r->codec);
+  shoal_jw_kstr(w, "type", r->type);
+  shoal_object_hash(w, r->codec.ptr ? "bytes_hash" : "rows_hash", &r->rows_hash);
   shoal_object_hash(w, "schema_hash", &r->schema_hash);
   shoal_jw_ki64(w, "made_us", r->made_us);
   shoal_jw_ki64(w, "cpu_us", r->cpu_us);
@@ -139,6 +141,8 @@ void shoal_result_write(shoal_jw *w, const shoal_result *r, shoal_str name) {
 static shoal_status read_names(yyjson_val *obj, const char *key, shoal_str name, shoal_arena *arena, shoal_result *out,
                                shoal_error *err) {
   SHOAL_TRY(shoal_json_need_str(obj, "attempt", key, arena, &out->attempt, err));
+  SHOAL_TRY(shoal_object_read_str(obj, "codec", arena, &out->codec, err));
+  SHOAL_TRY(shoal_object_read_str(obj, "type", arena, &out->type, err));
   SHOAL_TRY(shoal_object_read_str(obj, "writer", arena, &out->writer, err));
   SHOAL_TRY(shoal_object_read_str(obj, "run", arena, &out->run, err));
   SHOAL_TRY(shoal_object_read_str(obj, "dataset", arena, &out->dataset, err));
@@ -179,10 +183,23 @@ shoal_status shoal_result_read(yyjson_val *obj, const char *key, shoal_str name,
   SHOAL_TRY(shoal_object_read_hash(obj, "signature", key, &out->signature, err));
   if (shoal_hash_zero(&out->signature))
     return shoal_fail(err, SHOAL_ECORRUPT, "%s: a result has no 'signature'", key);
-  SHOAL_TRY(shoal_object_read_hash(obj, "rows_hash", key, &out->rows_hash, err));
+  const char *content = yyjson_obj_get(obj, "codec") ? "bytes_hash" : "rows_hash";
+  SHOAL_TRY(shoal_object_read_hash(obj, content, key, &out->rows_hash, err));
   SHOAL_TRY(shoal_object_read_hash(obj, "schema_hash", key, &out->schema_hash, err));
   SHOAL_TRY(read_numbers(obj, key, out, err));
   return read_names(obj, key, name, arena, out, err);
+}
+
+shoal_status shoal_result_copy(const shoal_result *r, shoal_arena *arena, shoal_result *out, shoal_error *err) {
+  *out = *r;
+  shoal_str *texts[] = {&out->attempt, &out->home, &out->dataset, &out->codec, &out->type, &out->writer, &out->run};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    bool had = texts[i]->ptr != NULL;
+    *texts[i] = shoal_arena_str(arena, *texts[i]);
+    if (had && !texts[i]->ptr)
+      return shoal_fail_nomem(err);
+  }
+  return SHOAL_OK;
 }
 
 void shoal_result_folder(shoal_buf *out, const shoal_result *r) {

@@ -165,7 +165,7 @@ static shoal_status project_one(crew *c, size_t i, shoal_error *err) {
   shoal_table_job job = {.lake = c->w->lake,
                          .state = c->w->state,
                          .name = t->name,
-                         .entry = e && e->local ? e : NULL,
+                         .entry = e && e->local && !e->result.codec.ptr ? e : NULL, /* an object has no table */
                          .publication = e && e->local ? e->publication : t->last,
                          .report = &c->outcomes[i].report,
                          .engine_lock = &c->engine_lock};

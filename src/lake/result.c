@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "lake/claim.h"
 #include "lake/object.h"
+#include "lake/value.h"
 
 #define MAX_CLAIM_TRIES 100 /* of a signature that is claimed and condemned while we look */
 
@@ -61,12 +62,18 @@ static shoal_status name_attempt(attempt *a, shoal_error *err) {
                              .failed_expectation = d->failed_expectation};
   shoal_status st = copy_text(a, shoal_str_z(uuid), &a->result.attempt, err);
   if (st == SHOAL_OK)
+    st = copy_text(a, d->codec, &a->result.codec, err);
+  if (st == SHOAL_OK)
+    st = copy_text(a, d->type, &a->result.type, err);
+  if (st == SHOAL_OK)
     st = copy_text(a, d->dataset, &a->result.dataset, err);
   if (st == SHOAL_OK)
     st = copy_text(a, d->writer, &a->result.writer, err);
   if (st == SHOAL_OK)
     st = copy_text(a, d->run, &a->result.run, err);
-  if (st == SHOAL_OK)
+  if (st == SHOAL_OK && d->unnamed)
+    shoal_buf_addz(&text, SHOAL_CACHE_HOME);
+  else if (st == SHOAL_OK)
     st = shoal_dataset_home(d->dataset, &text, err);
   if (st == SHOAL_OK)
     st = copy_text(a, shoal_buf_str(&text), &a->result.home, err);
@@ -78,7 +85,9 @@ static shoal_status name_attempt(attempt *a, shoal_error *err) {
   if (st == SHOAL_OK)
     st = copy_text(a, shoal_buf_str(&text), &a->folder, err);
   shoal_buf_dispose(&text);
-  return st == SHOAL_OK ? hash_schema(&d->outcome->schema, &a->result.schema_hash, err) : st;
+  if (st == SHOAL_OK && !d->codec.ptr)
+    st = hash_schema(&d->outcome->schema, &a->result.schema_hash, err);
+  return st;
 }
 
 static shoal_status put_data(shoal_lake *lake, attempt *a, shoal_error *err) {
@@ -189,10 +198,13 @@ shoal_status shoal_result_put(shoal_lake *lake, const shoal_result_draft *draft,
   attempt a = {.draft = draft, .arena = arena};
   *won = false;
   shoal_status st = name_attempt(&a, err);
-  if (st == SHOAL_OK)
+  if (st == SHOAL_OK && draft->codec.ptr) {
+    st = shoal_value_put(lake, a.folder, draft, &a.result, err);
+  } else if (st == SHOAL_OK) {
     st = put_data(lake, &a, err);
-  if (st == SHOAL_OK)
-    st = put_table(lake, &a, err);
+    if (st == SHOAL_OK)
+      st = put_table(lake, &a, err);
+  }
   if (st == SHOAL_OK)
     st = claim_or_yield(lake, &a, out, won, err);
   if (st < 0)
@@ -204,7 +216,7 @@ shoal_status shoal_result_put(shoal_lake *lake, const shoal_result_draft *draft,
 /* ---- reading ---- */
 
 /* A result without its table or one of its files is broken, whatever the store calls it. */
-static shoal_status incomplete(shoal_status st, const shoal_result *r, shoal_error *err) {
+shoal_status shoal_result_incomplete(shoal_status st, const shoal_result *r, shoal_error *err) {
   if (st != SHOAL_ENOTFOUND)
     return st;
   (void)shoal_fail(err, SHOAL_ECORRUPT, "the result %.*s of %.*s is incomplete", SHOAL_FMT(r->attempt),
@@ -216,11 +228,13 @@ static shoal_status incomplete(shoal_status st, const shoal_result *r, shoal_err
 shoal_status shoal_result_open(shoal_lake *lake, const shoal_result *r, shoal_delta_snapshot **out, shoal_error *err) {
   shoal_buf folder = {0};
   *out = NULL;
+  if (r->codec.ptr)
+    return shoal_value_refuse(r, err);
   shoal_result_folder(&folder, r);
   shoal_delta_table table = shoal_lake_table(lake, shoal_buf_str(&folder));
   shoal_status st = shoal_buf_check(&folder, err);
   if (st == SHOAL_OK)
-    st = incomplete(shoal_delta_snapshot_open(&table, 0, out, err), r, err);
+    st = shoal_result_incomplete(shoal_delta_snapshot_open(&table, 0, out, err), r, err);
   shoal_buf_dispose(&folder);
   return st;
 }
@@ -245,11 +259,13 @@ static shoal_status find_provenance(shoal_str text, const char *key, shoal_buf *
 
 shoal_status shoal_result_provenance(shoal_lake *lake, const shoal_result *r, shoal_buf *out, shoal_error *err) {
   shoal_buf key = {0}, text = {0};
+  if (r->codec.ptr)
+    return shoal_value_provenance(lake, r, out, err);
   shoal_result_folder(&key, r);
   shoal_buf_addf(&key, "/_delta_log/%020d.json", 0);
   shoal_status st = shoal_buf_check(&key, err);
   if (st == SHOAL_OK)
-    st = incomplete(shoal_store_get(lake->store, shoal_buf_str(&key), &text, err), r, err);
+    st = shoal_result_incomplete(shoal_store_get(lake->store, shoal_buf_str(&key), &text, err), r, err);
   if (st == SHOAL_OK)
     st = find_provenance(shoal_buf_str(&text), shoal_buf_z(&key), out, err);
   shoal_buf_dispose(&text);
@@ -297,6 +313,8 @@ shoal_status shoal_result_complete(shoal_lake *lake, const shoal_result *r, bool
   shoal_delta_snapshot *s = NULL;
   shoal_buf folder = {0};
   *out = false;
+  if (r->codec.ptr)
+    return shoal_value_complete(lake, r, out, err);
   shoal_status st = shoal_result_open(lake, r, &s, err);
   if (st == SHOAL_OK) {
     shoal_result_folder(&folder, r);

@@ -9,8 +9,8 @@
 #include "base/str.h"
 #include "lake/lake.h"
 
-#define FORM 1
-#define ENTRY_LEAST 200 /* bytes; a count is checked against what can follow */
+#define FORM 2
+#define ENTRY_LEAST 210 /* bytes; a count is checked against what can follow */
 #define PIN_LEAST 40
 
 #define DELETED 1
@@ -38,6 +38,8 @@ static void put_result(shoal_buf *b, const shoal_result *r) {
   put_text(b, r->attempt);
   put_text(b, r->home);
   put_text(b, r->dataset);
+  put_text(b, r->codec);
+  put_text(b, r->type);
   shoal_put_u64(b, r->rows);
   shoal_put_u64(b, r->bytes);
   shoal_put_u64(b, r->n_files);
@@ -56,6 +58,8 @@ static void take_result(shoal_decoder *d, shoal_result *r) {
   r->attempt = take_text(d);
   r->home = take_text(d);
   r->dataset = take_text(d);
+  r->codec = take_text(d);
+  r->type = take_text(d);
   r->rows = shoal_take_u64(d);
   r->bytes = shoal_take_u64(d);
   r->n_files = shoal_take_u64(d);

@@ -47,6 +47,17 @@ static shoal_status check_rows(checker *c, const shoal_result *r, const char **w
   return status;
 }
 
+/* An object's bytes against their hash. */
+static shoal_status check_payload(checker *c, const shoal_result *r, const char **why, shoal_error *err) {
+  shoal_buf bytes = {0};
+  shoal_status status = shoal_result_payload(c->s->lake, r, &bytes, err);
+  shoal_buf_dispose(&bytes);
+  if (status != SHOAL_ECORRUPT)
+    return status;
+  *why = "its bytes are not those that were recorded";
+  return SHOAL_OK;
+}
+
 static shoal_status condemn(checker *c, shoal_damaged *b, shoal_error *err) {
   shoal_lookup now = {.signature = b->result.signature};
   SHOAL_TRY(shoal_claims_lookup(c->s->lake, &now, 1, &c->report->arena, err));
@@ -56,18 +67,6 @@ static shoal_status condemn(checker *c, shoal_damaged *b, shoal_error *err) {
   shoal_status status = shoal_result_condemn(c->s->lake, &b->result, b->why.ptr, err);
   b->condemned = status >= 0 || status == SHOAL_EEXIST; /* somebody else has done it */
   return b->condemned ? SHOAL_OK : status;
-}
-
-static shoal_status copy_result(shoal_arena *arena, const shoal_result *r, shoal_result *out, shoal_error *err) {
-  *out = *r;
-  shoal_str *texts[] = {&out->attempt, &out->home, &out->dataset, &out->writer, &out->run};
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-    bool had = texts[i]->ptr != NULL;
-    *texts[i] = shoal_arena_str(arena, *texts[i]);
-    if (had && !texts[i]->ptr)
-      return shoal_fail_nomem(err);
-  }
-  return SHOAL_OK;
 }
 
 static shoal_status add_broken(checker *c, shoal_str dataset, shoal_str branch, int64_t publication, bool pinned,
@@ -82,7 +81,7 @@ static shoal_status add_broken(checker *c, shoal_str dataset, shoal_str branch, 
                        .pinned = pinned};
   if (!b->dataset.ptr || !b->branch.ptr)
     return shoal_fail_nomem(err);
-  SHOAL_TRY(copy_result(&c->report->arena, r, &b->result, err));
+  SHOAL_TRY(shoal_result_copy(r, &c->report->arena, &b->result, err));
   return condemn(c, b, err);
 }
 
@@ -108,7 +107,7 @@ static shoal_status check_result(checker *c, shoal_str dataset, shoal_str branch
   if (!complete)
     why = "a file of it is missing or has another size";
   else if (c->options->content)
-    SHOAL_TRY(check_rows(c, r, &why, err));
+    SHOAL_TRY(r->codec.ptr ? check_payload(c, r, &why, err) : check_rows(c, r, &why, err));
   return why ? add_broken(c, dataset, branch, publication, pinned, r, why, err) : SHOAL_OK;
 }
 
