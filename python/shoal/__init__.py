@@ -16,17 +16,23 @@ from ._tables import Dataset, Table, branch, datasets, set_store, sql, table
 if TYPE_CHECKING:
     from ._calls import describe as _describe
     from ._forms import Signature, signature
-    from ._keep import data_function
+    from ._codecs import codec
+    from ._keep import cache, data_function, eval, keep, load
     from ._owners import accept_module
 
 __version__ = _version()
-__all__ = ["Dataset", "Error", "Signature", "Table", "accept_module", "branch", "data_function", "datasets", "set_store", "signature", "sql", "table"]
+__all__ = ["Dataset", "Error", "Signature", "Table", "accept_module", "branch", "cache", "codec", "data_function", "datasets", "eval", "keep", "load", "set_store", "signature", "sql", "table"]
 
 _LATER = {
     "Signature": ("_forms", "Signature"),
     "signature": ("_forms", "signature"),
     "accept_module": ("_owners", "accept_module"),
+    "cache": ("_keep", "cache"),
+    "codec": ("_codecs", "codec"),
     "data_function": ("_keep", "data_function"),
+    "eval": ("_keep", "eval"),
+    "keep": ("_keep", "keep"),
+    "load": ("_keep", "load"),
     "_describe": ("_calls", "describe"),
 }  # slow to import, and not always needed
 

@@ -3,11 +3,14 @@
 what planning needs to know of a function without calling it."""
 from __future__ import annotations
 
+import collections
 import functools
 import inspect
 from typing import Any, Callable, NamedTuple
 
 from . import _files, _forms
+from ._forms import label_of as label_of
+from ._guards import Guards
 from ._kept import Kept, error, undecorated
 from ._owners import INTERPRETER, OWN
 from ._shoal import Error, call_signature, encode
@@ -27,10 +30,38 @@ class Code(NamedTuple):
         return sorted(self.names.loads - self.names.makes.keys())
 
 
+class Known:
+    """A function's code as it was last seen, and what was made of it: good as long as the guards hold."""
+
+    __slots__ = ("function", "code", "guards", "hits")
+
+    def __init__(self, function: Any, code: Code, guards: Guards) -> None:
+        self.function, self.code, self.guards = function, code, guards
+        self.hits: dict[Any, Any] = {}  # for who keeps results: by call
+
+
+_MOST = 10_000  # functions; the oldest are forgotten
+_known: collections.OrderedDict[int, Known] = collections.OrderedDict()
+
+
+def known(f: Callable[..., Any]) -> Known | None:
+    found = _known.get(id(f))  # which holds the function, so the address is its own
+    return found if found is not None and found.guards.hold() else None
+
+
 def code_of(f: Callable[..., Any]) -> Code:
-    walk, root = _forms.walk_of(undecorated(f))
+    f = undecorated(f)
+    found = known(f)
+    if found is not None:
+        return found.code
+    walk, root = _forms.walk_of(f)
     signature = walk.signature(root)
-    return Code(signature.key, signature.explain(), walk.names, sorted(walk.packages - {INTERPRETER, OWN}))
+    code = Code(signature.key, signature.explain(), walk.names, sorted(walk.packages - {INTERPRETER, OWN}))
+    if walk.guards.holding and not walk.level and not walk.anywhere:
+        _known[id(f)] = Known(f, code, walk.guards)
+        if len(_known) > _MOST:
+            _known.popitem(last=False)
+    return code
 
 
 @functools.lru_cache(maxsize=4096)

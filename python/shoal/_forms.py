@@ -23,6 +23,7 @@ import types
 from typing import Any, Callable, Iterable, Iterator, NamedTuple
 
 from . import _kept, _owners, _values
+from ._guards import Guards
 from ._owners import INTERPRETER, Package, is_a
 from ._shoal import Error, Form, code as code_digest, encode
 from ._source import CALLERS_NAMES, DYNAMIC_IMPORTS, Facts, Import, Source, facts_of, file_of, source_of
@@ -129,6 +130,7 @@ class Walk:
         self.form = Form()
         self.names = LakeNames()
         self.packages: set[Package] = set()
+        self.guards = Guards()
         self.level = self.introspects = level
         self.todo: collections.deque[tuple[Callable[..., None], int, Any, _User]] = collections.deque()
         self.alive: list[Any] = []  # identities are addresses
@@ -227,6 +229,7 @@ class Walk:
                 held.add("package")
             return made
 
+        self.guards.value(value)
         try:
             digest, refs = encode(value, resolve, self._element, "shoal/1/python/value")
         except Error as e:
@@ -339,6 +342,7 @@ class Walk:
         if owner is not INTERPRETER:
             self.introspects = max(self.introspects, 1)
         if owner is INTERPRETER and f.__code__.co_qualname == "singledispatch.<locals>.wrapper":
+            self.guards.give_up()
             for i, (key, value) in enumerate(f.registry.items()):  # its closure has a cache besides
                 self.link(node, "case", f"{i}", key, user, None)
                 self.link(node, "implementation", f"{i}", value, user, None)
@@ -347,6 +351,7 @@ class Walk:
 
     def _attached(self, node: int, f: types.FunctionType, user: _User, facts: Facts | None) -> None:
         """What a function object has besides its code: closure, defaults, attributes."""
+        self.guards.function(f)
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
             try:
                 value = cell.cell_contents
@@ -402,6 +407,9 @@ class Walk:
         file = file_of(f.__code__.co_filename, own)
         for name in sorted(facts.globals):
             value = own.get(name, built.get(name, _MISSING))
+            self.guards.name(own, name)
+            if name not in own:
+                self.guards.name(built, name)
             kind = "global" if name in own or value is _MISSING else "builtin"
             value = _in_project(value)
             if any(value is v for v in _READS_GLOBALS):
@@ -424,12 +432,14 @@ class Walk:
             self._imports_by_name(node, facts, user)
 
     def _all(self, node: int, own: dict[str, Any], user: _User) -> None:
+        self.guards.give_up()  # modules change while they are used
         for name, value in list(own.items()):
             if name not in _MODULE_DERIVED:
                 self.link(node, "global", name, value, user, None)
 
     def _imports_by_name(self, node: int, facts: Facts, user: _User) -> None:
         """import_module("helpers"): the modules whose names the code has as strings."""
+        self.guards.give_up()
         found = False
         for name in sorted(facts.strings):
             if not all(part.isidentifier() for part in name.lstrip(".").split(".")):
@@ -456,6 +466,7 @@ class Walk:
                 self.edge(node, "import", f"{name}.{part}", self.package(owner, "package", name, part))
             return
         module = _import_project(name)
+        self.guards.give_up()  # what it finds, the next import may not
         if module is None:
             self.edge(node, "import", name, self.target(_MISSING, name, user))
             return
@@ -473,6 +484,8 @@ class Walk:
                     self.link(node, "import", ".".join(parts[:i + 1]), above_module, user, None if bare else facts, from_import=True)
 
     def _annotations(self, node: int, annotations: Any, own: dict[str, Any], user: _User) -> None:
+        if annotations:
+            self.guards.give_up()
         for name, value in (annotations or {}).items():
             self.link(node, "annotation", str(name), value, user, None)
             for text in _texts_in(value):  # resolved by whoever asks for type hints
@@ -496,6 +509,8 @@ class Walk:
 
     def _attributes(self, node: int, kind: str, symbol: str, module: types.ModuleType, user: _User, facts: Facts, on_way: set[int]) -> None:
         self.alive.append(module)
+        for name in facts.attributes:
+            self.guards.name(vars(module), name)
         owner = _owners.owner(module.__name__)
         if owner:  # by its version, and what the project put into it
             for name in sorted(facts.attributes & vars(module).keys()):
@@ -557,6 +572,7 @@ class Walk:
         return node
 
     def _class(self, node: int, c: type, user: _User) -> None:
+        self.guards.class_(c)
         members = [(n, v) for n, v in list(vars(c).items()) if n not in _DERIVED and not is_a(v, types.MemberDescriptorType)]
         enumeration: list[str] = []
         if isinstance(c, enum.EnumMeta):

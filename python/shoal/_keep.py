@@ -1,27 +1,516 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Functions whose results are kept."""
+"""Functions whose results are kept.
+
+A *run* is what the outermost call makes: the calls inside see its results before anybody else does, and it publishes them
+together at its end. A *frame* is one function being computed: what it loads under names that its code doesn't tell is
+noted there, joins the key under which the result is stored, and is compared the next time.
+
+The steps of a call are a generator that yields what may take long, so that they are the same for functions and coroutines."""
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import functools
+import inspect
 import os
-from typing import Any, Callable, ParamSpec, TypeVar
+import threading
+import time
+from typing import Any, Callable, Generator, Iterator, NamedTuple, ParamSpec, TypeVar
 
-from ._kept import Kept, dataset
+from . import _calls, _lake, _tables
+from ._calls import Code
+from ._kept import Kept, dataset as dataset_of, error, undecorated
+from ._owners import INTERPRETER
+from ._shoal import Error, Result, Session
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Read = tuple[str, str]  # a dataset and a revision, "": the head
+Steps = Generator[Callable[[], Any], Any, Any]
+
+
+class _Wait(NamedTuple):
+    """A step that may wait for files, or for another process; all others call what users have written."""
+
+    wait: Callable[[], Any]
+
+    def __call__(self) -> Any:
+        return self.wait()
+
+
+class _Run:
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.made: dict[str, Result] = {}
+        self.makers: dict[str, Any] = {}
+        self.sets: dict[str, Result] = {}  # to be published, in the order in which they were made
+
+    def keys(self, reads: list[Read]) -> list[str | None]:
+        """The signatures of what datasets hold, as this run sees them."""
+        ours = [self.made.get(name) if not at else None for name, at in reads]
+        rest = iter(self.session.keys([r for r, own in zip(reads, ours) if own is None]))
+        return [own.signature if own else next(rest) for own in ours]
+
+    def hold(self, dataset: str, result: Result) -> None:
+        self.made[dataset] = result
+        self.sets.pop(dataset, None)  # the later one wins
+        self.sets[dataset] = result
+
+    def publish(self) -> None:
+        if self.sets:
+            self.session.publish(list(self.sets.items()))
+            self.sets = {}
+
+
+class _Frame:
+    def __init__(self, run: _Run, parent: _Frame | None, call: _Call | None, known: dict[Read, str | None]) -> None:
+        self.run, self.parent, self.call = run, parent, call
+        self.known = known  # what the key covers
+        self.seen: dict[Read, str | None] = {}
+        self.children: dict[str, str] = {}  # datasets made within, and their signatures
+
+    def note(self, read: Read, key: str | None) -> None:
+        """A read, unless the key covers it or it is of what the function itself has made."""
+        own = self.children.get(read[0]) if not read[1] else None
+        if read not in self.known and own != key:
+            self.seen.setdefault(read, key)
+
+    def above(self) -> Iterator[_Frame]:
+        at: _Frame | None = self
+        while at is not None:
+            yield at
+            at = at.parent
+
+
+_frame: contextvars.ContextVar[_Frame | None] = contextvars.ContextVar("shoal.frame", default=None)
+_open_frames: set[_Frame] = set()  # of all threads
+_lock = threading.Lock()
+
+
+def _note(read: Read, key: str | None) -> None:
+    """A thread that a function has started has no frame: what it reads counts for every function that is being computed."""
+    frame = _frame.get()
+    with _lock:
+        frames = [frame] if frame else list(_open_frames)
+    for f in frames:
+        f.note(read, key)
+
+
+class _Call:
+    """A call to be kept: of a function, under a dataset's name or none."""
+
+    __slots__ = ("dataset", "function", "args", "kwargs", "label", "code", "arguments")
+
+    def __init__(self, dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.dataset, self.function, self.args, self.kwargs = dataset, undecorated(f), args, kwargs
+        self.label = _calls.label_of(self.function)
+        self.code: Code = _calls.code_of(self.function)
+        self.arguments = _calls.arguments_key(self.function, args, kwargs)
+
+    @property
+    def name(self) -> str:
+        return self.dataset or self.label
+
+    def key(self, loads: dict[Read, str | None]) -> str:
+        return _calls.call_key(self.code.key, self.arguments, [(_text(read), key) for read, key in loads.items()])
+
+    def run(self) -> Any:
+        return self.function(*self.args, **self.kwargs)
+
+
+def _text(read: Read) -> str:
+    return read[0] + "@" + read[1] if read[1] else read[0]
+
+
+def _read(text: str) -> Read:
+    name, _, at = text.partition("@")
+    return name, at
+
+
+# ---- the steps of a call ----
+
+
+def _steps(call: _Call) -> Steps:
+    session, outer = _tables.session(True), _frame.get()
+    run = outer.run if outer and outer.run.session is session else None
+    if run is None:
+        run = _Run(session)
+        run.makers.update(call.code.names.makes)
+        value = yield from _in_run(call, run, outer)
+        yield _Wait(run.publish)
+        return value
+    if any(f.call and f.call.arguments == call.arguments and f.call.code.key == call.code.key for f in outer.above()):
+        return (yield call.run)  # it calls itself with what it was called with, as it would without us
+    run.makers.update({k: v for k, v in call.code.names.makes.items() if k not in run.makers})
+    return (yield from _in_run(call, run, outer))
+
+
+def _in_run(call: _Call, run: _Run, outer: _Frame | None) -> Steps:
+    for name in call.code.loads:
+        yield from _ensure(name, run, call)
+    known: dict[Read, str | None] = {(name, ""): None for name in call.code.loads}
+    known = dict(zip(known, run.keys(list(known))))
+    value: Any = _DAMAGED
+    while value is _DAMAGED:
+        fresh = None
+        result, reads = yield _Wait(lambda: _find(call, run, known))
+        if result is None:
+            result, reads, value, fresh = yield from _compute(call, run, outer, known)
+        else:
+            value = yield _Wait(lambda: _value(run, result, call))
+    yield _Wait(lambda: _settle(call, run, outer, result, {**known, **reads}, fresh))
+    _remember(call, run.session, result, {**known, **reads}, value)
+    return value
+
+
+def _find(call: _Call, run: _Run, known: dict[Read, str | None]) -> tuple[Result | None, dict[Read, str | None]]:
+    """The result whose reads are as they were when it was made."""
+    base = call.key(known)
+    result = run.session.find(base)
+    if result:
+        return result, {}
+    for names in run.session.traces(base):
+        reads = [_read(name) for name in names]
+        seen = dict(zip(reads, run.keys(reads)))
+        result = run.session.find(call.key({**known, **seen}))
+        if result:
+            return result, seen
+    return None, {}
+
+
+_DAMAGED = object()
+
+
+def _value(run: _Run, result: Result, call: _Call) -> Any:
+    """What is damaged is never served: it is computed anew."""
+    try:
+        return _lake.load(run.session, result, call.name)
+    except Error as e:
+        if e.status != "corrupt":
+            raise
+        run.session.condemn(result, str(e))
+        return _DAMAGED
+
+
+def _compute(call: _Call, run: _Run, outer: _Frame | None, known: dict[Read, str | None]) -> Steps:
+    base = call.key(known)
+    result, lease = yield _Wait(lambda: run.session.begin(base, call.name))
+    if lease is None:
+        return result, {}, (yield _Wait(lambda: _value(run, result, call))), None
+    try:
+        result, seen = yield _Wait(lambda: _find(call, run, known))  # somebody was faster, under a trace
+        if result is not None:
+            return result, seen, (yield _Wait(lambda: _value(run, result, call))), None
+        frame = _Frame(run, outer, call, known)
+        started = time.monotonic_ns()
+        value = yield from _within(frame, call.run)
+        us = (time.monotonic_ns() - started) // 1000
+        result, value = yield _Wait(lambda: _store(call, run, frame, lease, base, value, us))
+        return result, frame.seen, value, frame
+    finally:
+        run.session.end(lease)
+
+
+def _within(frame: _Frame, body: Callable[[], Any]) -> Steps:
+    token = _frame.set(frame)
+    with _lock:
+        _open_frames.add(frame)
+    try:
+        return (yield body)
+    finally:
+        with _lock:
+            _open_frames.discard(frame)
+        _frame.reset(token)
+
+
+def _store(call: _Call, run: _Run, frame: _Frame, lease: object, base: str, value: Any, us: int) -> tuple[Result, Any]:
+    session = run.session
+    origin = _lake.Origin(call.name, _told(call, frame), us)
+    if not frame.seen:
+        return _lake.store(session, lease, call.dataset, value, origin)
+    result, inner = session.begin(call.key({**frame.known, **frame.seen}), call.name)
+    if inner is not None:
+        try:
+            result, value = _lake.store(session, inner, call.dataset, value, origin)
+        finally:
+            session.end(inner)
+    session.trace(base, sorted(_text(read) for read in frame.seen))
+    return result, value
+
+
+def _told(call: _Call, frame: _Frame) -> dict[str, Any]:
+    first = call.code.nodes[0]
+    reads = {**frame.known, **frame.seen}
+    return {
+        "who": _tables.who(),
+        "python": {"function": call.label, "version": INTERPRETER.version, "path": first.path, "line": first.line, "packages": call.code.packages},
+        "code": call.code.key,
+        "arguments": call.arguments,
+        "inputs": [{"name": name, **({"at": at} if at else {}), "key": key} for (name, at), key in reads.items()],
+        "children": frame.children,
+    }
+
+
+def _settle(call: _Call, run: _Run, outer: _Frame | None, result: Result, reads: dict[Read, str | None], fresh: _Frame | None) -> None:
+    """Tells whoever called, and what the branch is to hold. `fresh` is the frame, if it was computed."""
+    if call.dataset and not fresh and run.keys([(call.dataset, "")])[0] != result.signature:
+        _adopt_children(run, result)
+    if outer is not None:
+        for read, key in reads.items():
+            outer.note(read if outer.run is run else (read[0], read[1] or _tables.branch_name()), key)
+        outer.children.update(fresh.children if fresh else {})
+        if call.dataset:
+            outer.children[call.dataset] = result.signature
+    if call.dataset:
+        run.hold(call.dataset, result)
+
+
+def _adopt_children(run: _Run, result: Result) -> None:
+    """What was kept within a result that somebody else has made belongs to this branch, too."""
+    import json
+
+    for dataset, signature in json.loads(run.session.provenance(result)).get("children", {}).items():
+        child = run.session.find(signature)
+        if child:
+            _adopt_children(run, child)
+            run.hold(dataset, child)
+
+
+# ---- loads ----
+
+
+def _ensure(name: str, run: _Run, who: _Call | None) -> Steps:
+    """If a function of this run makes the dataset, it is made before it is loaded."""
+    outer = _frame.get()
+    frame = _Frame(run, outer, who, {})  # what the maker reads is its own matter
+    if name not in run.made:
+        _refuse_loop(name, frame)
+        maker = run.makers.get(name)
+        if maker is not None and not _takes_arguments(maker):
+            yield from _within(frame, maker)
+
+
+def _takes_arguments(f: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(f).bind()
+        return False
+    except TypeError:
+        return True
+
+
+def _refuse_loop(name: str, frame: _Frame) -> None:
+    way = [f.call.dataset for f in frame.above() if f.call and f.call.dataset]
+    if name in way:
+        way = way[:way.index(name) + 1][::-1]
+        raise error("invalid", "a loop: " + " loads ".join([*way, name]), "one of them must do without the other")
+
+
+def load(path: str | os.PathLike[str], *, at: str = "") -> Any:
+    """What a dataset holds, as the type it was; a table that no Python function has made comes as a pandas.DataFrame."""
+    name = dataset_of(path)
+    if _tables.planned is not None and not at:
+        return _tables.planned(name).value()
+    session, frame = _tables.session(), _frame.get()
+    if frame is None or frame.run.session is not session:
+        result = session.held(name, at)
+        _note((name, at or (_tables.branch_name() if frame else "")), result.signature if result else None)
+    else:
+        if not at:
+            _drive(_ensure(name, frame.run, None))
+        result = frame.run.made.get(name) if not at else None
+        result = result or session.held(name, at)
+        frame.note((name, at), result.signature if result else None)
+    if result is None:
+        raise error("not_found", f"there is no dataset {name}" + (f" at {at}" if at else ""), "shoal.datasets() tells what there is")
+    return _lake.load(session, result, name)
+
+
+def observe(session: Session, query: str, at: str, whole: str | None) -> Result | None:
+    """A query that is about to be run: what it reads counts, if a function that is being computed reads it. The result, where
+    it is one that this very run has made."""
+    frame = _frame.get()
+    if frame is None and not _open_frames:
+        return None
+    run = frame.run if frame and frame.run.session is session else None
+    names = session.names(query, at) if whole is None else [whole if "." in whole else "main." + whole]
+    reads = [(name, at) for name in names]
+    for name, _ in reads:
+        if run and not at:
+            _drive(_ensure(name, run, None))
+    for read, key in zip(reads, run.keys(reads) if run else session.keys(reads)):
+        _note(read, key)
+    ours = [name for name, _ in reads if run and not at and name in run.sets]
+    if ours and not whole:
+        raise error("unsupported", f"a query of {ours[0]}, which this very run makes", "shoal.load() it, or shoal.table() all of it")
+    return run.made[ours[0]] if run and ours else None
+
+
+# ---- driving the steps ----
+
+
+def _drive(steps: Steps) -> Any:
+    try:
+        step = next(steps)
+        while True:
+            try:
+                value = step()
+                if inspect.iscoroutine(value):
+                    value.close()
+                    raise error("invalid", "a coroutine function is called where it can't be awaited", "await it before")
+            except BaseException as e:
+                step = steps.throw(e)
+            else:
+                step = steps.send(value)
+    except StopIteration as e:
+        return e.value
+
+
+async def _drive_async(steps: Steps) -> Any:
+    try:
+        step = next(steps)
+        while True:
+            try:
+                value = await _awaited(step)
+            except BaseException as e:
+                step = steps.throw(e)
+            else:
+                step = steps.send(value)
+    except StopIteration as e:
+        return e.value
+
+
+async def _awaited(step: Callable[[], Any]) -> Any:
+    if isinstance(step, _Wait):
+        return await asyncio.to_thread(step)
+    value = step()
+    return await value if inspect.iscoroutine(value) else value
+
+
+# ---- the quick way ----
+
+_ATOMS = frozenset((int, str, bool, bytes, type(None)))
+_MOST_HITS = 1024  # of one function
+
+
+class _Hit(NamedTuple):
+    """A call that was answered before: its answer stands as long as the datasets hold what they held."""
+
+    session: Session
+    reads: list[Read]
+    keys: list[str | None]
+    result: Result
+    own: str | None
+    value: Callable[[], Any]
+
+
+def _at(dataset: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What tells calls apart that differ in plain values only; None: they differ in more."""
+    parts: list[Any] = [dataset, len(args)]
+    for name, value in (*enumerate(args), *kwargs.items()):
+        cls = type(value)
+        if cls is float:
+            value = repr(value)
+        elif cls not in _ATOMS:
+            return None
+        parts += (name, cls, value)
+    return tuple(parts)
+
+
+def _remember(call: _Call, session: Session, result: Result, reads: dict[Read, str | None], value: Any) -> None:
+    known, at = _calls.known(call.function), _at(call.dataset, call.args, call.kwargs)
+    if known is None or at is None or known.code.key != call.code.key:
+        return
+    if len(known.hits) >= _MOST_HITS:
+        known.hits.clear()
+    held = {**({(call.dataset, ""): result.signature} if call.dataset else {}), **reads}
+    known.hits[at] = _Hit(session, list(held), list(held.values()), result, call.dataset, _lake.reader(session, result, value, call.name))
+
+
+def _quick(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Hit | None:
+    known = _calls.known(f)
+    hit = known.hits.get(_at(dataset, args, kwargs)) if known and known.hits else None
+    if hit is None or hit.session is not _tables.session(True):
+        return None
+    frame = _frame.get()
+    if frame is not None and frame.run.session is not hit.session:
+        return None
+    if hit.reads and (frame.run if frame else hit.session).keys(hit.reads) != hit.keys:
+        return None
+    if frame is not None:
+        for read, key in zip(hit.reads[hit.own is not None:], hit.keys[hit.own is not None:]):
+            frame.note(read, key)
+        if hit.own:
+            frame.children[hit.own] = hit.result.signature
+    return hit
+
+
+def _keep(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    f = undecorated(f)
+    if _tables.planned is not None:
+        return f(*args, **kwargs)  # a part of the model that `shoal run` runs, whose result it keeps
+    hit = _quick(dataset, f, args, kwargs)
+    if inspect.iscoroutinefunction(f):
+        return _ready(hit.value) if hit else _drive_async(_steps(_Call(dataset, f, args, kwargs)))
+    return hit.value() if hit else _drive(_steps(_Call(dataset, f, args, kwargs)))
+
+
+async def _ready(value: Callable[[], Any]) -> Any:
+    return value()
+
+
+# ---- what users call ----
+
+
+def keep(path: str | os.PathLike[str], f: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """The result of ``f(*args, **kwargs)``, computed unless it was before, kept as the dataset that the path names."""
+    return _keep(dataset_of(path), f, args, kwargs)
+
+
+def _wrap(dataset: str | None, f: Callable[P, R]) -> Callable[P, R]:
+    @functools.wraps(f)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return _keep(dataset, f, args, kwargs)
+
+    if inspect.iscoroutinefunction(f):
+        @functools.wraps(f)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> R:  # type: ignore[no-redef, misc]
+            return await _keep(dataset, f, args, kwargs)
+
+    call.__shoal__ = Kept(dataset, f)  # type: ignore[attr-defined]
+    return call
 
 
 def data_function(path: str | os.PathLike[str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """The function makes the dataset that the path names."""
-    name = dataset(path)
+    """The function makes the dataset that the path names; it runs only when its code, what it calls or its inputs change."""
+    name = dataset_of(path)
+    return lambda f: _wrap(name, f)
 
-    def decorate(f: Callable[P, R]) -> Callable[P, R]:
-        @functools.wraps(f)
-        def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            return f(*args, **kwargs)
 
-        call.__shoal__ = Kept(name, f)  # type: ignore[attr-defined]
-        return call
+def cache(f: Callable[P, R]) -> Callable[P, R]:
+    """The function runs once for each of its arguments; the results have no name (``shoal ls --cache``)."""
+    return _wrap(None, f)
 
-    return decorate
+
+def eval(f: Callable[P, R], /, *args: P.args, export_graph: str | os.PathLike[str] | None = None, **kwargs: P.kwargs) -> R:
+    """Calls a function and publishes all that it keeps together, at the end; `export_graph` draws what it reaches before."""
+    session, outer = _tables.session(True), _frame.get()
+    kept = getattr(f, "__shoal__", None)
+    if export_graph is not None:
+        from . import _picture
+
+        _picture.export(f, os.fspath(export_graph))
+    if isinstance(kept, Kept) or (outer and outer.run.session is session):
+        return f(*args, **kwargs)
+    run = _Run(session)
+    try:
+        run.makers.update(_calls.code_of(f).names.makes)
+    except Error:
+        pass  # it is not kept itself, so it needs no key
+
+    def steps() -> Steps:
+        value = yield from _within(_Frame(run, outer, None, {}), functools.partial(f, *args, **kwargs))
+        yield _Wait(run.publish)
+        return value
+
+    return _drive_async(steps()) if inspect.iscoroutinefunction(f) else _drive(steps())  # type: ignore[return-value]
+

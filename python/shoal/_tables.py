@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
 
@@ -16,17 +17,22 @@ if TYPE_CHECKING:
     import polars
     import pyarrow
 
+    from ._answers import Planned
+
 _lock = threading.Lock()
-_sessions: dict[tuple[str, str | None, str | None], Session] = {}
+_sessions: dict[tuple[int, str, str | None, str | None], Session] = {}
 _store: str | None = None
-planned: Callable[[str], Table] | None = None  # while a model of `shoal run` runs: the run's own result of a dataset
+planned: Callable[[str], Planned] | None = None  # while a model of `shoal run` runs: the run's own result of a dataset
 _branch: contextvars.ContextVar[str | None] = contextvars.ContextVar("shoal.branch", default=None)
 
 
-def set_store(lake: str | os.PathLike[str] | None) -> None:
-    """Calls from here on use this lake, whatever project the current folder is in; None: the project's again."""
+def set_store(lake: str | os.PathLike[str] | None = None, *, trust: bool = False) -> None:
+    """Calls from here on use this lake, whatever project the current folder is in; None: the project's again. `trust` marks the
+    lake, for all and for good: whoever writes to it is trusted so far that pickled values are written and read."""
     global _store
     _store = None if lake is None else os.fspath(lake)
+    if trust:
+        session(True).trust()
 
 
 @contextlib.contextmanager
@@ -39,14 +45,53 @@ def branch(name: str) -> Iterator[None]:
         _branch.reset(token)
 
 
-def _session() -> Session:
-    """One for each folder, lake and branch: a change of the current folder is another project, perhaps."""
-    key = (os.getcwd(), _store, _branch.get())
+def branch_name() -> str:
+    """Of the block we are in, "": the project's."""
+    return _branch.get() or ""
+
+
+def session(keeps: bool = False) -> Session:
+    """One for each folder, lake and branch: a change of the current folder is another project, perhaps. A forked child has its
+    own. Without a project it is on the user's own lake, which is made for who keeps something."""
+    key = (os.getpid(), os.getcwd(), _store, _branch.get())
+    found = _sessions.get(key)
+    return found or _open(key, keeps)
+
+
+def _open(key: tuple[int, str, str | None, str | None], keeps: bool) -> Session:
+    _, folder, lake, on = key
     with _lock:
-        session = _sessions.get(key)
-        if session is None:
-            session = _sessions[key] = Session(*key)
-        return session
+        if key in _sessions:
+            return _sessions[key]
+        own = None if lake or _in_project(folder) else _own_lake()
+        if own and not keeps and not os.path.exists(own):
+            own = None
+        opened = Session(folder, lake or own, on)
+        if own and not os.path.exists(os.path.join(own, "_shoal")):
+            print(f"shoal: there is no project here, so results are kept in {own}", file=sys.stderr)
+            opened.trust()  # nobody else writes to it
+        _sessions[key] = opened
+        return opened
+
+
+def _in_project(folder: str) -> bool:
+    at = os.path.realpath(folder)
+    while not os.path.exists(os.path.join(at, "shoal.yaml")):
+        if os.path.dirname(at) == at:
+            return False
+        at = os.path.dirname(at)
+    return True
+
+
+def _own_lake() -> str:
+    home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    return os.path.join(home, "shoal", "lake")
+
+
+def who() -> str:
+    import getpass
+
+    return f"{getpass.getuser()}@{os.uname().nodename}"
 
 
 class Dataset(NamedTuple):
@@ -62,11 +107,13 @@ class Dataset(NamedTuple):
 class Table:
     """Rows of a query, not read yet: each way of reading them runs the query anew."""
 
-    def __init__(self, query: str, at: str) -> None:
-        self._query, self._at, self._session = query, at, _session()
+    def __init__(self, query: str, at: str, whole: str | None = None) -> None:
+        self._query, self._at, self._whole, self._session = query, at, whole, session()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self._session.stream(self._query, self._at)
+        keep = sys.modules.get("shoal._keep")  # not loaded: no function is being computed
+        made = keep.observe(self._session, self._query, self._at, self._whole) if keep else None
+        return self._session.rows(made) if made else self._session.stream(self._query, self._at)
 
     def arrow(self) -> pyarrow.Table:
         """All rows, as a pyarrow.Table."""
@@ -101,9 +148,9 @@ def table(name: str, *, at: str = "") -> Table:
     """A dataset or source, whole."""
     if planned is not None and not at:
         return planned(name)
-    return Table("from " + ".".join('"' + part.replace('"', '""') + '"' for part in name.split(".")), at)
+    return Table("from " + ".".join('"' + part.replace('"', '""') + '"' for part in name.split(".")), at, name)
 
 
 def datasets(*, at: str = "") -> list[Dataset]:
     """The datasets at a revision."""
-    return [Dataset(*fields) for fields in _session().datasets(at)]
+    return [Dataset(*fields) for fields in session().datasets(at)]

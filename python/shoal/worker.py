@@ -218,11 +218,10 @@ class Plan:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
 
-    def table(self, dataset: str) -> str | None:
-        """The file that has it; None: the plan does not know it."""
+    def table(self, dataset: str) -> dict[str, Any]:
+        """The file that has it, under "table", and what it was; nothing: the plan does not know it."""
         self._channel.send({"load": dataset})
-        path: str | None = self._channel.receive().get("table")
-        return path
+        return self._channel.receive()
 
 
 def run(project: Project, request: dict[str, Any], plan: Plan) -> dict[str, Any]:
@@ -236,8 +235,10 @@ def run(project: Project, request: dict[str, Any], plan: Plan) -> dict[str, Any]
         if inspect.iscoroutine(value):
             value = asyncio.run(value)
         table = os.path.join(request["folder"], "result.arrow")
-        write_arrow(_answers.stream_of(value, request["dataset"]), table)
-    return {"table": table, "cpu_us": int((time.process_time() - before) * 1e6), "reached": reached(project, code)}
+        rows = _answers.rows_of(value, request["dataset"])
+        write_arrow(rows.source.__arrow_c_stream__(), table)
+    told = {**reached(project, code), "value": rows.meta}
+    return {"table": table, "type": rows.type, "cpu_us": int((time.process_time() - before) * 1e6), "reached": told}
 
 
 def redirect(path: str) -> None:

@@ -7,6 +7,7 @@
 #include "arrow.h"
 #include "config.h"
 #include "form.h"
+#include "result.h"
 
 static int set_text(PyObject *o, const char *name, const char *text) {
   PyObject *value = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
@@ -70,11 +71,12 @@ static int execute(PyObject *module) {
   state->error = PyErr_NewExceptionWithDoc("shoal.Error", "What Shoal refused or failed to do.", NULL, NULL);
   state->session_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_session_spec, NULL);
   state->form_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_form_spec, NULL);
-  if (!state->error || !state->session_type || !state->form_type)
+  state->result_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_result_spec, NULL);
+  if (!state->error || !state->session_type || !state->form_type || !state->result_type)
     return -1;
   if (PyModule_AddObjectRef(module, "Error", state->error) < 0)
     return -1;
-  if (PyModule_AddType(module, state->form_type) < 0)
+  if (PyModule_AddType(module, state->form_type) < 0 || PyModule_AddType(module, state->result_type) < 0)
     return -1;
   return PyModule_AddType(module, state->session_type);
 }
@@ -84,6 +86,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg) {
   Py_VISIT(state->error);
   Py_VISIT(state->session_type);
   Py_VISIT(state->form_type);
+  Py_VISIT(state->result_type);
   return 0;
 }
 
@@ -92,6 +95,7 @@ static int clear(PyObject *module) {
   Py_CLEAR(state->error);
   Py_CLEAR(state->session_type);
   Py_CLEAR(state->form_type);
+  Py_CLEAR(state->result_type);
   return 0;
 }
 

@@ -4,37 +4,22 @@
  * one thread's at a time, which its mutex sees to; each stream has an engine of its own while it is read, taken from a
  * pool, so that streams don't wait for each other. A stream keeps the session alive.
  */
-#include "module.h"
+#include "session.h"
 
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/thread.h"
 #include "engine/arrow.h"
 
-#define MAX_IDLE 4 /* engines kept for the next query */
-
-/* What Python's object and the streams share. */
-typedef struct session {
-  shoal_mutex mutex; /* guards all below */
-  unsigned refs;
-  shoal_session *s;
-  shoal_engine *idle[MAX_IDLE];
-  size_t n_idle;
-  bool closed;
-} session;
-
-typedef struct session_object {
-  PyObject_HEAD session *shared;
-} session_object;
-
-static void release_session(session *shared) {
+void shoal_py_session_release(shoal_py_session *shared) {
   shoal_mutex_lock(&shared->mutex);
   bool last = --shared->refs == 0;
   shoal_mutex_unlock(&shared->mutex);
   if (!last)
     return;
+  if (shared->pid == shoal_os_pid()) /* a forked child has no such thread */
+    shoal_heart_stop(&shared->heart);
   for (size_t i = 0; i < shared->n_idle; i++)
     shoal_engine_free(shared->idle[i]);
   if (shared->s)
@@ -43,10 +28,14 @@ static void release_session(session *shared) {
   shoal_free(shared);
 }
 
+typedef struct session_object {
+  PyObject_HEAD shoal_py_session *shared;
+} session_object;
+
 /* ---- streams ---- */
 
 typedef struct table_stream {
-  session *shared;
+  shoal_py_session *shared;
   shoal_engine *engine;
   shoal_query query;
   shoal_state *at;
@@ -66,7 +55,7 @@ static const char *stream_error(struct ArrowArrayStream *stream) {
   return t->inner.get_last_error(&t->inner);
 }
 
-static void give_back(session *shared, shoal_engine *engine) {
+void shoal_py_engine_give_back(shoal_py_session *shared, shoal_engine *engine) {
   shoal_mutex_lock(&shared->mutex);
   bool keep = !shared->closed && shared->n_idle < MAX_IDLE;
   if (keep)
@@ -82,9 +71,9 @@ static void free_stream(table_stream *t) {
   shoal_query_dispose(&t->query);
   shoal_state_free(t->at);
   if (t->engine)
-    give_back(t->shared, t->engine);
+    shoal_py_engine_give_back(t->shared, t->engine);
   if (t->shared)
-    release_session(t->shared);
+    shoal_py_session_release(t->shared);
   shoal_free(t);
 }
 
@@ -93,7 +82,7 @@ static void stream_release(struct ArrowArrayStream *stream) {
   stream->release = NULL;
 }
 
-static shoal_status take_engine(session *shared, shoal_engine **out, shoal_error *err) {
+shoal_status shoal_py_engine_take(shoal_py_session *shared, shoal_engine **out, shoal_error *err) {
   if (shared->n_idle) {
     *out = shared->idle[--shared->n_idle];
     return SHOAL_OK;
@@ -101,19 +90,34 @@ static shoal_status take_engine(session *shared, shoal_engine **out, shoal_error
   return shoal_session_open_engine(shared->s, 1, out, err);
 }
 
-/* Under the mutex: what needs the session itself. */
-static shoal_status prepare(table_stream *t, const char *sql, const char *at, shoal_error *err) {
-  session *shared = t->shared;
-  if (shared->closed)
-    return shoal_fail(err, SHOAL_EINVAL, "the session is closed");
-  SHOAL_TRY(shoal_session_configure(shared->s, err));
-  SHOAL_TRY(shoal_session_open_lake(shared->s, false, err));
-  SHOAL_TRY(shoal_session_revision(shared->s, shoal_str_z(at), &t->at, err));
-  SHOAL_TRY(shoal_session_query(shared->s, t->at, shoal_str_z(sql), &t->query, err));
-  return take_engine(shared, &t->engine, err);
+/* What rows: a query's at a revision, or a result's. */
+typedef struct wanted {
+  const char *sql, *at;
+  const shoal_result *result;
+} wanted;
+
+static shoal_status prepare_query(table_stream *t, const wanted *w, shoal_error *err) {
+  shoal_session *s = t->shared->s;
+  static const shoal_str name = {"kept_rows", 9};
+  if (w->result)
+    return shoal_session_query_results(s, &name, &w->result, 1, SHOAL_STR("from kept_rows"), &t->query, err);
+  SHOAL_TRY(shoal_session_configure(s, err));
+  SHOAL_TRY(shoal_session_open_lake(s, false, err));
+  if (s->state)
+    SHOAL_TRY(shoal_keep_refresh(s, err));
+  SHOAL_TRY(shoal_session_revision(s, shoal_str_z(w->at), &t->at, err));
+  return shoal_session_query(s, t->at, shoal_str_z(w->sql), &t->query, err);
 }
 
-static shoal_status open_stream(session *shared, const char *sql, const char *at, struct ArrowArrayStream *out,
+/* Under the mutex: what needs the session itself. */
+static shoal_status prepare(table_stream *t, const wanted *w, shoal_error *err) {
+  if (t->shared->closed)
+    return shoal_fail(err, SHOAL_EINVAL, "the session is closed");
+  SHOAL_TRY(prepare_query(t, w, err));
+  return shoal_py_engine_take(t->shared, &t->engine, err);
+}
+
+static shoal_status open_stream(shoal_py_session *shared, const wanted *w, struct ArrowArrayStream *out,
                                 shoal_error *err) {
   table_stream *t = shoal_calloc(1, sizeof *t);
   if (!t)
@@ -121,7 +125,7 @@ static shoal_status open_stream(session *shared, const char *sql, const char *at
   shoal_mutex_lock(&shared->mutex);
   shared->refs++;
   t->shared = shared;
-  shoal_status status = prepare(t, sql, at, err);
+  shoal_status status = prepare(t, w, err);
   shoal_mutex_unlock(&shared->mutex);
   if (status >= 0)
     status = shoal_engine_stream(t->engine, &t->query.job, &t->inner, err);
@@ -146,23 +150,17 @@ static void free_capsule(PyObject *capsule) {
   shoal_free(stream);
 }
 
-static PyObject *session_stream(PyObject *self, PyTypeObject *type, PyObject *const *args, Py_ssize_t n,
-                                PyObject *names) {
-  session *shared = ((session_object *)self)->shared;
+static PyObject *make_capsule(PyObject *self, const wanted *w) {
+  shoal_py_session *shared = shoal_py_session_of(self);
   shoal_error err = {0};
-  if (n != 2 || (names && PyTuple_Size(names)))
-    return PyErr_Format(PyExc_TypeError, "stream takes a query and a revision");
-  const char *sql = PyUnicode_AsUTF8AndSize(args[0], NULL), *at = sql ? PyUnicode_AsUTF8AndSize(args[1], NULL) : NULL;
-  if (!at)
-    return NULL;
   struct ArrowArrayStream *stream = shoal_calloc(1, sizeof *stream);
   if (!stream)
     return PyErr_NoMemory();
   shoal_status status;
-  Py_BEGIN_ALLOW_THREADS status = open_stream(shared, sql, at, stream, &err);
+  Py_BEGIN_ALLOW_THREADS status = open_stream(shared, w, stream, &err);
   Py_END_ALLOW_THREADS if (status < 0) {
     shoal_free(stream);
-    return shoal_py_raise(PyType_GetModule(type), &err);
+    return shoal_py_raise(PyType_GetModule(Py_TYPE(self)), &err);
   }
   PyObject *capsule = PyCapsule_New(stream, "arrow_array_stream", free_capsule);
   if (!capsule) {
@@ -170,6 +168,15 @@ static PyObject *session_stream(PyObject *self, PyTypeObject *type, PyObject *co
     shoal_free(stream);
   }
   return capsule;
+}
+
+static PyObject *session_stream(PyObject *self, PyObject *args) {
+  wanted w = {0};
+  return PyArg_ParseTuple(args, "ss", &w.sql, &w.at) ? make_capsule(self, &w) : NULL;
+}
+
+PyObject *shoal_py_result_stream(PyObject *self, const shoal_result *r) {
+  return make_capsule(self, &(wanted){.result = r});
 }
 
 /* A list of (name, rows, bytes, publication, pinned). */
@@ -187,7 +194,7 @@ static PyObject *list_entries(const shoal_state *at) {
   return list;
 }
 
-static shoal_status load_state(session *shared, const char *at, shoal_state **out, shoal_error *err) {
+static shoal_status load_state(shoal_py_session *shared, const char *at, shoal_state **out, shoal_error *err) {
   shoal_mutex_lock(&shared->mutex);
   shoal_status status = shared->closed ? shoal_fail(err, SHOAL_EINVAL, "the session is closed") : SHOAL_OK;
   if (status >= 0)
@@ -202,7 +209,7 @@ static shoal_status load_state(session *shared, const char *at, shoal_state **ou
 
 static PyObject *session_datasets(PyObject *self, PyTypeObject *type, PyObject *const *args, Py_ssize_t n,
                                   PyObject *names) {
-  session *shared = ((session_object *)self)->shared;
+  shoal_py_session *shared = shoal_py_session_of(self);
   shoal_error err = {0};
   shoal_state *state = NULL;
   if (n != 1 || (names && PyTuple_Size(names)))
@@ -219,7 +226,7 @@ static PyObject *session_datasets(PyObject *self, PyTypeObject *type, PyObject *
 }
 
 static PyObject *session_close(PyObject *self, PyObject *unused) {
-  session *shared = ((session_object *)self)->shared;
+  shoal_py_session *shared = shoal_py_session_of(self);
   (void)unused;
   Py_BEGIN_ALLOW_THREADS shoal_mutex_lock(&shared->mutex);
   shared->closed = true; /* streams that are open go on */
@@ -227,10 +234,10 @@ static PyObject *session_close(PyObject *self, PyObject *unused) {
   Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
-static shoal_status open_session(const char *dir, const char *lake, const char *branch, session **out,
+static shoal_status open_session(const char *dir, const char *lake, const char *branch, shoal_py_session **out,
                                  shoal_error *err) {
   shoal_session_options options = {.dir = dir, .lake = lake, .branch = branch};
-  session *shared = shoal_calloc(1, sizeof *shared);
+  shoal_py_session *shared = shoal_calloc(1, sizeof *shared);
   if (!shared)
     return shoal_fail_nomem(err);
   shoal_status status = shoal_session_open(&options, &shared->s, err);
@@ -240,6 +247,7 @@ static shoal_status open_session(const char *dir, const char *lake, const char *
   }
   shoal_mutex_init(&shared->mutex);
   shared->refs = 1;
+  shared->pid = shoal_os_pid();
   *out = shared;
   return SHOAL_OK;
 }
@@ -248,7 +256,7 @@ static PyObject *session_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
   static char *names[] = {"dir", "lake", "branch", NULL};
   const char *dir = NULL, *lake = NULL, *branch = NULL;
   shoal_error err = {0};
-  session *shared = NULL;
+  shoal_py_session *shared = NULL;
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|zzz", names, &dir, &lake, &branch))
     return NULL;
   shoal_status status;
@@ -257,17 +265,17 @@ static PyObject *session_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
   allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
   session_object *self = (session_object *)alloc(type, 0);
   if (self)
-    self->shared = shared;
+    ((session_object *)self)->shared = shared;
   else
-    release_session(shared);
+    shoal_py_session_release(shared);
   return (PyObject *)self;
 }
 
 static void session_dealloc(PyObject *self) {
   PyTypeObject *type = Py_TYPE(self);
-  session *shared = ((session_object *)self)->shared;
+  shoal_py_session *shared = shoal_py_session_of(self);
   if (shared) {
-    Py_BEGIN_ALLOW_THREADS release_session(shared);
+    Py_BEGIN_ALLOW_THREADS shoal_py_session_release(shared);
     Py_END_ALLOW_THREADS
   }
   freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
@@ -275,11 +283,30 @@ static void session_dealloc(PyObject *self) {
   Py_DECREF(type);
 }
 
+shoal_py_session *shoal_py_session_of(PyObject *self) { return ((session_object *)self)->shared; }
+
 static PyMethodDef session_methods[] = {
-    {"stream", (PyCFunction)(void (*)(void))session_stream, METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
-     "stream(query, revision): the rows as a capsule of an Arrow stream."},
+    {"stream", session_stream, METH_VARARGS, "stream(query, revision): the rows as a capsule of an Arrow stream."},
     {"datasets", (PyCFunction)(void (*)(void))session_datasets, METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
      "datasets(revision): name, rows, bytes, publication, pinned of each."},
+    {"keys", shoal_py_keys, METH_VARARGS, "keys([(name, revision)]) -> [signature or None], of what datasets hold"},
+    {"held", shoal_py_held, METH_VARARGS, "held(dataset, revision) -> Result or None"},
+    {"find", shoal_py_find, METH_VARARGS, "find(signature) -> Result or None"},
+    {"begin", shoal_py_begin, METH_VARARGS, "begin(signature, label) -> (Result, None) or (None, lease): waits"},
+    {"end", shoal_py_end, METH_VARARGS, "end(lease)"},
+    {"put_object", shoal_py_put_object, METH_VARARGS, "put_object(lease, dataset, type, codec, bytes, provenance, us)"},
+    {"put_table", shoal_py_put_table, METH_VARARGS, "put_table(lease, dataset, type, capsule, provenance, us)"},
+    {"payload", shoal_py_payload, METH_VARARGS, "payload(result) -> bytes"},
+    {"rows", shoal_py_rows, METH_VARARGS, "rows(result): the rows as a capsule of an Arrow stream"},
+    {"provenance", shoal_py_provenance, METH_VARARGS, "provenance(result) -> JSON"},
+    {"condemn", shoal_py_condemn, METH_VARARGS, "condemn(result, reason)"},
+    {"publish", shoal_py_publish, METH_VARARGS,
+     "publish([(dataset, Result)]) -> publication, 0: there was nothing to do"},
+    {"traces", shoal_py_traces, METH_VARARGS, "traces(key) -> [[name]]"},
+    {"trace", shoal_py_trace, METH_VARARGS, "trace(key, [name])"},
+    {"names", shoal_py_names, METH_VARARGS, "names(query, revision): the datasets that a query reads"},
+    {"trusted", shoal_py_trusted, METH_NOARGS, "Whether pickled values of the lake may be read."},
+    {"trust", shoal_py_trust, METH_NOARGS, "Says so."},
     {"close", session_close, METH_NOARGS, "No more queries; open streams go on."},
     {NULL, NULL, 0, NULL},
 };

@@ -8,6 +8,7 @@
 
 typedef struct call {
   shoal_task *task;
+  shoal_lake *lake;
   shoal_engine *engine;
   const shoal_input *inputs;
   const char *folder; /* of the files that cross */
@@ -57,17 +58,34 @@ static shoal_status write_table(call *c, const shoal_input *input, const char *p
 }
 
 /* Answers with the very result that the plan has; {} for a name that it does not know. */
+/* What it was in the program that made it, which is what the function gets. */
+static shoal_status add_type(call *c, const shoal_task_input *in, shoal_jw *w, shoal_error *err) {
+  shoal_buf provenance = {0};
+  if (!in->is_result || !in->result.type.ptr)
+    return SHOAL_OK;
+  shoal_status status = shoal_result_provenance(c->lake, &in->result, &provenance, err);
+  if (status >= 0) {
+    shoal_jw_kstr(w, "type", in->result.type);
+    shoal_jw_key(w, "provenance");
+    shoal_jw_raw(w, shoal_buf_str(&provenance));
+  }
+  shoal_buf_dispose(&provenance);
+  return status;
+}
+
 static shoal_status answer(call *c, shoal_str name, shoal_error *err) {
   shoal_buf b = {0};
   shoal_jw w = {.out = &b};
   shoal_status status = SHOAL_OK;
   shoal_jw_obj(&w);
-  for (size_t i = 0; i < c->task->n_inputs; i++) {
+  for (size_t i = 0; i < c->task->n_inputs && status >= 0; i++) {
     if (!shoal_str_eq(c->inputs[i].name, name))
       continue;
     char *path = shoal_arena_printf(&c->task->arena, "%s/%.*s.arrow", c->folder, SHOAL_FMT(name));
     status = path ? write_table(c, &c->inputs[i], path, err) : shoal_fail_nomem(err);
     shoal_jw_kz(&w, "table", path);
+    if (status >= 0)
+      status = add_type(c, &c->task->inputs[i], &w, err);
   }
   shoal_jw_end(&w);
   if (status >= 0)
@@ -112,6 +130,10 @@ static shoal_status take_result(call *c, yyjson_val *told, const char *staging, 
     return shoal_fail(err, SHOAL_EENGINE, "the worker told no result");
   SHOAL_TRY(stage(c, path, staging, out, err));
   out->cpu_us += shoal_json_i64(told, "cpu_us", 0);
+  shoal_str type = shoal_json_str(told, "type");
+  c->task->python.type = shoal_arena_str(&c->task->arena, type);
+  if (type.ptr && !c->task->python.type.ptr)
+    return shoal_fail_nomem(err);
   return add_provenance(c->task, reached, err);
 }
 
@@ -183,7 +205,7 @@ shoal_status shoal_python_execute(shoal_task *task, const shoal_task_context *ct
   char *folder = shoal_arena_printf(&task->arena, "%s/tmp/python-%s", task->python.own, uuid);
   if (!logs || !output || !folder)
     return shoal_fail_nomem(err);
-  call c = {.task = task, .engine = engine, .inputs = inputs, .folder = folder, .output = output};
+  call c = {.task = task, .lake = ctx->lake, .engine = engine, .inputs = inputs, .folder = folder, .output = output};
   task->python.output = output;
   shoal_status status = shoal_os_mkdirs(logs, false, err);
   if (status >= 0)

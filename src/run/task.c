@@ -195,6 +195,7 @@ static shoal_status compute_staged(shoal_task *task, const shoal_task_context *c
                               .n_partition_by = task->model.n_partition_by,
                               .description = task->model.description,
                               .provenance = task->provenance,
+                              .type = task->python.type,
                               .run = ctx->run,
                               .writer = ctx->who,
                               .failed_expectation = !holds,

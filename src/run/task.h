@@ -30,6 +30,7 @@ typedef struct shoal_task_python {
   shoal_hash code;    /* its key, which the worker checks */
   const char *own;    /* the project's folder for what is Shoal's: files that cross lie in tmp/, outputs in output/ */
   int64_t timeout_us; /* 0: no limit */
+  shoal_str type;     /* what came of it: what the function returned, "pandas.DataFrame" */
   const char *output; /* what came of it: the file that has what it printed; NULL: it did not begin */
 } shoal_task_python;
 

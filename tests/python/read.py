@@ -23,6 +23,7 @@ MODELS = {
     "models/gold/big.sql": "select i, md5(i::varchar) as h from range(100000) r(i)",
 }
 project = Project(files=MODELS)
+os.environ["XDG_DATA_HOME"] = project.dir  # no lake of the user's own there
 project.shoal("run")
 os.chdir(project.dir)
 NEW_INTERPRETER = {**os.environ, "PYTHONPATH": os.path.join(os.environ["SHOAL_BUILD"], "python")}
