@@ -61,6 +61,35 @@ static void check_put(scene *c, bool done) {
   assert_true(complete);
 }
 
+static shoal_status run_put_object(scene *c, shoal_error *err) {
+  shoal_result r;
+  return test_put_object(&c->f, "s.b", 3, "[1,2]", &r, err);
+}
+static void check_put_object(scene *c, bool done) {
+  shoal_buf bytes = {0};
+  shoal_lookup look = {.signature = test_hash(3)};
+  CHECK_OK(shoal_claims_lookup(c->f.lake, &look, 1, &c->f.arena, &c->f.err), &c->f.err);
+  assert_true(look.found || !done);
+  if (look.found) { /* whatever a claim names is there, byte for byte */
+    CHECK_OK(shoal_result_payload(c->f.lake, &look.result, &bytes, &c->f.err), &c->f.err);
+    CHECK_STR(shoal_buf_str(&bytes), "[1,2]");
+  }
+  shoal_buf_dispose(&bytes);
+}
+
+static shoal_status run_trace(scene *c, shoal_error *err) {
+  shoal_hash key = test_hash(4);
+  shoal_str names[] = {SHOAL_STR("s.a"), SHOAL_STR("s.b")};
+  return shoal_trace_put(c->f.lake, &key, &(shoal_trace){names, 2}, err);
+}
+static void check_trace(scene *c, bool done) {
+  shoal_trace *traces;
+  size_t n;
+  shoal_hash key = test_hash(4);
+  CHECK_OK(shoal_traces_read(c->f.lake, &key, &c->f.arena, &traces, &n, &c->f.err), &c->f.err);
+  assert_true(n == 1 || (n == 0 && !done)); /* never twice */
+}
+
 /* As a run would: look whether it is done, then do it. */
 static shoal_status run_publish(scene *c, shoal_error *err) {
   bool moved;
@@ -107,8 +136,8 @@ static void check_project(scene *c, bool done) {
 }
 
 static const operation operations[] = {
-    {"put a result", run_put, check_put},
-    {"publish", run_publish, check_publish},
+    {"put a result", run_put, check_put},    {"put an object", run_put_object, check_put_object},
+    {"put a trace", run_trace, check_trace}, {"publish", run_publish, check_publish},
     {"project", run_project, check_project},
 };
 

@@ -125,6 +125,25 @@ shoal_status test_put_result(lake_fixture *f, const char *dataset, uint64_t n, s
   return st;
 }
 
+shoal_status test_put_object(lake_fixture *f, const char *dataset, uint64_t n, const char *bytes, shoal_result *out,
+                             shoal_error *err) {
+  shoal_outcome cost = {0};
+  bool won;
+  shoal_lookup look = {.signature = test_hash(n)};
+  SHOAL_TRY(shoal_claims_lookup(f->lake, &look, 1, &f->arena, err));
+  shoal_result_draft draft = {.signature = test_hash(n),
+                              .dataset = shoal_str_z(dataset ? dataset : "m.embed"),
+                              .unnamed = !dataset,
+                              .outcome = &cost,
+                              .codec = SHOAL_STR("json"),
+                              .type = SHOAL_STR("list"),
+                              .payload = shoal_str_z(bytes),
+                              .provenance = SHOAL_STR("{\"who\":\"a\"}"),
+                              .writer = SHOAL_STR("a@host"),
+                              .generations = look.generations};
+  return shoal_result_put(f->lake, &draft, &f->arena, out, &won, err);
+}
+
 static shoal_status publish_change(lake_fixture *f, shoal_state *state, const shoal_change *change, shoal_error *err) {
   int64_t number;
   shoal_publication_draft draft = {.base = state->publication,

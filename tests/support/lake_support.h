@@ -33,6 +33,9 @@ shoal_status test_stage(lake_fixture *f, const char *dataset, uint64_t n, size_t
 /* Stages and puts; n is the signature. */
 shoal_status test_put_result(lake_fixture *f, const char *dataset, uint64_t n, size_t files, shoal_result *out,
                              shoal_error *err);
+/* An object of these bytes, as JSON; without a dataset it is no dataset's, and its function is m.embed. */
+shoal_status test_put_object(lake_fixture *f, const char *dataset, uint64_t n, const char *bytes, shoal_result *out,
+                             shoal_error *err);
 /* Publishes one change, on what the state holds, without reads. */
 shoal_status test_publish_set(lake_fixture *f, shoal_state *state, const char *dataset, const shoal_result *r,
                               shoal_error *err);
