@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Any, Iterator, Protocol
 
-from . import _frames, _tables
+from . import _codecs, _frames, _lake, _tables
 from ._kept import error
-from ._shoal import read_arrow
+from ._shoal import read_arrow, write_arrow
 
 
 class Plan(Protocol):
-    def table(self, dataset: str) -> dict[str, Any]: ...
+    trusted: bool  # whether the lake's writers are
+
+    def answer(self, dataset: str) -> dict[str, Any]: ...
 
 
 @contextlib.contextmanager
@@ -41,18 +44,39 @@ class Planned(_tables.Table):
         return f"shoal.Table({self._name!r})"
 
 
-def _planned(plan: Plan, dataset: str) -> Planned:
-    told = plan.table(dataset)
+class PlannedObject:
+    """Any other value of the plan's."""
+
+    def __init__(self, name: str, told: dict[str, Any], trusted: bool) -> None:
+        self._name, self._told, self._trusted = name, told, trusted
+
+    def value(self) -> Any:
+        with open(self._told["object"], "rb") as f:
+            return _codecs.unpack(self._told["codec"], self._told.get("type") or "", f.read(), lambda: self._trusted, self._name)
+
+
+def _planned(plan: Plan, dataset: str) -> Planned | PlannedObject:
+    told = plan.answer(dataset)
+    if "object" in told:
+        return PlannedObject(dataset, told, plan.trusted)
     if "table" not in told:
-        raise error("invalid", f"{dataset} is loaded under a name that planning did not see", f"write it in the code: shoal.table({dataset!r})")
+        raise error("invalid", f"{dataset} is loaded under a name that planning did not see", f"write it in the code: shoal.load({dataset!r})")
     return Planned(dataset, told)
 
 
-def rows_of(value: Any, dataset: str) -> _frames.Rows:
+def put(value: Any, dataset: str, folder: str, trusted: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Leaves what a model returned in a file. What is to be told of it, and what it takes to make it again."""
+    path = os.path.join(folder, "result")
     try:
-        rows = _frames.rows_of(value, f"the function for {dataset}")
+        rows = _frames.rows_of(value, dataset)
     except _frames.NotFaithful as e:
-        raise error("invalid", f"the function for {dataset} returns a {type(value).__name__} that no table can hold as it is: {e}", "change what is named") from e
-    if rows is None:
-        raise error("invalid", f"the function for {dataset} returns a {type(value).__name__}, which is no table", "return a pandas, polars or Arrow table")
-    return rows
+        if not trusted:
+            raise _lake.not_a_table(value, dataset, e) from e
+        rows = None
+    if rows:
+        write_arrow(rows.source.__arrow_c_stream__(), path)
+        return {"table": path, "type": rows.type}, {"value": rows.meta}
+    packed = _codecs.pack(value, lambda: trusted, dataset)
+    with open(path, "wb") as f:
+        f.write(packed.payload)
+    return {"object": path, "type": packed.type, "codec": packed.codec}, {}

@@ -17,7 +17,7 @@ import threading
 import time
 from typing import Any, Callable, Generator, Iterator, NamedTuple, ParamSpec, TypeVar
 
-from . import _calls, _lake, _tables
+from . import _calls, _lake, _tables, _told as _told_of
 from ._calls import Code
 from ._kept import Kept, dataset as dataset_of, error, undecorated
 from ._owners import INTERPRETER
@@ -243,10 +243,11 @@ def _told(call: _Call, frame: _Frame) -> dict[str, Any]:
     reads = {**frame.known, **frame.seen}
     return {
         "who": _tables.who(),
-        "python": {"function": call.label, "version": INTERPRETER.version, "path": first.path, "line": first.line, "packages": call.code.packages},
+        "python": {"function": call.label, "version": INTERPRETER.version, "path": first.path, "line": first.line},
         "code": call.code.key,
         "arguments": call.arguments,
-        "inputs": [{"name": name, **({"at": at} if at else {}), "key": key} for (name, at), key in reads.items()],
+        **_told_of.reached(call.code),
+        "inputs": [{"role": name, "name": name, **({"at": at} if at else {}), "key": key} for (name, at), key in reads.items()],
         "children": frame.children,
     }
 

@@ -34,12 +34,12 @@ def store(session: Session, lease: object, dataset: str | None, value: Any, orig
             return result, load(session, result, origin.label) if rows.type in _ONCE else value
     except (_frames.NotFaithful, Error) as e:
         if isinstance(e, Error) and e.status != "engine" or not session.trusted():
-            raise _not_a_table(value, origin.label, e) from e
+            raise not_a_table(value, origin.label, e) from e
     packed = _codecs.pack(value, session.trusted, origin.label)
     return session.put_object(lease, dataset, packed.type, packed.codec, packed.payload, origin.json({}), origin.us), value
 
 
-def _not_a_table(value: Any, label: str, e: Exception) -> Exception:
+def not_a_table(value: Any, label: str, e: Exception) -> Exception:
     if isinstance(e, Error):
         return e
     return error("unsupported", f"the result of {label} is a {_codecs.type_name(value)} that no table can hold as it is: {e}",

@@ -10,6 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
 
+from ._kept import error
 from ._shoal import Session
 
 if TYPE_CHECKING:
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
     import polars
     import pyarrow
 
-    from ._answers import Planned
+    from ._answers import Planned, PlannedObject
 
 _lock = threading.Lock()
 _sessions: dict[tuple[int, str, str | None, str | None], Session] = {}
 _store: str | None = None
-planned: Callable[[str], Planned] | None = None  # while a model of `shoal run` runs: the run's own result of a dataset
+planned: Callable[[str], Planned | PlannedObject] | None = None  # while a model of `shoal run` runs: the run's own result of a dataset
 _branch: contextvars.ContextVar[str | None] = contextvars.ContextVar("shoal.branch", default=None)
 
 
@@ -53,6 +54,9 @@ def branch_name() -> str:
 def session(keeps: bool = False) -> Session:
     """One for each folder, lake and branch: a change of the current folder is another project, perhaps. A forked child has its
     own. Without a project it is on the user's own lake, which is made for who keeps something."""
+    if planned is not None:  # what is read otherwise than by name no plan knows
+        raise error("invalid", "a model of `shoal run` loads datasets by their names; it makes no queries and reads no other revisions",
+                    "write the query as a SQL model, and load that")
     key = (os.getpid(), os.getcwd(), _store, _branch.get())
     found = _sessions.get(key)
     return found or _open(key, keeps)
@@ -147,7 +151,10 @@ def sql(query: str, *, at: str = "") -> Table:
 def table(name: str, *, at: str = "") -> Table:
     """A dataset or source, whole."""
     if planned is not None and not at:
-        return planned(name)
+        found = planned(name if "." in name else "main." + name)
+        if isinstance(found, Table):
+            return found
+        raise error("invalid", f"{name} is an object, not a table", f"shoal.load({name!r})")
     return Table("from " + ".".join('"' + part.replace('"', '""') + '"' for part in name.split(".")), at, name)
 
 

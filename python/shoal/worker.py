@@ -5,7 +5,6 @@ It speaks over a socket of its own, so that what models print goes where it alwa
 started it does, however that comes about, even while a model holds the interpreter: the kernel sends the signal."""
 from __future__ import annotations
 
-import ast
 import asyncio
 import fcntl
 import importlib
@@ -25,14 +24,13 @@ import types
 import time
 from typing import Any, Callable, Iterator
 
-from . import Error, __version__, _answers, _describe, _kept, _source
-from ._calls import Code, code_of
+from . import Error, __version__, _answers, _describe, _kept
+from ._calls import code_of
 from ._kept import Kept
-from ._shoal import write_arrow
+from ._told import reached
 
 PROTOCOL = 1
 CHANNEL, LIFELINE = 3, 4
-_MAX_TEXT = 65536  # of one function
 
 
 class Channel:
@@ -173,53 +171,17 @@ def describe(project: Project, file: str) -> dict[str, Any]:
     return {"file": file, "models": models, "rests_on": sorted(rests_on | set(project.read)) + _package_folders()}
 
 
-def reached(project: Project, code: Code) -> dict[str, Any]:
-    """What a function is made of, for people: what of it differs from another time's is found by name."""
-    functions = []
-    for node in _leaves_first(code.nodes):
-        if node.path:
-            path = project.relative(node.path)
-            functions.append({"name": node.label, "kind": node.kind, "path": path, "line": node.line, "key": node.key, "text": _text_of(node)})
-    return {"functions": functions, "packages": [{"name": name, "version": version} for name, version in code.packages]}
-
-
-def _leaves_first(nodes: list[Any]) -> list[Any]:
-    order: dict[int, Any] = {}
-    seen, todo = {0}, [(0, 0)]
-    while todo:
-        at, edge = todo.pop()
-        if edge == len(nodes[at].edges):
-            order[at] = nodes[at]
-            continue
-        todo.append((at, edge + 1))
-        target = nodes[at].edges[edge].target
-        if target not in seen:
-            seen.add(target)
-            todo.append((target, 0))
-    return list(order.values())
-
-
-def _text_of(node: Any) -> str:
-    source = _source.file_of(node.path)
-    if source is None or source.tree is None:
-        return ""
-    for statement in ast.walk(source.tree):
-        if isinstance(statement, ast.stmt) and min(d.lineno for d in [*getattr(statement, "decorator_list", []), statement]) == node.line:
-            return "".join(source.lines[node.line - 1:statement.end_lineno])[:_MAX_TEXT]
-    return ""
-
-
 # ---- running one ----
 
 
 class Plan:
     """What the models of a run load: the plan's results, whatever the branch holds by now."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self, channel: Channel, trusted: bool) -> None:
+        self._channel, self.trusted = channel, trusted
 
-    def table(self, dataset: str) -> dict[str, Any]:
-        """The file that has it, under "table", and what it was; nothing: the plan does not know it."""
+    def answer(self, dataset: str) -> dict[str, Any]:
+        """The file that has it, under "table" or "object", and what it was; nothing: the plan does not know it."""
         self._channel.send({"load": dataset})
         return self._channel.receive()
 
@@ -234,11 +196,8 @@ def run(project: Project, request: dict[str, Any], plan: Plan) -> dict[str, Any]
         value = _kept.undecorated(f)()
         if inspect.iscoroutine(value):
             value = asyncio.run(value)
-        table = os.path.join(request["folder"], "result.arrow")
-        rows = _answers.rows_of(value, request["dataset"])
-        write_arrow(rows.source.__arrow_c_stream__(), table)
-    told = {**reached(project, code), "value": rows.meta}
-    return {"table": table, "type": rows.type, "cpu_us": int((time.process_time() - before) * 1e6), "reached": told}
+        told, meta = _answers.put(value, request["dataset"], request["folder"], plan.trusted)
+    return {**told, "cpu_us": int((time.process_time() - before) * 1e6), "reached": {**reached(code), **meta}}
 
 
 def redirect(path: str) -> None:
@@ -293,10 +252,10 @@ def answer(project: Project, channel: Channel, request: dict[str, Any]) -> None:
         for file in request["files"]:
             channel.send(attempt(project, lambda: describe(project, file)))
     elif request["do"] == "explain":
-        channel.send(attempt(project, lambda: reached(project, code_of(project.find(request["file"], request["dataset"])))))
+        channel.send(attempt(project, lambda: reached(code_of(project.find(request["file"], request["dataset"])))))
     else:
         redirect(request["output"])
-        channel.send(attempt(project, lambda: run(project, request, Plan(channel)), show=True))
+        channel.send(attempt(project, lambda: run(project, request, Plan(channel, request["trusted"])), show=True))
         redirect(os.devnull)
 
 

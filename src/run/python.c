@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/python.h"
 
+#include "base/limits.h"
 #include "base/os.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -24,6 +25,8 @@ static shoal_status send(call *c, const shoal_buf *message, shoal_error *err) {
 
 static shoal_status ask(call *c, shoal_error *err) {
   char code[SHOAL_HASH_HEX + 1];
+  bool trusted;
+  SHOAL_TRY(shoal_lake_trusted(c->lake, &trusted, err));
   shoal_buf b = {0};
   shoal_jw w = {.out = &b};
   shoal_hash_hex(&c->task->python.code, code);
@@ -32,6 +35,7 @@ static shoal_status ask(call *c, shoal_error *err) {
   shoal_jw_kstr(&w, "file", c->task->model.path);
   shoal_jw_kstr(&w, "dataset", c->task->dataset);
   shoal_jw_kz(&w, "code", code);
+  shoal_jw_kbool(&w, "trusted", trusted);
   shoal_jw_kz(&w, "folder", c->folder);
   shoal_jw_kz(&w, "output", c->output);
   shoal_jw_end(&w);
@@ -57,7 +61,6 @@ static shoal_status write_table(call *c, const shoal_input *input, const char *p
   return status;
 }
 
-/* Answers with the very result that the plan has; {} for a name that it does not know. */
 /* What it was in the program that made it, which is what the function gets. */
 static shoal_status add_type(call *c, const shoal_task_input *in, shoal_jw *w, shoal_error *err) {
   shoal_buf provenance = {0};
@@ -73,20 +76,37 @@ static shoal_status add_type(call *c, const shoal_task_input *in, shoal_jw *w, s
   return status;
 }
 
+static shoal_status write_object(call *c, const shoal_result *r, const char *path, shoal_error *err) {
+  shoal_buf bytes = {0};
+  shoal_status status = shoal_result_payload(c->lake, r, &bytes, err);
+  if (status >= 0)
+    status = shoal_os_replace_file(path, shoal_buf_str(&bytes), err);
+  shoal_buf_dispose(&bytes);
+  return status;
+}
+
+static shoal_status answer_with(call *c, size_t i, shoal_jw *w, shoal_error *err) {
+  const shoal_task_input *in = &c->task->inputs[i];
+  bool object = in->is_result && in->result.codec.ptr;
+  char *path = shoal_arena_printf(&c->task->arena, "%s/%.*s.input", c->folder, SHOAL_FMT(in->name));
+  if (!path)
+    return shoal_fail_nomem(err);
+  SHOAL_TRY(object ? write_object(c, &in->result, path, err) : write_table(c, &c->inputs[i], path, err));
+  shoal_jw_kz(w, object ? "object" : "table", path);
+  if (object)
+    shoal_jw_kstr(w, "codec", in->result.codec);
+  return add_type(c, in, w, err);
+}
+
+/* Answers with the very result that the plan has; {} for a name that it does not know. */
 static shoal_status answer(call *c, shoal_str name, shoal_error *err) {
   shoal_buf b = {0};
   shoal_jw w = {.out = &b};
   shoal_status status = SHOAL_OK;
   shoal_jw_obj(&w);
-  for (size_t i = 0; i < c->task->n_inputs && status >= 0; i++) {
-    if (!shoal_str_eq(c->inputs[i].name, name))
-      continue;
-    char *path = shoal_arena_printf(&c->task->arena, "%s/%.*s.arrow", c->folder, SHOAL_FMT(name));
-    status = path ? write_table(c, &c->inputs[i], path, err) : shoal_fail_nomem(err);
-    shoal_jw_kz(&w, "table", path);
-    if (status >= 0)
-      status = add_type(c, &c->task->inputs[i], &w, err);
-  }
+  for (size_t i = 0; i < c->task->n_inputs && status >= 0; i++)
+    if (shoal_str_eq(c->inputs[i].name, name))
+      status = answer_with(c, i, &w, err);
   shoal_jw_end(&w);
   if (status >= 0)
     status = send(c, &b, err);
@@ -122,19 +142,33 @@ static shoal_status add_provenance(shoal_task *task, yyjson_val *more, shoal_err
   return status;
 }
 
+static shoal_status keep_text(shoal_task *task, shoal_str text, shoal_str *out, shoal_error *err) {
+  *out = shoal_arena_str(&task->arena, text);
+  return text.ptr && !out->ptr ? shoal_fail_nomem(err) : SHOAL_OK;
+}
+
+static shoal_status take_object(call *c, yyjson_val *told, const char *path, shoal_error *err) {
+  shoal_buf bytes = {0};
+  shoal_task_python *p = &c->task->python;
+  SHOAL_TRY(keep_text(c->task, shoal_json_str(told, "codec"), &p->codec, err));
+  shoal_status status = shoal_os_read_file(path, SHOAL_MAX_BUF, &bytes, err);
+  if (status >= 0)
+    status = keep_text(c->task, shoal_buf_str(&bytes), &p->payload, err);
+  shoal_buf_dispose(&bytes);
+  return status;
+}
+
 static shoal_status take_result(call *c, yyjson_val *told, const char *staging, shoal_outcome *out, shoal_error *err) {
-  yyjson_val *reached = yyjson_obj_get(told, "reached");
-  shoal_str table = shoal_json_str(told, "table");
-  char *path = shoal_arena_cstr(&c->task->arena, table);
-  if (!table.len || !path)
+  shoal_str object = shoal_json_str(told, "object");
+  char *path = shoal_arena_cstr(&c->task->arena, object.ptr ? object : shoal_json_str(told, "table"));
+  if (!path || !*path)
     return shoal_fail(err, SHOAL_EENGINE, "the worker told no result");
-  SHOAL_TRY(stage(c, path, staging, out, err));
+  SHOAL_TRY(object.ptr ? take_object(c, told, path, err) : stage(c, path, staging, out, err));
+  if (object.ptr)
+    out->rows_hash = shoal_hash_bytes(c->task->python.payload);
   out->cpu_us += shoal_json_i64(told, "cpu_us", 0);
-  shoal_str type = shoal_json_str(told, "type");
-  c->task->python.type = shoal_arena_str(&c->task->arena, type);
-  if (type.ptr && !c->task->python.type.ptr)
-    return shoal_fail_nomem(err);
-  return add_provenance(c->task, reached, err);
+  SHOAL_TRY(keep_text(c->task, shoal_json_str(told, "type"), &c->task->python.type, err));
+  return add_provenance(c->task, yyjson_obj_get(told, "reached"), err);
 }
 
 /* Answers the function's questions until it has returned. SHOAL_DONE: the worker is no longer as it began. */

@@ -230,23 +230,10 @@ static void tell_broken(scheduler *s, const shoal_task *t) {
   }
 }
 
-/* The result's texts move into the report's arena: the task's goes. */
-static shoal_status keep_result(scheduler *s, const shoal_result *from, shoal_result *to, shoal_error *err) {
-  shoal_arena *a = &s->out->arena;
-  *to = *from;
-  to->attempt = shoal_arena_str(a, from->attempt);
-  to->home = shoal_arena_str(a, from->home);
-  to->dataset = shoal_arena_str(a, from->dataset);
-  to->writer = shoal_arena_str(a, from->writer);
-  to->run = shoal_arena_str(a, from->run);
-  bool ok = to->attempt.ptr && to->home.ptr;
-  return ok ? SHOAL_OK : shoal_fail_nomem(err);
-}
-
 static shoal_status have_result(scheduler *s, const shoal_task *t, shoal_error *err) {
   shoal_done *d = &s->out->done[t->item];
   const shoal_item *it = &s->in->plan->items[t->item];
-  SHOAL_TRY(keep_result(s, &t->result, &d->result, err));
+  SHOAL_TRY(shoal_result_copy(&t->result, &s->out->arena, &d->result, err)); /* the task's arena goes */
   d->state = SHOAL_NODE_DONE;
   d->computed = t->outcome == SHOAL_TASK_COMPUTED;
   d->differs = t->differs;

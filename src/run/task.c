@@ -45,7 +45,8 @@ static shoal_status open_inputs(shoal_task *task, shoal_lake *lake, shoal_input 
   for (size_t i = 0; i < task->n_inputs; i++) {
     shoal_task_input *in = &task->inputs[i];
     (*inputs)[i] = (shoal_input){in->name, &in->scan};
-    if (!in->is_result)
+    if (!in->is_result ||
+        (task->python.is && in->result.codec.ptr)) /* an object's bytes are read when they are asked for */
       continue;
     shoal_delta_snapshot **snapshot = shoal_vec_add(&task->opened.snapshots);
     if (!snapshot)
@@ -196,6 +197,8 @@ static shoal_status compute_staged(shoal_task *task, const shoal_task_context *c
                               .description = task->model.description,
                               .provenance = task->provenance,
                               .type = task->python.type,
+                              .codec = task->python.codec,
+                              .payload = task->python.payload,
                               .run = ctx->run,
                               .writer = ctx->who,
                               .failed_expectation = !holds,

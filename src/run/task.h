@@ -31,7 +31,8 @@ typedef struct shoal_task_python {
   const char *own;    /* the project's folder for what is Shoal's: files that cross lie in tmp/, outputs in output/ */
   int64_t timeout_us; /* 0: no limit */
   shoal_str type;     /* what came of it: what the function returned, "pandas.DataFrame" */
-  const char *output; /* what came of it: the file that has what it printed; NULL: it did not begin */
+  shoal_str codec, payload; /* likewise, of an object; {NULL,0}: it is a table */
+  const char *output;       /* what came of it: the file that has what it printed; NULL: it did not begin */
 } shoal_task_python;
 
 typedef struct shoal_broken {

@@ -5,6 +5,7 @@
  */
 #include "base/mem.h"
 #include "base/str.h"
+#include "lake/value.h"
 #include "session/session.h"
 
 typedef struct binder {
@@ -38,19 +39,26 @@ static shoal_status schema_of_result(binder *b, const shoal_result *r, shoal_sch
   return status;
 }
 
+/* What a run that computes nothing would leave the branch with; NULL: nothing. */
+static const shoal_result *held_result(const binder *b, uint32_t node) {
+  const shoal_node *n = &b->s->graph->nodes[node];
+  const shoal_item *it = n->kind == SHOAL_NODE_MODEL ? b->item_of[node] : NULL;
+  const shoal_entry *e = shoal_state_find(b->s->state, n->name);
+  return it && it->action == SHOAL_ACTION_ADOPT ? it->found : e ? &e->result : NULL;
+}
+
 /* What a parent looks like to its children. */
 static shoal_status parent_schema(binder *b, uint32_t node, shoal_schema *out, bool *known, shoal_error *err) {
-  const shoal_node *n = &b->s->graph->nodes[node];
   *known = !b->bound[node].later;
   if (!*known)
     return SHOAL_OK;
+  const shoal_result *r = held_result(b, node);
+  if (r && r->codec.ptr)
+    return shoal_value_refuse(r, err);
   if (b->bound[node].bound) {
     *out = b->bound[node].schema;
     return SHOAL_OK;
   }
-  const shoal_item *it = n->kind == SHOAL_NODE_MODEL ? b->item_of[node] : NULL;
-  const shoal_entry *e = shoal_state_find(b->s->state, n->name);
-  const shoal_result *r = it && it->action == SHOAL_ACTION_ADOPT ? it->found : e ? &e->result : NULL;
   if (!r || b->bound[node].error || b->bound[node].blocked) {
     *known = false;
     return SHOAL_OK;
@@ -110,8 +118,10 @@ static shoal_status bind_prepared(binder *b, const shoal_node *n, shoal_task *t,
 static shoal_status bind_python(binder *b, uint32_t node, shoal_error *err) {
   shoal_schema ignored;
   bool known;
+  const shoal_result *r = held_result(b, node);
   b->bound[node].later = b->item_of[node]->action == SHOAL_ACTION_RUN;
-  return parent_schema(b, node, &ignored, &known, err);
+  b->bound[node].bound = r && r->codec.ptr && !b->bound[node].later;
+  return b->bound[node].bound ? SHOAL_OK : parent_schema(b, node, &ignored, &known, err);
 }
 
 static shoal_status bind_one(binder *b, uint32_t node, shoal_error *err) {
@@ -123,7 +133,7 @@ static shoal_status bind_one(binder *b, uint32_t node, shoal_error *err) {
   if (!t)
     return shoal_fail_nomem(err);
   t->check_only = true; /* inputs are stubs, not results */
-  shoal_status status = e ? schema_of_result(b, &e->result, &out->before, &why) : SHOAL_OK;
+  shoal_status status = e && !e->result.codec.ptr ? schema_of_result(b, &e->result, &out->before, &why) : SHOAL_OK;
   if (status >= 0 && n->unit->python.ptr)
     status = bind_python(b, node, &why);
   else if (status >= 0)

@@ -99,7 +99,10 @@ static void write_python(shoal_jw *w, const shoal_node *n) {
   char engine[64];
   snprintf(engine, sizeof engine, "python %.*s", SHOAL_FMT(n->unit->python));
   shoal_jw_kz(w, "engine", engine);
-  shoal_jw_kstr(w, "python", n->unit->python);
+  shoal_jw_key(w, "python");
+  shoal_jw_obj(w);
+  shoal_jw_kstr(w, "version", n->unit->python);
+  shoal_jw_end(w);
   write_hash(w, "arguments", &n->unit->arguments);
 }
 

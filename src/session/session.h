@@ -364,6 +364,8 @@ typedef struct shoal_why {
 } shoal_why;
 SHOAL_MUST_USE shoal_status shoal_why_compare(shoal_str before_json, shoal_str after_json, shoal_arena *arena,
                                               shoal_why *out, shoal_error *err);
+/* Whether `after` is of a Python function; *same: its code, arguments and interpreter are as before. */
+bool shoal_why_is_python(yyjson_val *before, yyjson_val *after, bool *same);
 /* The same where the code of a Python model differs. */
 void shoal_why_python(yyjson_val *before, yyjson_val *after, shoal_arena *arena, shoal_why *out);
 /* Why a model differs from what the branch holds; follows inputs to the first leaf. chain[i] is read by chain[i-1]. */

@@ -175,10 +175,10 @@ static void compare(yyjson_val *before, yyjson_val *after, shoal_arena *arena, s
   *out = (shoal_why){0};
   bool canon = shoal_str_eq(shoal_json_str(before, "canon"), shoal_json_str(after, "canon")) &&
                shoal_str_eq(shoal_json_str(before, "layout"), shoal_json_str(after, "layout"));
-  if (shoal_json_str(after, "python").ptr) {
-    canon = canon && shoal_str_eq(shoal_json_str(before, "arguments"), shoal_json_str(after, "arguments")) &&
-            shoal_str_eq(shoal_json_str(before, "python"), shoal_json_str(after, "python"));
-    if (!canon) {
+  bool same;
+  if (shoal_why_is_python(before, after, &same)) {
+    canon = true; /* that of SQL */
+    if (!same) {
       shoal_why_python(before, after, arena, out);
       return;
     }

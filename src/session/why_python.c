@@ -92,8 +92,17 @@ static bool package_differs(yyjson_val *before, yyjson_val *after, shoal_arena *
   return false;
 }
 
+bool shoal_why_is_python(yyjson_val *before, yyjson_val *after, bool *same) {
+  yyjson_val *was = yyjson_obj_get(before, "python"), *now = yyjson_obj_get(after, "python");
+  *same = shoal_str_eq(shoal_json_str(before, "code"), shoal_json_str(after, "code")) &&
+          shoal_str_eq(shoal_json_str(before, "arguments"), shoal_json_str(after, "arguments")) &&
+          shoal_str_eq(shoal_json_str(was, "version"), shoal_json_str(now, "version"));
+  return now != NULL;
+}
+
 void shoal_why_python(yyjson_val *before, yyjson_val *after, shoal_arena *arena, shoal_why *out) {
-  shoal_str was = shoal_json_str(before, "python"), now = shoal_json_str(after, "python");
+  shoal_str was = shoal_json_str(yyjson_obj_get(before, "python"), "version");
+  shoal_str now = shoal_json_str(yyjson_obj_get(after, "python"), "version");
   *out = (shoal_why){.kind = SHOAL_WHY_CODE,
                      .path = shoal_arena_str(arena, shoal_json_str(after, "path")),
                      .line = (int)shoal_json_i64(after, "first_line", 1)};

@@ -65,6 +65,72 @@ def signature_of(p, dataset):
     return os.path.basename(folder)
 
 
+# a model that is no table, made by one function and used by another; its parameters in JSON
+OBJECTS = {
+    "models/silver/points.sql": "select i, 2.0 * i as y from range(5) t(i)\n",
+    "models/ml/objects.py": "import shoal\nimport pandas as pd\n\nDEPTH = 2\n\n\n@shoal.data_function('/ml/params')\ndef params():\n"
+                            "    df = shoal.load('/silver/points')\n    return {'depth': DEPTH, 'slope': float((df.i * df.y).sum() / (df.i * df.i).sum())}\n\n\n"
+                            "@shoal.data_function('/ml/scored')\ndef scored():\n    p = shoal.load('/ml/params')\n"
+                            "    return shoal.load('/silver/points').assign(score=lambda d: d.i * p['slope'] + p['depth'])\n",
+    "models/gold/best.sql": "select max(score) as best from ml.scored\n",
+}
+
+
+@case
+def objects_are_results_too():
+    p = project(OBJECTS)
+    p.shoal("run")
+    same(p.rows("from gold.best"), [["10.0"]])
+    (held,) = glob.glob(p.dir + "/lake/ml/params/_shoal/*/*/payload")
+    same(open(held).read(), '{"depth":2,"slope":2.0}')
+    has(p.shoal("show", "ml.params").stdout, "json")
+    has(p.shoal("ls").stdout, "ml.params")
+    has(p.shoal("graph").stdout, "ml.scored ← ml.params")
+    has(p.shoal("check").stdout, "4 models are fine")
+    has(p.shoal("run").stdout, "nothing to do")
+    p.write({"models/ml/objects.py": OBJECTS["models/ml/objects.py"].replace("DEPTH = 2", "DEPTH = 3")})
+    same(p.to_run(), ["gold.best", "ml.params", "ml.scored"])
+    has(p.shoal("why", "gold.best").stdout, "gold.best reads ml.scored reads ml.params", "DEPTH = 2  →  DEPTH = 3")
+    p.shoal("run")
+    same(p.rows("from gold.best"), [["11.0"]])
+    has(p.shoal("run", "--again").stdout, "4 computed again: 4 with the same content")
+    # SQL can't read one
+    p.write({"models/gold/no.sql": "select * from ml.params\n"})
+    has(p.shoal("run", code=1).stderr, "ml.params is an object (dict), not a table")
+    has(p.shoal("check", code=1).all, "ml.params is an object")
+    p.remove()
+
+
+@case
+def what_only_pickle_can_keep_needs_a_trusted_lake():
+    p = project({"models/ml/m.py": "import shoal\n\nclass Model:\n    def __init__(self, a):\n        self.a = a\n\n\n@shoal.data_function('/ml/m')\ndef m():\n    return Model(7)\n"
+                 "\n\n@shoal.data_function('/ml/n')\ndef n():\n    return shoal.load('/ml/m').a\n"})
+    has(p.shoal("run", code=1).stderr, "only pickle could keep", "trust")
+    trust = "import shoal\nshoal.set_store('lake', trust=True)\nprint(shoal.load('/ml/n'))"
+    subprocess.run([sys.executable, "-c", trust.rsplit("\n", 1)[0]], cwd=p.dir, env=p.env, check=True)
+    p.shoal("run")
+    r = subprocess.run([sys.executable, "-c", "import shoal; print(shoal.load('/ml/n'), shoal.load('/ml/m').a)"], cwd=p.dir, env=p.env, capture_output=True, text=True)
+    same(r.stdout.strip(), "7 7")
+    p.remove()
+
+
+@case
+def what_a_call_has_made_a_run_finds_and_the_other_way_round():
+    p = project(OBJECTS)
+    p.shoal("run", "silver.points")
+    call = "import sys; sys.path.insert(0, '.')\nfrom models.ml.objects import params, scored\nprint(params(), len(scored()))"
+    python = lambda: subprocess.run([sys.executable, "-c", call], cwd=p.dir, env=p.env, capture_output=True, text=True, check=True).stdout  # noqa: E731
+    same(python(), "{'depth': 2, 'slope': 2.0} 5\n")
+    same(p.to_run(), ["gold.best"])
+    p.shoal("run")
+    p.write({"models/ml/objects.py": OBJECTS["models/ml/objects.py"].replace("DEPTH = 2", "DEPTH = 5").replace("    return {", "    print('computed')\n    return {")})
+    same(p.to_run(), ["gold.best", "ml.params", "ml.scored"])
+    has(p.shoal("why", "ml.params").stdout, "DEPTH = 5")
+    p.shoal("run")
+    same(python(), "{'depth': 5, 'slope': 2.0} 5\n")  # computed by the run: nothing is printed here
+    p.remove()
+
+
 @case
 def a_run_and_a_call_have_one_signature():
     p = project(PIPELINE, SOURCES)
@@ -242,12 +308,12 @@ def a_models_exception_is_its_error():
 @case
 def a_workers_end_is_its_models_error_and_the_others_go_on():
     bodies = {"segv": "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "exits": "import os\nprint('bye', flush=True)\nos._exit(7)",
-              "leaves": "raise SystemExit('no')", "number": "return 5"}
+              "leaves": "raise SystemExit('no')", "handle": "return open(__file__)"}
     p = project({**{f"models/ml/{n}.py": model("ml/" + n, b) for n, b in bodies.items()},
                  **{f"models/ml/good{i}.py": model(f"ml/good{i}", f"return pd.DataFrame({{'a': [{i}]}})") for i in range(4)}})
     r = p.shoal("run", "--keep-going", code=1)
-    has(r.stderr, "ml.segv: its process was killed by signal 11 (SIGSEGV)", "ml.exits: its process ended with exit code 7", "| bye", "SystemExit: no", "no table")
-    same(p.to_run(), ["ml.exits", "ml.leaves", "ml.number", "ml.segv"])
+    has(r.stderr, "ml.segv: its process was killed by signal 11 (SIGSEGV)", "ml.exits: its process ended with exit code 7", "| bye", "SystemExit: no", "ml.handle gives an iterator of str, which can't be kept")
+    same(p.to_run(), ["ml.exits", "ml.handle", "ml.leaves", "ml.segv"])
     p.remove()
 
 
@@ -397,6 +463,9 @@ def a_load_that_planning_did_not_see_is_refused():
     p = project({"models/silver/x.sql": "select 1 as x\n", "models/ml/a.py": model("ml/a", "name = 'silver.' + 'x'.lower()\nreturn shoal.table(name).df()")})
     p.shoal("run", "silver.x")
     has(p.shoal("run", code=1).stderr, "models/ml/a.py:7", "silver.x is loaded under a name that planning did not see")
+    for read in ("shoal.sql('from silver.x').df()", "shoal.table('silver.x', at='main~1').df()", "shoal.load('/silver/x', at='main')", "shoal.datasets()"):
+        p.write({"models/ml/a.py": model("ml/a", "return " + read)})
+        has(p.shoal("run", code=1).stderr, "models/ml/a.py:6", "loads datasets by their names")
     p.remove()
 
 
