@@ -8,7 +8,7 @@ from typing import Any, Iterator, Protocol
 
 from . import _codecs, _frames, _lake, _tables
 from ._kept import error
-from ._shoal import read_arrow, write_arrow
+from ._shoal import read_arrow
 
 
 class Plan(Protocol):
@@ -64,6 +64,16 @@ def _planned(plan: Plan, dataset: str) -> Planned | PlannedObject:
     return Planned(dataset, told)
 
 
+def _write(source: Any, path: str) -> None:
+    """By pyarrow, which made the table: it writes slices of arrays, too."""
+    import pyarrow
+
+    reader = pyarrow.RecordBatchReader.from_stream(source)
+    with pyarrow.ipc.new_stream(path, reader.schema) as out:
+        for batch in reader:
+            out.write_batch(batch)
+
+
 def put(value: Any, dataset: str, folder: str, trusted: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Leaves what a model returned in a file. What is to be told of it, and what it takes to make it again."""
     path = os.path.join(folder, "result")
@@ -74,7 +84,7 @@ def put(value: Any, dataset: str, folder: str, trusted: bool) -> tuple[dict[str,
             raise _lake.not_a_table(value, dataset, e) from e
         rows = None
     if rows:
-        write_arrow(rows.source.__arrow_c_stream__(), path)
+        _write(rows.source, path)
         return {"table": path, "type": rows.type}, {"value": rows.meta}
     packed = _codecs.pack(value, lambda: trusted, dataset)
     with open(path, "wb") as f:

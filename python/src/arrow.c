@@ -33,18 +33,3 @@ PyObject *shoal_py_read_arrow(PyObject *module, PyObject *args) {
   }
   return capsule;
 }
-
-PyObject *shoal_py_write_arrow(PyObject *module, PyObject *args) {
-  PyObject *capsule;
-  const char *path;
-  shoal_error err = {0};
-  if (!PyArg_ParseTuple(args, "Os", &capsule, &path))
-    return NULL;
-  struct ArrowArrayStream *stream = PyCapsule_GetPointer(capsule, STREAM);
-  if (!stream)
-    return NULL;
-  shoal_status status; /* what the stream needs of the interpreter it asks for itself */
-  Py_BEGIN_ALLOW_THREADS status = shoal_arrow_write_file(stream, path, &err);
-  Py_END_ALLOW_THREADS if (status < 0) return shoal_py_raise(module, &err);
-  Py_RETURN_NONE;
-}

@@ -6,7 +6,5 @@
 
 /* read_arrow(path) -> a capsule of a stream that reads the file as it is pulled. */
 PyObject *shoal_py_read_arrow(PyObject *module, PyObject *args);
-/* write_arrow(capsule, path): all batches of a stream. */
-PyObject *shoal_py_write_arrow(PyObject *module, PyObject *args);
 
 #endif

@@ -62,7 +62,6 @@ static PyMethodDef methods[] = {
     {"environment_policy", shoal_py_environment_policy, METH_VARARGS,
      "environment_policy(folder) -> {package: policy}"},
     {"read_arrow", shoal_py_read_arrow, METH_VARARGS, "read_arrow(path) -> capsule of a stream"},
-    {"write_arrow", shoal_py_write_arrow, METH_VARARGS, "write_arrow(capsule, path)"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -102,6 +102,20 @@ def objects_are_results_too():
 
 
 @case
+def tables_of_any_library_and_layout_cross():
+    rows = "n = 300_000\nframe = pd.DataFrame({'s': ['x' * (i % 7) for i in range(n)], 'f': [i / 3 for i in range(n)], 'b': [i % 2 == 0 for i in range(n)]})\n"
+    p = project({"models/ml/frame.py": model("ml/frame", rows + "frame['c'] = frame.s.astype('category')\nreturn frame"),
+                 "models/ml/slice.py": model("ml/slice", "import pyarrow as pa\n" + rows + "return pa.Table.from_pandas(frame).slice(1001, 100_000)"),
+                 "models/ml/polars.py": model("ml/polars", "import polars as pl\nreturn pl.DataFrame({'s': ['a', None, 'b' * 50], 'l': [[1], [], None], 't': [None, 1, 2]})[1:]"),
+                 "models/ml/batches.py": model("ml/batches", "import pyarrow as pa\nfor i in range(3):\n    yield pa.record_batch({'i': list(range(i, i + 5))})[1:]"),
+                 "models/gold/n.sql": "select (select count(*) from ml.frame where c = s) as f, (select sum(length(s)) from ml.slice) as s, (select max(length(s)) from ml.polars) as p,\n"
+                                      "  (select sum(i) from ml.batches) as b\n"})
+    p.shoal("run")
+    same(p.rows("from gold.n"), [["300000", str(sum(i % 7 for i in range(1001, 101_001))), "50", str(sum(sum(range(i + 1, i + 5)) for i in range(3)))]])
+    p.remove()
+
+
+@case
 def what_only_pickle_can_keep_needs_a_trusted_lake():
     p = project({"models/ml/m.py": "import shoal\n\nclass Model:\n    def __init__(self, a):\n        self.a = a\n\n\n@shoal.data_function('/ml/m')\ndef m():\n    return Model(7)\n"
                  "\n\n@shoal.data_function('/ml/n')\ndef n():\n    return shoal.load('/ml/m').a\n"})
