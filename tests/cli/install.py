@@ -4,6 +4,8 @@ import shutil
 import sys
 import tempfile
 
+import polars
+
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
 from harness import *  # noqa: E402,F403
 
@@ -27,8 +29,36 @@ def what_is_installed_runs_from_its_prefix():
                     '  return shoal_fail(&e, SHOAL_EINVAL, "%d", 7) != SHOAL_EINVAL || strcmp(e.message, "7");\n}\n'})
     subprocess.run(["cc", "t.c", f"-I{prefix}/include", f"-L{prefix}/lib", "-lshoal", "-o", "t"], cwd=p.dir, check=True)
     subprocess.run(["./t"], cwd=p.dir, check=True)
+    example_of_the_library(p, prefix)
     p.remove()
     shutil.rmtree(prefix)
+
+
+def example_of_the_library(p, prefix):
+    """examples/delta/people.c, by the installed header and library alone."""
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/delta/people.c")
+    with open(source, encoding="utf-8") as f:
+        assert len(f.readlines()) < 60
+    warnings = ["-std=c17", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run(["cc", *warnings, source, f"-I{prefix}/include", f"-L{prefix}/lib", "-lshoal", "-lm", "-lpthread", "-ldl", "-o", "people"], cwd=p.dir, check=True)
+    p.write({"people.csv": "name,age\nann,33\nbob,17\ncid,44\ndan,55\n", "more.csv": "age,name\n66,eve\n"})
+    p.shoal("table", "create", "./from", "--as", "people.csv", "--property", "delta.enableDeletionVectors=true")
+    env = {**p.env, "SHOAL_DUCKDB": prefix + "/lib/shoal/libduckdb.so"}
+
+    def people():
+        return subprocess.run(["./people", "from", "to"], cwd=p.dir, env=env, capture_output=True, text=True)
+
+    same(people().stdout, "3 adults in version 0, 2 after 1 was forgotten\n")
+    p.shoal("table", "append", "./from", "more.csv")
+    p.shoal("table", "delete", "./from", "--where", "name = 'dan'")
+    same(people().stdout, "5 adults in version 2, 4 after 1 was forgotten\n")  # ann, cid and eve came to cid and dan
+    same(sorted(polars.read_delta(p.dir + "/to")["name"].to_list()), ["cid", "cid", "dan", "eve"])
+    p.shoal("table", "create", "./odd", "--schema", "colour VARCHAR")
+    bad = subprocess.run(["./people", "odd", "to"], cwd=p.dir, env=env, capture_output=True, text=True)
+    same(bad.returncode, 1)
+    has(bad.stderr, "age")
+    bad = subprocess.run(["./people", "nowhere", "to"], cwd=p.dir, env=env, capture_output=True, text=True)
+    has(bad.stderr, "no Delta table")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spark opens the tables that Shoal publishes and sees the same rows, after each kind of publication: first, replaced,
-with another schema, partitioned with nulls and odd characters, empty, rolled back, on a branch. One JVM for all cases.
+with another schema, partitioned with nulls and odd characters, empty, rolled back, on a branch; and what the verbs of shoal
+table leave, change data and row ids too. One JVM for all cases.
 
 Usage: read.py FOLDER_OF_DELTA_JARS; SHOAL_BUILD names the build."""
 import glob
@@ -105,6 +106,72 @@ def a_spark_table_is_a_source():
     spark.sql(f"delete from delta.`{p.dir}/ext` where id >= 50")
     p.shoal("run")
     same(p.rows("from a.t"), [["1225", "3"]])
+    p.remove()
+
+
+MERGE = ["--using", "new.csv", "--on", "id", "--when", "matched and source.v = 0 then delete", "--when", "matched then update", "--when", "not matched then insert"]
+VECTORS, FEED = "delta.enableDeletionVectors=true", "delta.enableChangeDataFeed=true"
+
+
+@case
+def what_the_table_verbs_leave():
+    p = Project({"a.csv": "id,v\n" + "".join(f"{i},{i % 7}\n" for i in range(60)), "new.csv": "id,v\n" + "".join(f"{i},{i % 5}\n" for i in range(50, 70))})
+    for name, properties in (("plain", []), ("vec", [VECTORS]), ("feed", [VECTORS, FEED])):
+        table, want = f"{p.dir}/{name}", {i: i % 7 for i in range(60)}
+        same_rows = lambda: same(seen(table, "select id, v from t order by id"), [[str(i), str(v)] for i, v in sorted(want.items())])  # noqa: E731,B023
+        p.shoal("table", "create", "./" + name, "--as", "a.csv", *[x for q in properties for x in ("--property", q)])
+        same_rows()
+        p.shoal("table", "delete", "./" + name, "--where", "id % 9 = 4")
+        want = {i: v for i, v in want.items() if i % 9 != 4}
+        same_rows()
+        p.shoal("table", "update", "./" + name, "--set", "v = v + 100", "--where", "id < 20")
+        want = {i: v + 100 if i < 20 else v for i, v in want.items()}
+        same_rows()
+        p.shoal("table", "merge", "./" + name, *MERGE)
+        for i in range(50, 70):
+            if i in want and i % 5 == 0:
+                del want[i]
+            else:
+                want[i] = i % 5
+        same_rows()
+        if FEED in properties:
+            got = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", 1).load(table)
+            counts = {(r["_commit_version"], r["_change_type"]): r["count"] for r in got.groupBy("_commit_version", "_change_type").count().collect()}
+            same(counts, {(1, "delete"): 7, (2, "update_preimage"): 18, (2, "update_postimage"): 18, (3, "delete"): 2, (3, "update_preimage"): 8, (3, "update_postimage"): 8, (3, "insert"): 10})
+        p.shoal("table", "optimize", "./" + name)
+        same_rows()
+        p.shoal("table", "clone", "./" + name, "./c-" + name)
+        same(seen(f"{p.dir}/c-{name}", "select count(*), sum(v) from t"), [[str(len(want)), str(sum(want.values()))]])
+        p.shoal("table", "restore", "./" + name, "--version", "2")
+        same(seen(table, "select count(*) from t"), [["53"]])
+        p.shoal("table", "checkpoint", "./" + name)
+        spark.sql(f"update delta.`{table}` set v = -1 where id = 1")
+        spark.sql(f"delete from delta.`{table}` where id = 2")
+        p.shoal("table", "delete", "./" + name, "--where", "id in (1, 3)")  # on top of what Spark did
+        same(seen(table, "select id from t where id < 7 order by id"), [["0"], ["5"], ["6"]])
+        p.shoal("table", "overwrite", "./" + name, "new.csv", "--all")
+        same(seen(table, "select count(*), min(id) from t"), [["20", "50"]])
+        p.shoal("table", "vacuum", "./" + name, "--retain", "0s", "--force")
+        same(seen(table, "select count(*), min(id) from t"), [["20", "50"]])
+        assert spark.sql(f"describe history delta.`{table}`").count() > 8
+    p.remove()
+
+
+@case
+def tables_of_spark_are_worked_on():
+    p = Project({})
+    spark.sql(f"create table delta.`{p.dir}/s` (id bigint, part string, v int) using delta partitioned by (part) tblproperties "
+              "('delta.enableDeletionVectors' = 'true', 'delta.columnMapping.mode' = 'name')")
+    spark.sql(f"insert into delta.`{p.dir}/s` select id, cast(id % 3 as string), cast(id as int) from range(90)")
+    p.shoal("table", "delete", "./s", "--where", "part = '1' and v < 50")  # by vectors, where files could not be written
+    same(seen(p.dir + "/s", "select count(*), sum(v) from t"), [["73", str(sum(i for i in range(90) if not (i % 3 == 1 and i < 50)))]])
+    has(p.shoal("table", "update", "./s", "--set", "v = 1", "--all", code=1).stderr, "column mapping")
+    spark.sql(f"create table delta.`{p.dir}/r` (id bigint) using delta tblproperties ('delta.enableRowTracking' = 'true', 'delta.enableDeletionVectors' = 'true')")
+    spark.sql(f"insert into delta.`{p.dir}/r` select id from range(10)")
+    before = seen(p.dir + "/r", "select id, _metadata.row_id from t order by id")
+    p.shoal("table", "delete", "./r", "--where", "id = 5")
+    same(seen(p.dir + "/r", "select id, _metadata.row_id from t order by id"), [r for r in before if r[0] != "5"])
+    has(p.shoal("table", "update", "./r", "--set", "id = 1", "--all", code=1).stderr, "tracks its rows")
     p.remove()
 
 

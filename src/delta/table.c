@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* include/shoal/delta.h: tables in folders for programs that know nothing of stores, engines and snapshots. */
+#include "shoal/delta.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/os.h"
+#include "base/str.h"
+#include "delta/append.h"
+#include "delta/dml.h"
+
+struct shoal_table {
+  shoal_arena arena;
+  const char *folder;
+  shoal_store *store;
+  shoal_engine *engine; /* opened when it is needed */
+  shoal_delta_table table;
+};
+
+/* An engine that may touch the table's folder, nothing else. */
+static shoal_status open_engine(const shoal_table *t, shoal_engine **out, shoal_error *err) {
+  shoal_arena arena = {0};
+  shoal_str allowed = shoal_str_z(shoal_arena_printf(&arena, "%s/", t->folder));
+  const shoal_engine_config config = {.allowed = &allowed, .n_allowed = 1, .locked = true};
+  shoal_status status = allowed.ptr ? shoal_engine_open_duckdb(&config, out, err) : shoal_fail_nomem(err);
+  shoal_arena_dispose(&arena);
+  return status;
+}
+
+static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) {
+  shoal_table *t = arg;
+  shoal_status status = t->engine ? SHOAL_OK : open_engine(t, &t->engine, err);
+  *out = t->engine;
+  return status;
+}
+
+shoal_status shoal_table_open(const char *folder, shoal_table **out, shoal_error *err) {
+  char *real = NULL;
+  *out = NULL;
+  shoal_table *t = shoal_calloc(1, sizeof *t);
+  if (!t)
+    return shoal_fail_nomem(err);
+  shoal_status status = shoal_store_open_file(folder, true, &t->store, err);
+  if (status == SHOAL_OK)
+    status = shoal_os_realpath(folder, &t->arena, &real, err);
+  t->folder = real;
+  t->table = (shoal_delta_table){.store = t->store, .prefix = SHOAL_STR(""), .get_engine = get_engine, .engine_arg = t};
+  if (status < 0)
+    shoal_table_close(t);
+  else
+    *out = t;
+  return status;
+}
+
+void shoal_table_close(shoal_table *t) {
+  if (!t)
+    return;
+  shoal_engine_free(t->engine);
+  shoal_store_free(t->store);
+  shoal_arena_dispose(&t->arena);
+  shoal_free(t);
+}
+
+shoal_status shoal_table_version(shoal_table *t, int64_t *out, shoal_error *err) {
+  return shoal_delta_latest(&t->table, -1, out, err);
+}
+
+/* ---- reading ---- */
+
+/* What a stream's rows rest on. */
+typedef struct table_stream {
+  struct ArrowArrayStream rows; /* the engine's */
+  shoal_engine *engine;
+  shoal_delta_snapshot *snapshot;
+  shoal_arena arena;
+} table_stream;
+
+static void free_stream(table_stream *s) {
+  if (s->rows.release)
+    s->rows.release(&s->rows);
+  shoal_engine_free(s->engine);
+  shoal_delta_snapshot_free(s->snapshot);
+  shoal_arena_dispose(&s->arena);
+  shoal_free(s);
+}
+
+static int stream_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out) {
+  table_stream *s = stream->private_data;
+  return s->rows.get_schema(&s->rows, out);
+}
+
+static int stream_next(struct ArrowArrayStream *stream, struct ArrowArray *out) {
+  table_stream *s = stream->private_data;
+  return s->rows.get_next(&s->rows, out);
+}
+
+static const char *stream_error(struct ArrowArrayStream *stream) {
+  table_stream *s = stream->private_data;
+  return s->rows.get_last_error(&s->rows);
+}
+
+static void stream_release(struct ArrowArrayStream *stream) {
+  free_stream(stream->private_data);
+  stream->release = NULL;
+}
+
+static shoal_status start_stream(shoal_table *t, int64_t version, const char *query, table_stream *s,
+                                 shoal_error *err) {
+  shoal_scan *scan = SHOAL_NEW(&s->arena, shoal_scan);
+  shoal_str sql = shoal_arena_str(&s->arena, shoal_str_z(query ? query : "SELECT * FROM t"));
+  if (!scan || !sql.ptr)
+    return shoal_fail_nomem(err);
+  SHOAL_TRY(shoal_delta_snapshot_open(&t->table, version, &s->snapshot, err));
+  SHOAL_TRY(shoal_delta_scan(&t->table, s->snapshot, &s->arena, scan, err));
+  SHOAL_TRY(open_engine(t, &s->engine, err));
+  const shoal_input input = {SHOAL_STR("t"), scan};
+  const shoal_job job = {.sql = sql, .inputs = &input, .n_inputs = 1};
+  return shoal_engine_stream(s->engine, &job, &s->rows, err);
+}
+
+shoal_status shoal_table_scan(shoal_table *t, int64_t version, const char *query, struct ArrowArrayStream *out,
+                              shoal_error *err) {
+  memset(out, 0, sizeof *out);
+  table_stream *s = shoal_calloc(1, sizeof *s);
+  if (!s)
+    return shoal_fail_nomem(err);
+  shoal_status status = start_stream(t, version, query, s, err);
+  if (status < 0) {
+    s->rows.release = NULL; /* it never began */
+    free_stream(s);
+    return status;
+  }
+  *out = (struct ArrowArrayStream){stream_schema, stream_next, stream_error, stream_release, s};
+  return SHOAL_OK;
+}
+
+/* ---- writing ---- */
+
+shoal_status shoal_table_append(shoal_table *t, struct ArrowArrayStream *rows, int64_t *version, shoal_error *err) {
+  shoal_engine *engine = NULL;
+  shoal_delta_appended done = {.version = -1};
+  const shoal_scan scan = {.format = SHOAL_SCAN_ARROW, .stream = rows};
+  const shoal_input input = {SHOAL_STR("rows"), &scan};
+  const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM rows"), .inputs = &input, .n_inputs = 1};
+  const shoal_delta_append wanted = {.job = &job, .create = true};
+  shoal_status status = get_engine(t, &engine, err);
+  if (status == SHOAL_OK)
+    status = shoal_delta_append_rows(&t->table, engine, &wanted, &done, err);
+  *version = done.version;
+  if (rows->release)
+    rows->release(rows);
+  return status;
+}
+
+shoal_status shoal_table_delete(shoal_table *t, const char *where, uint64_t *rows, int64_t *version, shoal_error *err) {
+  shoal_engine *engine = NULL;
+  shoal_delta_changed done = {.version = -1};
+  shoal_status status = where ? get_engine(t, &engine, err) : shoal_fail(err, SHOAL_EINVAL, "no condition");
+  if (status == SHOAL_OK)
+    status = shoal_delta_delete_rows(&t->table, engine, shoal_str_z(where), false, &done, err);
+  *rows = done.deleted;
+  *version = done.version;
+  return status;
+}
