@@ -54,15 +54,35 @@ static shoal_status find_source(shoal_open_table *t, shoal_str name, shoal_error
   return t->folder ? SHOAL_OK : shoal_fail_nomem(err);
 }
 
-/* The table of a dataset lies in the lake; there is nobody who could say so where the lake is not there yet. */
+/* The nearest folder above that is there, as it is called without links; NULL without memory. */
+static char *nearest(shoal_open_table *t) {
+  char *path = shoal_arena_cstr(&t->arena, shoal_str_z(t->folder)), *real = NULL;
+  while (path && shoal_os_realpath(*path ? path : "/", &t->arena, &real, NULL) < 0) {
+    char *slash = strrchr(path, '/');
+    if (!slash)
+      return NULL;
+    *slash = '\0';
+  }
+  return real;
+}
+
+/* What lies in the lake is computed, or will be. There is no such thing where the lake is not there yet. */
 static shoal_status check_outside_lake(shoal_open_table *t, shoal_error *err) {
   shoal_error ignored = {0};
   shoal_str dataset = SHOAL_STR_NONE;
-  shoal_stat st;
-  if (!t->s || shoal_os_stat(t->folder, &st, NULL) < 0 ||
-      shoal_session_dataset_of(t->s, t->folder, &dataset, &ignored) < 0)
+  char *lake = NULL, *folder = nearest(t);
+  if (!t->s || shoal_os_realpath(t->s->lake_path.ptr, &t->arena, &lake, &ignored) < 0)
     return SHOAL_OK;
-  return dataset.ptr ? refuse_computed(dataset, err) : SHOAL_OK;
+  size_t n = strlen(lake);
+  if (!folder)
+    return shoal_fail_nomem(err);
+  if (strncmp(folder, lake, n) != 0 || (folder[n] && folder[n] != '/'))
+    return SHOAL_OK;
+  if (shoal_session_dataset_of(t->s, t->folder, &dataset, &ignored) >= 0 && dataset.ptr)
+    return refuse_computed(dataset, err);
+  (void)shoal_fail(err, SHOAL_EINVAL, "%s lies in the lake, which holds what is computed", t->folder);
+  shoal_hint(err, "put the table elsewhere, or name it under sources in shoal.yaml and use that name");
+  return SHOAL_EINVAL;
 }
 
 static shoal_status find_table(shoal_open_table *t, shoal_str target, unsigned flags, shoal_error *err) {

@@ -95,6 +95,9 @@ def computed_datasets_are_refused_with_what_to_do():
     for args in (["append", "gold.total", "a.csv"], ["append", "lake/gold/total", "a.csv"], ["checkpoint", "gold.total"]):
         has(p.shoal("table", *args, code=1).stderr, "gold.total is computed", "change the model", "shoal log gold.total")
     has(p.shoal("table", "history", "lake/gold/total").stdout, "\n")
+    for path in ("lake/gold/new", "lake/deep/er/x", "./lake"):
+        has(p.shoal("table", "create", path, "--schema", "id INT", code=1).stderr, "lies in the lake", "elsewhere")
+    same(sorted(n for n in os.listdir(p.dir + "/lake") if n[0] != "_"), ["gold"])
     has(p.shoal("table", "append", "raw.files", "a.csv", code=1).stderr, "made of files")
     has(p.shoal("table", "append", "crm.order", "a.csv", code=1).stderr, "did you mean crm.orders?")
     has(p.shoal("table", "apend", "crm.orders", code=1).stderr, "did you mean append")

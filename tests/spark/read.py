@@ -137,7 +137,7 @@ def what_the_table_verbs_leave():
         if FEED in properties:
             got = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", 1).load(table)
             counts = {(r["_commit_version"], r["_change_type"]): r["count"] for r in got.groupBy("_commit_version", "_change_type").count().collect()}
-            same(counts, {(1, "delete"): 7, (2, "update_preimage"): 18, (2, "update_postimage"): 18, (3, "delete"): 2, (3, "update_preimage"): 8, (3, "update_postimage"): 8, (3, "insert"): 10})
+            same(counts, {(1, "delete"): 7, (2, "update_preimage"): 18, (2, "update_postimage"): 18, (3, "delete"): 2, (3, "update_preimage"): 7, (3, "update_postimage"): 7, (3, "insert"): 11})
         p.shoal("table", "optimize", "./" + name)
         same_rows()
         p.shoal("table", "clone", "./" + name, "./c-" + name)
@@ -168,9 +168,10 @@ def tables_of_spark_are_worked_on():
     has(p.shoal("table", "update", "./s", "--set", "v = 1", "--all", code=1).stderr, "column mapping")
     spark.sql(f"create table delta.`{p.dir}/r` (id bigint) using delta tblproperties ('delta.enableRowTracking' = 'true', 'delta.enableDeletionVectors' = 'true')")
     spark.sql(f"insert into delta.`{p.dir}/r` select id from range(10)")
-    before = seen(p.dir + "/r", "select id, _metadata.row_id from t order by id")
+    ids = lambda: sorted((r[0], r[1]) for r in spark.read.format("delta").load(p.dir + "/r").selectExpr("id", "_metadata.row_id").collect())  # noqa: E731
+    before = ids()
     p.shoal("table", "delete", "./r", "--where", "id = 5")
-    same(seen(p.dir + "/r", "select id, _metadata.row_id from t order by id"), [r for r in before if r[0] != "5"])
+    same(ids(), [r for r in before if r[0] != 5])
     has(p.shoal("table", "update", "./r", "--set", "id = 1", "--all", code=1).stderr, "tracks its rows")
     p.remove()
 

@@ -163,6 +163,53 @@ static void test_broken_files(void **state) {
   }
 }
 
+/* Vectors of one row, of runs, of far rows, and of none: written into one file and read back, alone and merged. */
+static void test_written(void **state) {
+  fixture *f = *state;
+  static const uint64_t first[] = {7, 0, UINT64_C(1) << 33, 5}, n_rows[] = {1, 100000, 3, 0};
+  enum { N = 4 };
+  shoal_delta_vector *written[N], *read;
+  const shoal_delta_vector *all[N];
+  shoal_str descriptors[N];
+  shoal_error err = {0};
+  for (size_t i = 0; i < N; i++) {
+    CHECK_OK(shoal_delta_vector_new(&written[i], &err), &err);
+    all[i] = written[i];
+    for (uint64_t k = 0; k < n_rows[i]; k++) {
+      assert_true(shoal_delta_vector_add(written[i], first[i] + k));
+      assert_false(shoal_delta_vector_add(written[i], first[i] + k));
+    }
+  }
+  CHECK_OK(shoal_delta_vectors_put(&f->table, all, N, &f->arena, descriptors, &err), &err);
+  for (size_t i = 0; i < N; i++) {
+    const int64_t rows[] = {(int64_t)first[i], (int64_t)(first[i] + n_rows[i])};
+    bool alive[2];
+    CHECK_OK(read_vector(f, descriptors[i].ptr, &read, &err), &err);
+    assert_int_equal(shoal_delta_vector_count(read), n_rows[i]);
+    shoal_delta_vector_keep(read, rows, 2, alive);
+    assert_int_equal(alive[0], n_rows[i] == 0);
+    assert_true(alive[1]);
+    if (i > 0)
+      shoal_delta_vector_merge(written[0], read);
+    shoal_delta_vector_free(read);
+  }
+  assert_int_equal(shoal_delta_vector_count(written[0]), 100000 + 3); /* row 7 is among the first */
+  for (size_t i = 0; i < N; i++)
+    shoal_delta_vector_free(written[i]);
+}
+
+static void test_z85_both_ways(void **state) {
+  (void)state;
+  shoal_buf text = {0}, back = {0};
+  shoal_str bytes = {"\x86\x4f\xd2\x6f\xb5\x59\xf7\x5b", 8}; /* the example of ZeroMQ's RFC 32 */
+  shoal_z85_encode(bytes, &text);
+  CHECK_STR(shoal_buf_str(&text), "HelloWorld");
+  CHECK_OK(shoal_z85_decode(shoal_buf_str(&text), &back, NULL), NULL);
+  assert_true(shoal_str_eq(shoal_buf_str(&back), bytes));
+  shoal_buf_dispose(&text);
+  shoal_buf_dispose(&back);
+}
+
 static void test_nth_allocation(void **state) {
   fixture *f = *state;
   put(f, "t/" UUID_NAME, shoal_buf_str(&f->file));
@@ -185,6 +232,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_inline, setup, teardown),
       cmocka_unit_test_setup_teardown(test_files, setup, teardown),
       cmocka_unit_test_setup_teardown(test_broken_files, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_written, setup, teardown),
+      cmocka_unit_test(test_z85_both_ways),
       cmocka_unit_test_setup_teardown(test_nth_allocation, setup, teardown),
   };
   return cmocka_run_group_tests_name("delta/deletion_vector", tests, NULL, NULL);
