@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from harness import *  # noqa: E402,F403
 import pyarrow
 
-SECONDS = 40 * BUDGET
+SECONDS = 28 * BUDGET
 FAILING = os.path.join(BUILD, "bin", "shoal_failing")
 KINDS = ("memory", "before", "after", "space")
 TABLES = ("vec", "plain", "made", "clone")
