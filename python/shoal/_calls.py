@@ -6,6 +6,7 @@ from __future__ import annotations
 import collections
 import functools
 import inspect
+import os
 from typing import Any, Callable, NamedTuple
 
 from . import _files, _forms
@@ -33,10 +34,11 @@ class Code(NamedTuple):
 class Known:
     """A function's code as it was last seen, and what was made of it: good as long as the guards hold."""
 
-    __slots__ = ("function", "code", "guards", "hits")
+    __slots__ = ("function", "code", "guards", "folder", "hits")
 
     def __init__(self, function: Any, code: Code, guards: Guards) -> None:
         self.function, self.code, self.guards = function, code, guards
+        self.folder = os.getcwd()  # decides whose code a module is
         self.hits: dict[Any, Any] = {}  # for who keeps results: by call
 
 
@@ -46,7 +48,7 @@ _known: collections.OrderedDict[int, Known] = collections.OrderedDict()
 
 def known(f: Callable[..., Any]) -> Known | None:
     found = _known.get(id(f))  # which holds the function, so the address is its own
-    return found if found is not None and found.guards.hold() else None
+    return found if found is not None and found.folder == os.getcwd() and found.guards.hold() else None
 
 
 def code_of(f: Callable[..., Any]) -> Code:

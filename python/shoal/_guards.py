@@ -5,23 +5,15 @@ cheaply makes the guards give up: then it is made anew each time."""
 from __future__ import annotations
 
 import abc
-import os
 import types
 from typing import Any
 
-from . import _owners
+from . import _owners, _shoal
 from ._shoal import encode
 
 _ATOMS = frozenset((type(None), bool, int, float, complex, str, bytes, type(...)))
 # Made of functions and classes, which are looked at by themselves, or of nothing that changes.
 _FIXED = frozenset((property, classmethod, staticmethod, types.MemberDescriptorType, types.GetSetDescriptorType, types.MethodDescriptorType, types.WrapperDescriptorType))
-
-
-class _Absent:
-    pass
-
-
-_ABSENT = _Absent()
 
 
 def _is_fixed(value: Any) -> bool:
@@ -36,48 +28,43 @@ def _digest(value: Any) -> bytes | None:
         return None
 
 
-def _cells(f: types.FunctionType) -> tuple[Any, ...]:
-    return tuple(_content(cell) for cell in f.__closure__ or ())
-
-
-def _content(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return _ABSENT
-
-
-def _same(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
-    return len(a) == len(b) and all(x is y for x, y in zip(a, b))
-
-
-def _state(f: types.FunctionType) -> tuple[Any, ...]:
-    return (f.__code__, f.__defaults__, *_cells(f), *(f.__kwdefaults__ or {}).values(), *vars(f).values())
-
-
 class Guards:
-    __slots__ = ("holding", "_names", "_functions", "_classes", "_values", "_world", "_abc")
+    __slots__ = ("holding", "_found", "_seen", "_values", "_world", "_abc")
 
     def __init__(self) -> None:
         self.holding = True
-        self._names: dict[tuple[int, str], tuple[Any, str, Any]] = {}
-        self._functions: list[tuple[types.FunctionType, tuple[Any, ...]]] = []
-        self._classes: list[tuple[type, tuple[Any, ...]]] = []
+        self._found = _shoal.Guards()
+        self._seen: set[tuple[int, str]] = set()
         self._values: list[tuple[Any, bytes]] = []
-        self._world = _world()
+        self._world = _owners.epoch
         self._abc: object = None
 
     def give_up(self) -> None:
         self.holding = False
 
     def name(self, space: Any, name: str) -> None:
-        self._names.setdefault((id(space), name), (space, name, space.get(name, _ABSENT)))
+        if (id(space), name) not in self._seen:
+            self._seen.add((id(space), name))
+            self._found.item(space, name)
+
+    def _all(self, space: Any) -> None:
+        for name in space:
+            self.name(space, name) if isinstance(name, str) else self.give_up()
+        self._found.size(space)
 
     def function(self, f: types.FunctionType) -> None:
-        self._functions.append((f, _state(f)))
+        for name in ("__code__", "__defaults__", "__kwdefaults__"):
+            self._found.attribute(f, name)
+        for cell in f.__closure__ or ():
+            self._found.attribute(cell, "cell_contents")
+        if f.__kwdefaults__:
+            self._all(f.__kwdefaults__)
+        self._found.attribute(f, "__dict__")
+        self._all(vars(f))
 
     def class_(self, c: type) -> None:
-        self._classes.append((c, (c.__bases__, *vars(c).values())))
+        self._found.attribute(c, "__bases__")
+        self._all(vars(c))
         if isinstance(c, abc.ABCMeta):
             self._abc = abc.get_cache_token()
 
@@ -91,19 +78,9 @@ class Guards:
             self._values.append((value, digest))
 
     def hold(self) -> bool:
-        """Whether everything is as it was."""
-        if not self.holding or self._world != _world():
+        """Whether everything is as it was. The current folder is the caller's to compare."""
+        if not self.holding or self._world != _owners.epoch or not self._found.hold():
             return False
-        for space, name, value in self._names.values():
-            if space.get(name, _ABSENT) is not value:
-                return False
         if self._abc is not None and self._abc != abc.get_cache_token():
             return False
-        return (all(_same(_state(f), state) for f, state in self._functions)
-                and all(_same((c.__bases__, *vars(c).values()), state) for c, state in self._classes)
-                and all(_digest(value) == digest for value, digest in self._values))
-
-
-def _world() -> tuple[str, int]:
-    """What decides whose code a module is."""
-    return os.getcwd(), _owners.epoch
+        return not self._values or all(_digest(value) == digest for value, digest in self._values)

@@ -445,18 +445,14 @@ def _quick(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kw
     return hit
 
 
-def _keep(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    f = undecorated(f)
-    if _tables.planned is not None:
-        return f(*args, **kwargs)  # a part of the model that `shoal run` runs, whose result it keeps
+def _call(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     hit = _quick(dataset, f, args, kwargs)
-    if inspect.iscoroutinefunction(f):
-        return _ready(hit.value) if hit else _drive_async(_steps(_Call(dataset, f, args, kwargs)))
-    return hit.value() if hit else _drive(_steps(_Call(dataset, f, args, kwargs)))
+    return hit.value() if hit is not None else _drive(_steps(_Call(dataset, f, args, kwargs)))
 
 
-async def _ready(value: Callable[[], Any]) -> Any:
-    return value()
+async def _call_async(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    hit = _quick(dataset, f, args, kwargs)
+    return hit.value() if hit is not None else await _drive_async(_steps(_Call(dataset, f, args, kwargs)))
 
 
 # ---- what users call ----
@@ -464,21 +460,26 @@ async def _ready(value: Callable[[], Any]) -> Any:
 
 def keep(path: str | os.PathLike[str], f: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """The result of ``f(*args, **kwargs)``, computed unless it was before, kept as the dataset that the path names."""
-    return _keep(dataset_of(path), f, args, kwargs)
+    name, f = dataset_of(path), undecorated(f)
+    if _tables.planned is not None:
+        return f(*args, **kwargs)
+    call = _call_async if inspect.iscoroutinefunction(f) else _call
+    return call(name, f, args, kwargs)  # type: ignore[return-value]
 
 
 def _wrap(dataset: str | None, f: Callable[P, R]) -> Callable[P, R]:
-    @functools.wraps(f)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return _keep(dataset, f, args, kwargs)
-
+    """While `shoal run` runs a model, what the model calls is a part of it, and the run keeps its result."""
     if inspect.iscoroutinefunction(f):
         @functools.wraps(f)
-        async def call(*args: P.args, **kwargs: P.kwargs) -> R:  # type: ignore[no-redef, misc]
-            return await _keep(dataset, f, args, kwargs)
+        async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+            return await (f(*args, **kwargs) if _tables.planned is not None else _call_async(dataset, f, args, kwargs))
+    else:
+        @functools.wraps(f)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+            return f(*args, **kwargs) if _tables.planned is not None else _call(dataset, f, args, kwargs)
 
-    call.__shoal__ = Kept(dataset, f)  # type: ignore[attr-defined]
-    return call
+    wrapper.__shoal__ = Kept(dataset, f)  # type: ignore[attr-defined]
+    return wrapper  # type: ignore[return-value]
 
 
 def data_function(path: str | os.PathLike[str]) -> Callable[[Callable[P, R]], Callable[P, R]]:

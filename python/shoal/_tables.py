@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import os
 import sys
 import threading
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ._answers import Planned, PlannedObject
 
 _lock = threading.Lock()
-_sessions: dict[tuple[int, str, str | None, str | None], Session] = {}
+_sessions: dict[_Key, Session] = {}
 _store: str | None = None
 planned: Callable[[str], Planned | PlannedObject] | None = None  # while a model of `shoal run` runs: the run's own result of a dataset
 _branch: contextvars.ContextVar[str | None] = contextvars.ContextVar("shoal.branch", default=None)
@@ -57,13 +58,40 @@ def session(keeps: bool = False) -> Session:
     if planned is not None:  # what is read otherwise than by name no plan knows
         raise error("invalid", "a model of `shoal run` loads datasets by their names; it makes no queries and reads no other revisions",
                     "write the query as a SQL model, and load that")
-    key = (os.getpid(), os.getcwd(), _store, _branch.get())
+    folder, on = os.getcwd(), _branch.get()
+    key = (os.getpid(), folder, _store, on, _head(folder) if on is None else None)
     found = _sessions.get(key)
     return found or _open(key, keeps)
 
 
-def _open(key: tuple[int, str, str | None, str | None], keeps: bool) -> Session:
-    _, folder, lake, on = key
+@functools.lru_cache(maxsize=64)
+def _head_file(folder: str) -> str | None:
+    at = os.path.realpath(folder)
+    while not os.path.exists(os.path.join(at, ".git")):
+        if os.path.dirname(at) == at:
+            return None
+        at = os.path.dirname(at)
+    git = os.path.join(at, ".git")
+    if os.path.isfile(git):  # a work tree of another repository
+        with open(git, encoding="utf-8") as f:
+            git = os.path.join(at, f.read().removeprefix("gitdir:").strip())
+    return os.path.join(git, "HEAD")
+
+
+def _head(folder: str) -> tuple[int, int] | None:
+    """Changes when git goes to another branch."""
+    try:
+        stat = os.stat(_head_file(folder) or "")
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
+
+
+_Key = tuple[int, str, str | None, str | None, tuple[int, int] | None]
+
+
+def _open(key: _Key, keeps: bool) -> Session:
+    _, folder, lake, on, _ = key
     with _lock:
         if key in _sessions:
             return _sessions[key]
@@ -74,6 +102,8 @@ def _open(key: tuple[int, str, str | None, str | None], keeps: bool) -> Session:
         if own and not os.path.exists(os.path.join(own, "_shoal")):
             print(f"shoal: there is no project here, so results are kept in {own}", file=sys.stderr)
             opened.trust()  # nobody else writes to it
+        for old in [k for k in _sessions if k[:4] == key[:4]]:
+            del _sessions[old]  # of the branch that was checked out before
         _sessions[key] = opened
         return opened
 

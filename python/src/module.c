@@ -7,6 +7,7 @@
 #include "arrow.h"
 #include "config.h"
 #include "form.h"
+#include "guards.h"
 #include "result.h"
 
 static int set_text(PyObject *o, const char *name, const char *text) {
@@ -70,12 +71,14 @@ static int execute(PyObject *module) {
   state->error = PyErr_NewExceptionWithDoc("shoal.Error", "What Shoal refused or failed to do.", NULL, NULL);
   state->session_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_session_spec, NULL);
   state->form_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_form_spec, NULL);
+  state->guards_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_guards_spec, NULL);
   state->result_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_result_spec, NULL);
-  if (!state->error || !state->session_type || !state->form_type || !state->result_type)
+  if (!state->error || !state->session_type || !state->form_type || !state->result_type || !state->guards_type)
     return -1;
   if (PyModule_AddObjectRef(module, "Error", state->error) < 0)
     return -1;
-  if (PyModule_AddType(module, state->form_type) < 0 || PyModule_AddType(module, state->result_type) < 0)
+  if (PyModule_AddType(module, state->form_type) < 0 || PyModule_AddType(module, state->result_type) < 0 ||
+      PyModule_AddType(module, state->guards_type) < 0)
     return -1;
   return PyModule_AddType(module, state->session_type);
 }
@@ -86,6 +89,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg) {
   Py_VISIT(state->session_type);
   Py_VISIT(state->form_type);
   Py_VISIT(state->result_type);
+  Py_VISIT(state->guards_type);
   return 0;
 }
 
@@ -95,6 +99,7 @@ static int clear(PyObject *module) {
   Py_CLEAR(state->session_type);
   Py_CLEAR(state->form_type);
   Py_CLEAR(state->result_type);
+  Py_CLEAR(state->guards_type);
   return 0;
 }
 

@@ -570,6 +570,22 @@ def branches_are_honoured():
 
 
 @case
+def the_branch_is_the_one_that_git_has_checked_out_now():
+    with lab() as run:
+        def git(*args):
+            subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", *args], cwd=run.folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        git("init", "-q", "-b", "main")
+        git("commit", "-q", "--allow-empty", "-m", "c")
+        m = "def g(x): return x\n"
+        run("keep('/g', g, 1)", m)
+        git("switch", "-q", "-c", "other")
+        assert run("load('/g'), keep('/g', g, 2), load('/g')")[0] == (1, 2, 2)
+        git("switch", "-q", "main")
+        assert run("load('/g')")[0] == 1
+
+
+@case
 def pinned_datasets_stay():
     with lab() as run:
         m = "def g(x): return x\n"
