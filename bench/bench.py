@@ -275,8 +275,49 @@ def publication():
     yield row
 
 
+def python(library, *args, folder=None):
+    """Seconds told by a program with a library: ours as pip installs it, joblib."""
+    path = f"{BUILD}/python" if library == "shoal" else f"{DEPS}/joblib"
+    p = subprocess.run([f"{DEPS}/python/bin/python", *args], cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    if p.returncode:
+        raise SystemExit(f"{args}: {p.stderr}")
+    took = float(p.stdout)
+    return Took(took, took, 0)
+
+
+def kept(kind, *args, target, what, n):
+    """Calls of kept functions whose results are there, beside joblib's. Walls within one process."""
+    if not os.path.exists(f"{BUILD}/python/shoal/__init__.py"):
+        call([f"{DEPS}/python/bin/pip", "--disable-pip-version-check", "install", "-q", "--no-build-isolation", "--no-deps", "--target", f"{BUILD}/python", ROOT])
+    folder, row = f"{CACHE}/kept", Row(what, "joblib.Memory", target, "wall")
+    fresh(folder, {"shoal.yaml": "name: kept\n"})
+    for library in ("shoal", "joblib"):
+        python(library, f"{HERE}/kept.py", library, kind, *args, folder=folder)
+    python("joblib", f"{HERE}/kept.py", "joblib", kind, *args, folder=folder)  # which computes some again
+    for _ in rounds(n):
+        row.add(*(python(library, f"{HERE}/kept.py", library, kind, *args, folder=folder) for library in ("shoal", "joblib")))
+    yield row
+
+
+def warm_hit():
+    yield from kept("hit", target=0.05, what="warm call of a kept function", n=7)
+
+
+def noop_eval():
+    for kind in ("chain", "dag", "diamond"):
+        yield from kept("noop", kind, "1000", target=0.05, what=f"no-op `eval` of 1,000 functions, {kind}, new process", n=3)
+
+
+def import_time():
+    row = Row("`import shoal`", "`import json, sqlite3`", 2, "wall")
+    program = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+    for _ in rounds(15):
+        row.add(*(python("shoal", "-c", program.format(names)) for names in ("shoal", "json, sqlite3")))
+    yield row
+
+
 ROWS_OF = {"noop1k": lambda: noop(1_000), "noop10k": lambda: noop(10_000), "noop100k": lambda: noop(100_000), "python": noop_python,
-           "leaf": edited_leaf, "version": version, "big": big, "tiny": tiny, "publish": publication}
+           "leaf": edited_leaf, "version": version, "big": big, "tiny": tiny, "publish": publication, "hit": warm_hit, "eval": noop_eval, "import": import_time}
 HEAD = ["what", "against", "Shoal, CPU / wall", "peer, CPU / wall", "ratio, CPU / wall", "at most", "met"]
 
 

@@ -42,7 +42,7 @@ class Known:
         self.hits: dict[Any, Any] = {}  # for who keeps results: by call
 
 
-_MOST = 10_000  # functions; the oldest are forgotten
+_MOST = 4_000  # functions; the oldest are forgotten
 _known: collections.OrderedDict[int, Known] = collections.OrderedDict()
 
 

@@ -66,7 +66,8 @@ def _arrow_rows(table: Any, kind: str, **meta: Any) -> Rows:
         columns = [_storable(table.column(i), pyarrow) for i in range(table.num_columns)]
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as e:
         raise NotFaithful(str(e)) from e
-    return Rows(kind, pyarrow.Table.from_arrays(columns, names=_names(table.schema.names)), meta)
+    whole = pyarrow.Table.from_arrays(columns, names=_names(table.schema.names)).combine_chunks()
+    return Rows(kind, whole, meta)  # several batches would be read by several threads, and lose their order
 
 
 def _names(names: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ The steps of a call are a generator that yields what may take long, so that they
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 import functools
 import inspect
@@ -30,9 +31,10 @@ Steps = Generator[Callable[[], Any], Any, Any]
 
 
 class _Wait(NamedTuple):
-    """A step that may wait for files, or for another process; all others call what users have written."""
+    """A step that waits for files; all other steps call what users have written."""
 
     wait: Callable[[], Any]
+    long: bool = False  # for whoever computes the same
 
     def __call__(self) -> Any:
         return self.wait()
@@ -68,12 +70,15 @@ class _Frame:
         self.known = known  # what the key covers
         self.seen: dict[Read, str | None] = {}
         self.children: dict[str, str] = {}  # datasets made within, and their signatures
+        self.torn = False  # something that it reads has moved meanwhile
 
     def note(self, read: Read, key: str | None) -> None:
         """A read, unless the key covers it or it is of what the function itself has made."""
         own = self.children.get(read[0]) if not read[1] else None
-        if read not in self.known and own != key:
-            self.seen.setdefault(read, key)
+        if own is not None and own == key:
+            return
+        before = self.known[read] if read in self.known else self.seen.setdefault(read, key)
+        self.torn |= before != key
 
     def above(self) -> Iterator[_Frame]:
         at: _Frame | None = self
@@ -148,11 +153,11 @@ def _steps(call: _Call) -> Steps:
 def _in_run(call: _Call, run: _Run, outer: _Frame | None) -> Steps:
     for name in call.code.loads:
         yield from _ensure(name, run, call)
-    known: dict[Read, str | None] = {(name, ""): None for name in call.code.loads}
-    known = dict(zip(known, run.keys(list(known))))
-    value: Any = _DAMAGED
-    while value is _DAMAGED:
+    loads: list[Read] = [(name, "") for name in call.code.loads]
+    value: Any = _AGAIN
+    while value is _AGAIN:
         fresh = None
+        known = dict(zip(loads, run.keys(loads)))
         result, reads = yield _Wait(lambda: _find(call, run, known))
         if result is None:
             result, reads, value, fresh = yield from _compute(call, run, outer, known)
@@ -178,7 +183,7 @@ def _find(call: _Call, run: _Run, known: dict[Read, str | None]) -> tuple[Result
     return None, {}
 
 
-_DAMAGED = object()
+_AGAIN = object()
 
 
 def _value(run: _Run, result: Result, call: _Call) -> Any:
@@ -189,12 +194,12 @@ def _value(run: _Run, result: Result, call: _Call) -> Any:
         if e.status != "corrupt":
             raise
         run.session.condemn(result, str(e))
-        return _DAMAGED
+        return _AGAIN
 
 
 def _compute(call: _Call, run: _Run, outer: _Frame | None, known: dict[Read, str | None]) -> Steps:
     base = call.key(known)
-    result, lease = yield _Wait(lambda: run.session.begin(base, call.name))
+    result, lease = yield _Wait(lambda: run.session.begin(base, call.name), True)
     if lease is None:
         return result, {}, (yield _Wait(lambda: _value(run, result, call))), None
     try:
@@ -205,6 +210,8 @@ def _compute(call: _Call, run: _Run, outer: _Frame | None, known: dict[Read, str
         started = time.monotonic_ns()
         value = yield from _within(frame, call.run)
         us = (time.monotonic_ns() - started) // 1000
+        if frame.torn:  # it has read the old and the new: it is no result of either
+            return None, {}, _AGAIN, None
         result, value = yield _Wait(lambda: _store(call, run, frame, lease, base, value, us))
         return result, frame.seen, value, frame
     finally:
@@ -326,24 +333,29 @@ def load(path: str | os.PathLike[str], *, at: str = "") -> Any:
     return _lake.load(session, result, name)
 
 
-def observe(session: Session, query: str, at: str, whole: str | None) -> Result | None:
+def _note_all(run: _Run | None, session: Session, reads: list[Read]) -> None:
+    for read, key in zip(reads, run.keys(reads) if run else session.keys(reads)):
+        _note(read, key)
+
+
+def observe(session: Session, query: str, at: str, whole: str | None) -> tuple[Result | None, Callable[[], None]]:
     """A query that is about to be run: what it reads counts, if a function that is being computed reads it. The result, where
-    it is one that this very run has made."""
+    it is one that this very run has made, and what is to be called when the query has begun: then it notes once more."""
     frame = _frame.get()
     if frame is None and not _open_frames:
-        return None
+        return None, lambda: None
     run = frame.run if frame and frame.run.session is session else None
     names = session.names(query, at) if whole is None else [whole if "." in whole else "main." + whole]
     reads = [(name, at) for name in names]
     for name, _ in reads:
         if run and not at:
             _drive(_ensure(name, run, None))
-    for read, key in zip(reads, run.keys(reads) if run else session.keys(reads)):
-        _note(read, key)
+    note = functools.partial(_note_all, run, session, reads)
+    note()
     ours = [name for name, _ in reads if run and not at and name in run.sets]
     if ours and not whole:
         raise error("unsupported", f"a query of {ours[0]}, which this very run makes", "shoal.load() it, or shoal.table() all of it")
-    return run.made[ours[0]] if run and ours else None
+    return (run.made[ours[0]] if run and ours else None), note
 
 
 # ---- driving the steps ----
@@ -382,7 +394,10 @@ async def _drive_async(steps: Steps) -> Any:
 
 async def _awaited(step: Callable[[], Any]) -> Any:
     if isinstance(step, _Wait):
-        return await asyncio.to_thread(step)
+        if not step.long:
+            return await asyncio.to_thread(step)
+        with concurrent.futures.ThreadPoolExecutor(1) as own:  # those who wait must not take the threads of whom they wait for
+            return await asyncio.get_running_loop().run_in_executor(own, step)
     value = step()
     return await value if inspect.iscoroutine(value) else value
 

@@ -146,8 +146,10 @@ class Table:
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         keep = sys.modules.get("shoal._keep")  # not loaded: no function is being computed
-        made = keep.observe(self._session, self._query, self._at, self._whole) if keep else None
-        return self._session.rows(made) if made else self._session.stream(self._query, self._at)
+        made, begun = keep.observe(self._session, self._query, self._at, self._whole) if keep else (None, lambda: None)
+        stream = self._session.rows(made) if made else self._session.stream(self._query, self._at)
+        begun()
+        return stream
 
     def arrow(self) -> pyarrow.Table:
         """All rows, as a pyarrow.Table."""

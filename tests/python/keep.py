@@ -478,6 +478,31 @@ def a_loop_through_loads_is_refused_with_its_path():
 
 
 @case
+def what_moves_while_a_function_reads_it_is_read_again():
+    with lab() as run:
+        m = """
+import subprocess, sys, pandas
+def val(x): return pandas.DataFrame({'x': [x]})
+def elsewhere():
+    if load('/step').x[0] < 2:
+        subprocess.run([sys.executable, '-c', "import m; m.keep('/a', m.val, 2); m.keep('/step', m.val, 2)"], check=True)
+READ = {'load': lambda: load('/a').x[0], 'table': lambda: shoal.table('main.a').df().x[0], 'sql': lambda: shoal.sql('select x from main.a').df().x[0]}
+@shoal.cache
+def f(how, dynamic):
+    print('f')
+    if dynamic: READ[how]()
+    elsewhere()
+    return int(load('/a').x[0] if how == 'load' else READ[how]())
+"""
+        for how in ("load", "table", "sql"):
+            for dynamic in (False, True):
+                run("keep('/a', val, 1), keep('/step', val, 1)", m)
+                os.environ["PYTHONPATH"] = ENV["PYTHONPATH"]
+                assert run(f"f({how!r}, {dynamic}), f({how!r}, {dynamic})")[0] == (2, 2)
+                assert run(f"keep('/step', val, 3), keep('/a', val, 1), f({how!r}, {dynamic}), keep('/a', val, 2), f({how!r}, {dynamic})")[0][2::2] == (1, 2), how
+
+
+@case
 def queries_are_reads():
     with lab() as run:
         m = "import pandas\ndef val(x): return pandas.DataFrame({'x': [x]})\n@data_function('/f')\ndef f(): print('f'); return [r['x'] for r in shoal.sql('select x from main.t').arrow().to_pylist()]\n" \
@@ -732,6 +757,10 @@ def the_order_of_a_large_tables_rows_stays():
     with lab() as run:
         run("0", "import numpy, pandas\ndef g(n): return pandas.DataFrame({'i': numpy.arange(n)[::-1].copy(), 's': numpy.arange(n).astype(str)})\n")
         g = sys.modules["m"].g
+        for n in (10, 50_000):  # many batches, which threads would take
+            batches = pyarrow.concat_tables(pyarrow.table({"i": [i, i]}) for i in range(n // 10))
+            for k in range(20):
+                assert shoal.keep("/b", lambda k: batches, k).equals(shoal.load("/b")) and shoal.load("/b").equals(batches)
         want = g(700_000)
         shoal.keep("/v", g, 700_000)
         pandas.testing.assert_frame_equal(shoal.load("/v"), want)
@@ -776,6 +805,7 @@ def coroutine_functions_are_kept():
         assert run("asyncio.run(both())", m)[0] == [3, 3, 3]
         assert run("asyncio.run(both()), asyncio.run(b())") == (([3, 3, 3], 3), [])
         assert run("asyncio.run(shoal.eval(p))") == (3, [])
+        assert run("asyncio.run(many())", m + "async def many(): return await asyncio.gather(*(a(9) for _ in range(40)))\n") == ([9] * 40, ["a"])
         assert run("asyncio.run(keep('/k', a.__wrapped__, 7))") == (7, ["a"])
 
 
