@@ -181,7 +181,7 @@ shoal_status shoal_duckdb_op_copy(shoal_engine *e, const shoal_job *job, const c
   char uuid[SHOAL_UUID_TEXT];
   bool arrow = shoal_str_is(format, "arrow");
   if (!copy_options(format) && !arrow) {
-    (void)shoal_fail(err, SHOAL_EINVAL, "'%.*sult", SHOAL_FMT(format));
+    (void)shoal_fail(err, SHOAL_EINVAL, "'%.*s' is no format that a result can have", SHOAL_FMT(format));
     shoal_hint(err, "choose parquet, csv, json or arrow");
     return SHOAL_EINVAL;
   }

@@ -143,7 +143,8 @@ class Scenario:
         with open(folder + "/entry.py", "w") as f:
             f.write(f'import datetime\n{imports}T = "{TEXT}"\n')
             f.writelines(f"def run{i}(): return {e}\n" for i, e in enumerate(expressions))
-        open(folder + "/shoal.yaml", "w").close()
+        with open(folder + "/shoal.yaml", "w") as f:
+            f.write("name: mutated\n")
         self.n = len(expressions)
         for path in self.files:
             with open(path, encoding="utf-8") as f:
