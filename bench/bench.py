@@ -62,7 +62,7 @@ def rounds(n):
 
 
 def duration(s):
-    return f"{s * 1e3:.1f} ms" if s < 1 else f"{s:.2f} s"
+    return f"{s * 1e6:.1f} µs" if s < 1e-4 else f"{s * 1e3:.1f} ms" if s < 1 else f"{s:.2f} s"
 
 
 class Row:
