@@ -87,6 +87,15 @@ shoal_status shoal_buf_check(const shoal_buf *buf, shoal_error *err) {
   return SHOAL_OK;
 }
 
+shoal_status shoal_buf_take(shoal_buf *buf, shoal_arena *arena, shoal_str *out, shoal_error *err) {
+  shoal_status status = shoal_buf_check(buf, err);
+  *out = status == SHOAL_OK ? shoal_arena_str(arena, shoal_buf_str(buf)) : SHOAL_STR_NONE;
+  if (status == SHOAL_OK && !out->ptr)
+    status = shoal_fail_nomem(err);
+  shoal_buf_dispose(buf);
+  return status;
+}
+
 static void add_doubled(shoal_buf *buf, shoal_str s, char quote) {
   shoal_buf_addc(buf, quote);
   for (size_t i = 0; i < s.len; i++) {

@@ -8,6 +8,7 @@
 
 #include <stdarg.h>
 
+#include "base/arena.h"
 #include "shoal/error.h"
 #include "shoal/str.h"
 
@@ -33,6 +34,8 @@ static inline shoal_str shoal_buf_str(const shoal_buf *buf) { return (shoal_str)
 static inline const char *shoal_buf_z(const shoal_buf *buf) { return buf->ptr ? buf->ptr : ""; }
 /* The sticky error as a status with a message. */
 SHOAL_MUST_USE shoal_status shoal_buf_check(const shoal_buf *buf, shoal_error *err);
+/* Ends a buffer, whatever comes of it: its text goes into the arena. *out is {NULL,0} after a failure. */
+SHOAL_MUST_USE shoal_status shoal_buf_take(shoal_buf *buf, shoal_arena *arena, shoal_str *out, shoal_error *err);
 /* SQL: 'it''s' and "a ""b""". */
 void shoal_buf_sql_literal(shoal_buf *buf, shoal_str s);
 void shoal_buf_sql_ident(shoal_buf *buf, shoal_str s);

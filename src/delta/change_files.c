@@ -127,11 +127,7 @@ static shoal_status loosen(shoal_str stats, shoal_arena *arena, shoal_str *out, 
   shoal_jw_kbool(&w, "tightBounds", false);
   shoal_jw_end(&w);
   if (status == SHOAL_OK)
-    status = shoal_buf_check(&text, err);
-  if (status == SHOAL_OK)
-    *out = shoal_arena_str(arena, shoal_buf_str(&text));
-  if (status == SHOAL_OK && !out->ptr)
-    status = shoal_fail_nomem(err);
+    status = shoal_buf_take(&text, arena, out, err);
   shoal_buf_dispose(&text);
   yyjson_doc_free(doc);
   return status;

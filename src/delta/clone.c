@@ -30,12 +30,7 @@ static shoal_status absolute(cloning *c, const char *scheme, shoal_str path, sho
   SHOAL_TRY(shoal_os_realpath(place.local, &c->arena, &real, err));
   shoal_buf_addz(&text, scheme);
   shoal_delta_path_encode(&text, shoal_str_z(real));
-  shoal_status status = shoal_buf_check(&text, err);
-  *out = shoal_arena_str(&c->arena, shoal_buf_str(&text));
-  if (status == SHOAL_OK && !out->ptr)
-    status = shoal_fail_nomem(err);
-  shoal_buf_dispose(&text);
-  return status;
+  return shoal_buf_take(&text, &c->arena, out, err);
 }
 
 /* A vector that was named by its table's folder is named by its path (protocol, storage type "p"); delta-rs wants a URI
@@ -60,11 +55,7 @@ static shoal_status clone_vector(cloning *c, shoal_str json, shoal_str *out, sho
   shoal_jw_ki64(&w, "sizeInBytes", (int64_t)d.size);
   shoal_jw_ki64(&w, "cardinality", (int64_t)d.cardinality);
   shoal_jw_end(&w);
-  if (status == SHOAL_OK)
-    status = shoal_buf_check(&path, err);
-  *out = shoal_arena_str(&c->arena, shoal_buf_str(&path));
-  if (status == SHOAL_OK && !out->ptr)
-    status = shoal_fail_nomem(err);
+  status = status == SHOAL_OK ? shoal_buf_take(&path, &c->arena, out, err) : status;
   shoal_buf_dispose(&path);
   return status;
 }
@@ -96,12 +87,7 @@ static shoal_status describe(cloning *c, shoal_str *out, shoal_error *err) {
   shoal_jw_ki64(&w, "sourceVersion", c->snapshot->version);
   shoal_jw_kz(&w, "isShallow", "true");
   shoal_jw_end(&w);
-  shoal_status status = shoal_buf_check(&text, err);
-  *out = shoal_arena_str(&c->arena, shoal_buf_str(&text));
-  if (status == SHOAL_OK && !out->ptr)
-    status = shoal_fail_nomem(err);
-  shoal_buf_dispose(&text);
-  return status;
+  return shoal_buf_take(&text, &c->arena, out, err);
 }
 
 static shoal_status clone(cloning *c, shoal_error *err) {

@@ -317,13 +317,7 @@ static shoal_status describe(const shoal_delta_vector *v, shoal_str id, size_t o
   shoal_jw_ki64(&w, "sizeInBytes", size);
   shoal_jw_ki64(&w, "cardinality", (int64_t)v->count);
   shoal_jw_end(&w);
-  shoal_status status = shoal_buf_check(&text, err);
-  if (status == SHOAL_OK)
-    *out = shoal_arena_str(arena, shoal_buf_str(&text));
-  if (status == SHOAL_OK && !out->ptr)
-    status = shoal_fail_nomem(err);
-  shoal_buf_dispose(&text);
-  return status;
+  return shoal_buf_take(&text, arena, out, err);
 }
 
 static shoal_status put_file(const shoal_delta_table *table, shoal_str id, shoal_str bytes, shoal_error *err) {

@@ -18,11 +18,7 @@ static shoal_status describe(shoal_change *c, shoal_str where, shoal_str *out, s
   shoal_jw_end(&outer);
   shoal_status status = shoal_buf_check(&list, err);
   if (status == SHOAL_OK)
-    status = shoal_buf_check(&text, err);
-  if (status == SHOAL_OK)
-    *out = shoal_arena_str(&c->arena, shoal_buf_str(&text));
-  if (status == SHOAL_OK && !out->ptr)
-    status = shoal_fail_nomem(err);
+    status = shoal_buf_take(&text, &c->arena, out, err);
   shoal_buf_dispose(&list);
   shoal_buf_dispose(&text);
   return status;

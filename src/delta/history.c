@@ -11,9 +11,7 @@ static shoal_status copy_json(yyjson_val *v, shoal_arena *arena, shoal_str *out,
     return SHOAL_OK;
   shoal_status status = shoal_json_write(v, &text, err);
   if (status == SHOAL_OK)
-    *out = shoal_arena_str(arena, shoal_buf_str(&text));
-  if (status == SHOAL_OK && !out->ptr)
-    status = shoal_fail_nomem(err);
+    status = shoal_buf_take(&text, arena, out, err);
   shoal_buf_dispose(&text);
   return status;
 }

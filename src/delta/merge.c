@@ -218,13 +218,7 @@ static shoal_status describe(shoal_change *c, const shoal_delta_merge *merge, sh
   add_predicates(&w, "notMatchedPredicates", merge, SHOAL_DELTA_NOT_MATCHED);
   add_predicates(&w, "notMatchedBySourcePredicates", merge, SHOAL_DELTA_NOT_BY_SOURCE);
   shoal_jw_end(&w);
-  shoal_status status = shoal_buf_check(&text, err);
-  if (status == SHOAL_OK)
-    *out = shoal_arena_str(&c->arena, shoal_buf_str(&text));
-  if (status == SHOAL_OK && !out->ptr)
-    status = shoal_fail_nomem(err);
-  shoal_buf_dispose(&text);
-  return status;
+  return shoal_buf_take(&text, &c->arena, out, err);
 }
 
 shoal_status shoal_delta_merge_rows(const shoal_delta_table *table, shoal_engine *engine,

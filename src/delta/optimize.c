@@ -44,12 +44,7 @@ static shoal_status partition_of(packing *p, const shoal_delta_file *f, shoal_st
     shoal_buf_addf(&text, "%zu:", value.len);
     shoal_buf_add(&text, value);
   }
-  shoal_status status = shoal_buf_check(&text, err);
-  *out = shoal_arena_str(&p->arena, shoal_buf_str(&text));
-  if (status == SHOAL_OK && !out->ptr)
-    status = shoal_fail_nomem(err);
-  shoal_buf_dispose(&text);
-  return status;
+  return shoal_buf_take(&text, &p->arena, out, err);
 }
 
 typedef struct candidate {

@@ -121,13 +121,7 @@ static shoal_status describe(overwriting *o, shoal_str *out, shoal_error *err) {
   if (o->wanted->partitions)
     shoal_jw_kz(&w, "isDynamicPartitionOverwrite", "true");
   shoal_jw_end(&w);
-  shoal_status status = shoal_buf_check(&text, err);
-  if (status == SHOAL_OK)
-    *out = shoal_arena_str(&o->c.arena, shoal_buf_str(&text));
-  if (status == SHOAL_OK && !out->ptr)
-    status = shoal_fail_nomem(err);
-  shoal_buf_dispose(&text);
-  return status;
+  return shoal_buf_take(&text, &o->c.arena, out, err);
 }
 
 shoal_status shoal_delta_overwrite_rows(const shoal_delta_table *table, shoal_engine *engine,

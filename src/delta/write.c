@@ -60,12 +60,7 @@ shoal_status shoal_delta_conform(const shoal_delta_writing *w, shoal_job *job, s
   while (shoal_str_ends(body, SHOAL_STR(";")))
     body = shoal_str_trim(shoal_str_sub(body, 0, body.len - 1));
   shoal_buf_addf(&sql, " FROM (%.*s\n) AS rows_", SHOAL_FMT(body));
-  shoal_status status = shoal_buf_check(&sql, err);
-  job->sql = status == SHOAL_OK ? shoal_arena_str(w->arena, shoal_buf_str(&sql)) : SHOAL_STR_NONE;
-  if (status == SHOAL_OK && !job->sql.ptr)
-    status = shoal_fail_nomem(err);
-  shoal_buf_dispose(&sql);
-  return status;
+  return shoal_buf_take(&sql, w->arena, &job->sql, err);
 }
 
 /* ---- what the table wants never to be NULL ---- */

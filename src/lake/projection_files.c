@@ -89,11 +89,7 @@ static shoal_status outside_paths(shoal_str prefix, shoal_str folder, shoal_aren
   while (shoal_str_split(&rest, '/', &piece))
     shoal_buf_addz(&buf, "../");
   shoal_buf_addf(&buf, "%.*s/", SHOAL_FMT(folder));
-  shoal_status st = shoal_buf_check(&buf, err);
-  if (st == SHOAL_OK && !(*out = shoal_arena_str(arena, shoal_buf_str(&buf))).ptr)
-    st = shoal_fail_nomem(err);
-  shoal_buf_dispose(&buf);
-  return st;
+  return shoal_buf_take(&buf, arena, out, err);
 }
 
 static shoal_status copy_object(shoal_lake *lake, shoal_str from, shoal_str to, shoal_error *err) {

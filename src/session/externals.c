@@ -103,9 +103,13 @@ static shoal_status delta_state(shoal_session *s, const char *path, shoal_extern
   return status;
 }
 
+char *shoal_session_source_path(const shoal_session *s, const shoal_source *src, shoal_arena *arena) {
+  return src->where.ptr[0] == '/' ? shoal_arena_cstr(arena, src->where)
+                                  : shoal_arena_printf(arena, "%s/%.*s", s->root, SHOAL_FMT(src->where));
+}
+
 static shoal_status delta_key(shoal_session *s, const shoal_source *src, shoal_external *x, shoal_error *err) {
-  char *path = src->where.ptr[0] == '/' ? shoal_arena_cstr(&s->arena, src->where)
-                                        : shoal_arena_printf(&s->arena, "%s/%.*s", s->root, SHOAL_FMT(src->where));
+  char *path = shoal_session_source_path(s, src, &s->arena);
   char *real = NULL;
   if (!path)
     return shoal_fail_nomem(err);

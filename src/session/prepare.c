@@ -281,11 +281,5 @@ shoal_status shoal_session_prepare(shoal_session *s, const shoal_item *item, con
     SHOAL_TRY(prepare_inputs(s, n, results, t, err));
   shoal_jw w = {.out = &b};
   write_preimage(s, &w, n, t->model.sql, t->model.first_line);
-  shoal_status status = shoal_buf_check(&b, err);
-  if (status >= 0) {
-    t->provenance = shoal_arena_str(&t->arena, shoal_buf_str(&b));
-    status = t->provenance.ptr ? SHOAL_OK : shoal_fail_nomem(err);
-  }
-  shoal_buf_dispose(&b);
-  return status;
+  return shoal_buf_take(&b, &t->arena, &t->provenance, err);
 }

@@ -458,4 +458,7 @@ char *shoal_session_passed_key(shoal_session *s, const shoal_node *n);
 /* Remembers that everything is as the code says. */
 SHOAL_MUST_USE shoal_status shoal_session_settle(shoal_session *s, uint64_t n_datasets, shoal_error *err);
 
+/* Where a source's table lies, absolute, in the arena; NULL without memory. */
+char *shoal_session_source_path(const shoal_session *s, const shoal_source *src, shoal_arena *arena);
+
 #endif

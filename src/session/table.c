@@ -49,8 +49,7 @@ static shoal_status find_source(shoal_open_table *t, shoal_str name, shoal_error
     shoal_hint(err, "put the files where it looks for them");
     return SHOAL_EINVAL;
   }
-  t->folder = found->where.ptr[0] == '/' ? shoal_arena_cstr(&t->arena, found->where)
-                                         : shoal_arena_printf(&t->arena, "%s/%.*s", s->root, SHOAL_FMT(found->where));
+  t->folder = shoal_session_source_path(s, found, &t->arena);
   return t->folder ? SHOAL_OK : shoal_fail_nomem(err);
 }
 
