@@ -22,7 +22,7 @@ import sys
 import types
 from typing import Any, Callable, Iterable, Iterator, NamedTuple
 
-from . import _kept, _owners, _values
+from . import _environment, _kept, _owners, _values
 from ._guards import Guards
 from ._owners import INTERPRETER, Package, is_a
 from ._shoal import Error, Form, code as code_digest, encode
@@ -87,6 +87,8 @@ class LakeNames:
         self.loads: set[str] = set()
         self.makes: dict[str, Any] = {}  # the function whose result it is; None: a call of `keep`
         self.dynamic = False  # it loads under names that are not written in it
+        self.variables: set[str] = set()  # of the environment
+        self.environment: _User | None = None  # who reads variables whose names are not written in it
 
 
 def signature(f: object) -> Signature:
@@ -138,6 +140,7 @@ class Walk:
         self.edges: dict[int, list[int]] = {}
         self.whole: set[int] = set()  # modules that count as a whole
         self.failures: dict[int, Error] = {}
+        self.environment: set[int] = set()  # functions that hold the environment, or what reads it, by some name
 
     def run(self, f: object, label: str) -> int:
         root = self.target(f, label, _User(label, None, 0))
@@ -263,6 +266,9 @@ class Walk:
             made = "code", code_digest(v, _VERSION), False
         elif is_a(v, _Missing):
             return self.target(v, label, user)
+        elif _environment.leads_there(v):
+            self._open_environment(user)
+            return self.fixed("builtin", "os.environ")
         else:
             named = self._named(v)
             if named is not None:
@@ -320,6 +326,8 @@ class Walk:
             if kept.dataset:
                 self.names.makes[kept.dataset] = f
             return self.target(kept.function, label_of(kept.function), user)
+        if _environment.leads_there(f):
+            self._open_environment(user)
         code = f.__code__
         module = _module_of(f)
         owner = _owners.owner(module, _code_file(f))
@@ -381,9 +389,28 @@ class Walk:
         self._globals(node, f, facts, user)
         for one in facts.imports:
             self._import(node, one, f, facts, user)
+        self._variables(node, f, facts, source, user)
         self._lake_names(f, facts)
         if full and (self.level > 0 or source is None or not source.in_class):
             self._annotations(node, f.__annotations__, f.__globals__, user)
+
+    def _variables(self, node: int, f: types.FunctionType, facts: Facts, source: Source | None, user: _User) -> None:
+        """Those of the environment."""
+        if node not in self.environment and not _environment.mentions(facts):
+            return
+        found = _environment.uses(f, facts, source)
+        for name, line in sorted(found.names.items()):
+            variable, fresh = self.node("environment", name, name, user.path, line)
+            if fresh:
+                self.body(variable, *_environment.parts(name))
+                self.guards.variable(name)
+                self.names.variables.add(name)
+            self.edge(node, "environment", name, variable)
+        if found.open:
+            self._open_environment(user._replace(line=found.open))
+
+    def _open_environment(self, user: _User) -> None:
+        self.names.environment = self.names.environment or user
 
     def _lake_names(self, f: types.FunctionType, facts: Facts) -> None:
         names = self.names
@@ -502,6 +529,12 @@ class Walk:
             if from_import or last not in facts.bare:
                 self._attributes(node, kind, symbol, value, user, facts, {id(value)})
                 return
+            if value is os:
+                self.environment.add(node)
+        if _environment.leads_there(value) and kind in ("global", "closure", "import") and (facts is not None or kind != "closure"):
+            self.environment.add(node)  # what the code does with it is what counts
+            self.edge(node, kind, symbol, self.fixed("builtin", "os.environ"))
+            return
         if facts is not None and "__globals__" in facts.attributes and is_a(value, types.FunctionType):
             self.edge(node, "module", symbol, self.target(sys.modules.get(_module_of(value) or ""), "module", user))
         label = symbol if kind in ("global", "builtin", "import") else f"{symbol} of {user.label}"
@@ -528,6 +561,8 @@ class Walk:
             if is_a(value, types.ModuleType) and name not in facts.bare:
                 if id(value) not in on_way:
                     self._attributes(node, kind, path, value, user, facts, on_way | {id(value)})
+            elif _environment.leads_there(value):
+                self.environment.add(node)
             else:
                 self.edge(node, kind, path, self.target(value, path, user._replace(label=f"{path} of {user.label}")))
 

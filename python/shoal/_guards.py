@@ -8,7 +8,7 @@ import abc
 import types
 from typing import Any
 
-from . import _owners, _shoal
+from . import _environment, _owners, _shoal
 from ._shoal import encode
 
 _ATOMS = frozenset((type(None), bool, int, float, complex, str, bytes, type(...)))
@@ -29,7 +29,7 @@ def _digest(value: Any) -> bytes | None:
 
 
 class Guards:
-    __slots__ = ("holding", "_found", "_seen", "_values", "_world", "_abc")
+    __slots__ = ("holding", "_found", "_seen", "_values", "_world", "_abc", "_variables")
 
     def __init__(self) -> None:
         self.holding = True
@@ -38,6 +38,7 @@ class Guards:
         self._values: list[tuple[Any, bytes]] = []
         self._world = _owners.epoch
         self._abc: object = None
+        self._variables: list[tuple[str, bytes | None]] = []  # of the environment
 
     def give_up(self) -> None:
         self.holding = False
@@ -77,10 +78,15 @@ class Guards:
         else:
             self._values.append((value, digest))
 
+    def variable(self, name: str) -> None:
+        self._variables.append((name, _environment.value(name)))
+
     def hold(self) -> bool:
         """Whether everything is as it was. The current folder is the caller's to compare."""
         if not self.holding or self._world != _owners.epoch or not self._found.hold():
             return False
         if self._abc is not None and self._abc != abc.get_cache_token():
+            return False
+        if self._variables and any(_environment.value(name) != was for name, was in self._variables):
             return False
         return not self._values or all(_digest(value) == digest for value, digest in self._values)

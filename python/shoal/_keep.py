@@ -18,7 +18,7 @@ import threading
 import time
 from typing import Any, Callable, Generator, Iterator, NamedTuple, ParamSpec, TypeVar
 
-from . import _calls, _lake, _tables, _told as _told_of
+from . import _calls, _environment, _lake, _tables, _told as _told_of
 from ._calls import Code
 from ._kept import Kept, dataset as dataset_of, error, undecorated
 from ._owners import INTERPRETER
@@ -26,7 +26,7 @@ from ._shoal import Error, Result, Session
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Read = tuple[str, str]  # a dataset and a revision, "": the head
+Read = tuple[str, str]  # a dataset and a revision, "": the head; or "$" and a variable of the environment
 Steps = Generator[Callable[[], Any], Any, Any]
 
 
@@ -40,6 +40,15 @@ class _Wait(NamedTuple):
         return self.wait()
 
 
+def _is_variable(read: Read) -> bool:
+    return read[0].startswith("$")
+
+
+def _keys(session: Session, reads: list[Read]) -> list[str | None]:
+    held = iter(session.keys([r for r in reads if not _is_variable(r)]))
+    return [_environment.key(r[0][1:]) if _is_variable(r) else next(held) for r in reads]
+
+
 class _Run:
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -50,7 +59,7 @@ class _Run:
     def keys(self, reads: list[Read]) -> list[str | None]:
         """The signatures of what datasets hold, as this run sees them."""
         ours = [self.made.get(name) if not at else None for name, at in reads]
-        rest = iter(self.session.keys([r for r, own in zip(reads, ours) if own is None]))
+        rest = iter(_keys(self.session, [r for r, own in zip(reads, ours) if own is None]))
         return [own.signature if own else next(rest) for own in ours]
 
     def hold(self, dataset: str, result: Result) -> None:
@@ -71,11 +80,15 @@ class _Frame:
         self.seen: dict[Read, str | None] = {}
         self.children: dict[str, str] = {}  # datasets made within, and their signatures
         self.torn = False  # something that it reads has moved meanwhile
+        self.refused: Exception | None = None  # the function may have caught it
+        self.written: set[str] = set()  # variables of the environment that it has set itself
 
     def note(self, read: Read, key: str | None) -> None:
         """A read, unless the key covers it or it is of what the function itself has made."""
         own = self.children.get(read[0]) if not read[1] else None
         if own is not None and own == key:
+            return
+        if self.call and read[0][1:] in self.call.code.names.variables and _is_variable(read):
             return
         before = self.known[read] if read in self.known else self.seen.setdefault(read, key)
         self.torn |= before != key
@@ -99,6 +112,28 @@ def _note(read: Read, key: str | None) -> None:
         frames = [frame] if frame else list(_open_frames)
     for f in frames:
         f.note(read, key)
+
+
+def _observing() -> list[_Frame]:
+    frame = _frame.get()
+    with _lock:
+        frames = [frame] if frame else list(_open_frames)
+    return [f for f in frames if f.call and f.call.code.names.environment]
+
+
+def _note_variable(name: str) -> None:
+    for f in _observing():
+        assert f.call
+        if name == _environment.ALL:
+            f.refused = _environment.refusal(f.call.code.names.environment)
+            raise f.refused
+        if name not in f.written:
+            f.note(("$" + name, ""), _environment.key(name))
+
+
+def _note_written(name: str) -> None:
+    for f in _observing():
+        f.written.add(name)
 
 
 class _Call:
@@ -128,6 +163,8 @@ def _text(read: Read) -> str:
 
 
 def _read(text: str) -> Read:
+    if text.startswith("$"):
+        return text, ""
     name, _, at = text.partition("@")
     return name, at
 
@@ -207,9 +244,13 @@ def _compute(call: _Call, run: _Run, outer: _Frame | None, known: dict[Read, str
         if result is not None:
             return result, seen, (yield _Wait(lambda: _value(run, result, call))), None
         frame = _Frame(run, outer, call, known)
+        if call.code.names.environment:
+            _environment.observe(_note_variable, _note_written, call.code.names.environment)
         started = time.monotonic_ns()
         value = yield from _within(frame, call.run)
         us = (time.monotonic_ns() - started) // 1000
+        if frame.refused:
+            raise frame.refused
         if frame.torn:  # it has read the old and the new: it is no result of either
             return None, {}, _AGAIN, None
         result, value = yield _Wait(lambda: _store(call, run, frame, lease, base, value, us))
@@ -248,13 +289,15 @@ def _store(call: _Call, run: _Run, frame: _Frame, lease: object, base: str, valu
 def _told(call: _Call, frame: _Frame) -> dict[str, Any]:
     first = call.code.nodes[0]
     reads = {**frame.known, **frame.seen}
+    reached = _told_of.reached(call.code)
+    reached["env"] += [{"name": read[0][1:], "key": key} for read, key in frame.seen.items() if _is_variable(read)]
     return {
         "who": _tables.who(),
         "python": {"function": call.label, "version": INTERPRETER.version, "path": first.path, "line": first.line},
         "code": call.code.key,
         "arguments": call.arguments,
-        **_told_of.reached(call.code),
-        "inputs": [{"role": name, "name": name, **({"at": at} if at else {}), "key": key} for (name, at), key in reads.items()],
+        **reached,
+        "inputs": [{"role": name, "name": name, **({"at": at} if at else {}), "key": key} for (name, at), key in reads.items() if not _is_variable((name, at))],
         "children": frame.children,
     }
 
@@ -265,7 +308,7 @@ def _settle(call: _Call, run: _Run, outer: _Frame | None, result: Result, reads:
         _adopt_children(run, result)
     if outer is not None:
         for read, key in reads.items():
-            outer.note(read if outer.run is run else (read[0], read[1] or _tables.branch_name()), key)
+            outer.note(read if outer.run is run or _is_variable(read) else (read[0], read[1] or _tables.branch_name()), key)
         outer.children.update(fresh.children if fresh else {})
         if call.dataset:
             outer.children[call.dataset] = result.signature
@@ -450,7 +493,7 @@ def _quick(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kw
     frame = _frame.get()
     if frame is not None and frame.run.session is not hit.session:
         return None
-    if hit.reads and (frame.run if frame else hit.session).keys(hit.reads) != hit.keys:
+    if hit.reads and (frame.run.keys(hit.reads) if frame else _keys(hit.session, hit.reads)) != hit.keys:
         return None
     if frame is not None:
         for read, key in zip(hit.reads[hit.own is not None:], hit.keys[hit.own is not None:]):

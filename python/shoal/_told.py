@@ -16,9 +16,13 @@ def reached(code: Code) -> dict[str, Any]:
     """What a function is made of, for people: what of it differs from another time's is found by name."""
     functions = []
     for node in _leaves_first(code.nodes):
-        if node.path:
+        if node.path and node.kind != "environment":
             functions.append({"name": node.label, "kind": node.kind, "path": _relative(node.path), "line": node.line, "key": node.key, "text": _text_of(node)})
-    return {"functions": functions, "packages": [{"name": name, "version": version} for name, version in code.packages]}
+    return {
+        "functions": functions,
+        "packages": [{"name": name, "version": version} for name, version in code.packages],
+        "env": [{"name": node.label, "key": node.key} for node in code.nodes if node.kind == "environment"],
+    }
 
 
 def _relative(path: str) -> str:

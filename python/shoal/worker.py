@@ -6,6 +6,7 @@ started it does, however that comes about, even while a model holds the interpre
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import importlib
 import importlib.metadata
@@ -24,13 +25,14 @@ import types
 import time
 from typing import Any, Callable, Iterator
 
-from . import Error, __version__, _answers, _describe, _kept
-from ._calls import code_of
+from . import Error, __version__, _answers, _describe, _environment, _kept
+from ._calls import Code, code_of
 from ._kept import Kept
 from ._told import reached
 
 PROTOCOL = 1
 CHANNEL, LIFELINE = 3, 4
+VARIABLE = "//environment/"  # among files that an answer rests on: a variable of the environment, "*": all there are
 
 
 class Channel:
@@ -75,6 +77,10 @@ class Project:
         self._importing = False
         self._loaded: dict[str, types.ModuleType] = {}
         self.read: set[str] = set()  # files that importing read: constants may come from them
+        self.variables: set[str] = set()  # of the environment, likewise
+        self._running: Code | None = None  # a function that reads variables whose names are not written in it
+        self._written: set[str] = set()
+        self._refused: Exception | None = None
 
     def note_read(self, event: str, args: tuple[Any, ...]) -> None:
         if event != "open" or not self._importing or not isinstance(args[0], str) or args[0].endswith((".py", ".pyc")):
@@ -84,6 +90,28 @@ class Project:
         path = self.relative(os.path.abspath(args[0]))
         if not path.startswith((".shoal/", "/")) and os.path.isfile(os.path.join(self.root, path)):
             self.read.add(path)
+
+    def note_variable(self, name: str) -> None:
+        if self._importing:
+            self.variables.add(name)
+        elif self._running and name not in self._written and name not in self._running.names.variables:
+            self._refused = _environment.refusal(self._running.names.environment, name)
+            raise self._refused
+
+    def note_written(self, name: str) -> None:
+        self._written.add(name)
+
+    @contextlib.contextmanager
+    def running(self, code: Code) -> Iterator[None]:
+        """What a model reads besides its inputs is in its key, or refused."""
+        self._running, self._refused = code if code.names.environment else None, None
+        self._written.clear()
+        try:
+            yield
+        finally:
+            self._running = None
+        if self._refused:  # the model has caught it
+            raise self._refused
 
     def relative(self, path: str) -> str:
         path = os.path.realpath(path)
@@ -165,10 +193,11 @@ def describe(project: Project, file: str) -> dict[str, Any]:
     models, rests_on = [], {file}
     for f in project.functions(file):
         told = _describe(f)
+        project.variables |= code_of(f).names.variables
         rests_on |= {project.relative(p) for p in told["files"]} | set(_metadata_of(told["packages"]))
         same = told["file"] and project.relative(told["file"]) == file
         models.append({**told, "line": told["line"] if same else 1})
-    return {"file": file, "models": models, "rests_on": sorted(rests_on | set(project.read)) + _package_folders()}
+    return {"file": file, "models": models, "rests_on": sorted(rests_on | project.read) + _package_folders() + [VARIABLE + name for name in sorted(project.variables)]}
 
 
 # ---- running one ----
@@ -192,7 +221,7 @@ def run(project: Project, request: dict[str, Any], plan: Plan) -> dict[str, Any]
     if code.key != request["code"]:  # a model that ran before may have changed what this one reads
         return {"stale": True}
     before = time.process_time()
-    with _answers.from_plan(plan):
+    with _answers.from_plan(plan), project.running(code):
         value = _kept.undecorated(f)()
         if inspect.iscoroutine(value):
             value = asyncio.run(value)
@@ -282,6 +311,7 @@ def main() -> None:
     sys.path.insert(0, project.root)
     sys.argv = ["shoal"]
     sys.addaudithook(project.note_read)
+    _environment.observe(project.note_variable, project.note_written, None)
     channel.send({"shoal": __version__, "protocol": PROTOCOL})
     while True:
         answer(project, channel, channel.receive())

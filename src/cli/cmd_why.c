@@ -50,6 +50,9 @@ static void say_leaf(cli *c, const shoal_why_chain *chain, const char *end) {
     printf("  %.*s %s%.*s%s  →  %s%.*s%s\n", SHOAL_FMT(w->what), cli_on(c, STYLE_RED), SHOAL_FMT(w->before), cli_off(c),
            cli_on(c, STYLE_GREEN), SHOAL_FMT(w->after), cli_off(c));
     break;
+  case SHOAL_WHY_ENV_VARIABLE:
+    printf("  the environment variable %.*s has another value\n", SHOAL_FMT(w->what));
+    break;
   case SHOAL_WHY_LAYOUT:
     printf("  %.*s: partition_by or cluster_by in its header\n", SHOAL_FMT(w->path));
     break;
@@ -65,7 +68,7 @@ static void say_leaf(cli *c, const shoal_why_chain *chain, const char *end) {
 
 static void say_json(const shoal_why_chain *chain) {
   static const char *const kinds[] = {"same",  "new",         "code",     "macro",  "variable", "source",
-                                      "input", "environment", "volatile", "layout", "package"};
+                                      "input", "environment", "volatile", "layout", "package",  "environment variable"};
   shoal_buf b = {0};
   shoal_jw w = {.out = &b};
   shoal_jw_obj(&w);

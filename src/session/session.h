@@ -352,7 +352,8 @@ typedef enum shoal_why_kind {
   SHOAL_WHY_ENVIRONMENT,
   SHOAL_WHY_VOLATILE,
   SHOAL_WHY_LAYOUT,
-  SHOAL_WHY_PACKAGE /* one that Python code reaches, or the interpreter, has another version */
+  SHOAL_WHY_PACKAGE,     /* one that Python code reaches, or the interpreter, has another version */
+  SHOAL_WHY_ENV_VARIABLE /* one that Python code reads has another value, which is not kept */
 } shoal_why_kind;
 /* The first difference between two preimages. Texts are in the arena given. */
 typedef struct shoal_why {

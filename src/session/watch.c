@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@
 #include "base/time.h"
 
 #define ENTRY_LEAST 80
+
+extern char **environ;
 
 static void take_entry(shoal_decoder *d, shoal_watch_entry *e) {
   e->kind = (shoal_watch_kind)shoal_take_u8(d);
@@ -29,7 +32,46 @@ static void take_entry(shoal_decoder *d, shoal_watch_entry *e) {
   e->hash = shoal_take_hash(d);
 }
 
+static int compare_texts(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* All variables there are, whatever their order. */
+static void hash_environment(shoal_hasher *h) {
+  size_t n = 0;
+  while (environ[n])
+    n++;
+  const char **sorted = shoal_reallocarray(NULL, n + 1, sizeof *sorted);
+  shoal_hasher_u64(h, sorted ? n : UINT64_MAX);
+  for (size_t i = 0; sorted && i < n; i++)
+    sorted[i] = environ[i];
+  if (sorted)
+    qsort(sorted, n, sizeof *sorted, compare_texts);
+  for (size_t i = 0; sorted && i < n; i++)
+    shoal_hasher_z(h, sorted[i]);
+  shoal_free(sorted);
+}
+
+static bool is_variable(shoal_str path) { return shoal_str_starts(path, SHOAL_STR(SHOAL_WATCH_ENVIRONMENT)); }
+
+/* `path` is NUL-terminated. */
+static shoal_hash variable_hash(shoal_str path) {
+  const char *name = path.ptr + sizeof SHOAL_WATCH_ENVIRONMENT - 1;
+  const char *value = getenv(name);
+  shoal_hasher h;
+  shoal_hasher_init(&h, "shoal/1/environment");
+  shoal_hasher_z(&h, name);
+  shoal_hasher_u64(&h, value != NULL);
+  if (strcmp(name, "*") == 0)
+    hash_environment(&h);
+  else
+    shoal_hasher_z(&h, value ? value : "");
+  return shoal_hasher_end(&h);
+}
+
 static bool as_remembered(int rootfd, const shoal_watch_entry *e, struct shoal_watch_look *look, bool *edited) {
+  if (e->kind == SHOAL_WATCH_VARIABLE) {
+    shoal_hash now = variable_hash(e->path);
+    return is_variable(e->path) && shoal_hash_eq(&now, &e->hash);
+  }
   int rc = look->rc = shoal_os_stat_at(rootfd, e->path.ptr, &look->stat);
   if (e->kind == SHOAL_WATCH_ABSENT)
     return rc == -2 /* ENOENT */ || rc == -20 /* ENOTDIR */;
@@ -123,6 +165,11 @@ static int stat_path(shoal_watch *w, const struct shoal_watch_look *seen, shoal_
 /* Fills in what the file system says; a file's hash is remembered or computed. */
 static shoal_status look(shoal_watch *w, shoal_watch_entry *e, shoal_error *err) {
   uint32_t i;
+  if (is_variable(e->path)) {
+    e->kind = SHOAL_WATCH_VARIABLE;
+    e->hash = variable_hash(e->path);
+    return SHOAL_OK;
+  }
   SHOAL_TRY(find_old(w, e->path, &i, err));
   int rc = stat_path(w, i < w->seen.n ? &w->seen.looks[i] : NULL, e->path, &e->stat);
   if (rc == -2 || rc == -20) {
@@ -327,6 +374,8 @@ shoal_status shoal_watch_recheck(const shoal_watch *w, shoal_str path, bool *sam
   shoal_hash hash;
   shoal_status status = e ? look(&now, &again, err) : shoal_fail(err, SHOAL_EINVAL, "%s is not watched", path.ptr);
   *same = status >= 0 && again.kind == e->kind && shoal_stat_same(&again.stat, &e->stat);
+  if (*same && e->kind == SHOAL_WATCH_VARIABLE)
+    *same = shoal_hash_eq(&again.hash, &e->hash);
   if (*same && e->kind == SHOAL_WATCH_FILE && e->racy) {
     char *full = full_path(&now, path);
     status = full ? shoal_hash_file(full, &hash, err) : shoal_fail_nomem(err);

@@ -2,8 +2,9 @@
 /*
  * The files a project rests on: their states as the file system tells them, and the hashes of their contents. What was
  * hashed once is not read again as long as device, inode, size, mtime and ctime stand and the times were not racing
- * (shoal_stat_racy). Folders are watched too, so that a new file is noticed. The encoded watch is kept in the local
- * index; verifying it is the whole cost of an unchanged project.
+ * (shoal_stat_racy). Variables of the environment that Python code reads are watched beside them, by the hashes of
+ * their values, which may be secrets. Folders are watched too, so that a new file is noticed. The encoded watch is kept
+ * in the local index; verifying it is the whole cost of an unchanged project.
  */
 #ifndef SHOAL_SESSION_WATCH_H
 #define SHOAL_SESSION_WATCH_H
@@ -14,13 +15,20 @@
 #include "base/os.h"
 #include "base/vec.h"
 
-typedef enum shoal_watch_kind { SHOAL_WATCH_FILE, SHOAL_WATCH_FOLDER, SHOAL_WATCH_ABSENT } shoal_watch_kind;
+typedef enum shoal_watch_kind {
+  SHOAL_WATCH_FILE,
+  SHOAL_WATCH_FOLDER,
+  SHOAL_WATCH_ABSENT,
+  SHOAL_WATCH_VARIABLE /* of the environment: its path is SHOAL_WATCH_ENVIRONMENT and its name, "*": all there are */
+} shoal_watch_kind;
+#define SHOAL_WATCH_ENVIRONMENT "//environment/" /* no path of a file begins so */
+
 typedef struct shoal_watch_entry {
   shoal_str path; /* relative to the root or absolute; NUL-terminated */
   shoal_watch_kind kind;
   shoal_stat stat;
   bool racy;
-  shoal_hash hash; /* of a file's content */
+  shoal_hash hash; /* of a file's content, a variable's value */
 } shoal_watch_entry;
 
 /* What the file system told of an encoded watch's first entries: the scan that follows need not ask again. */

@@ -92,6 +92,19 @@ static bool package_differs(yyjson_val *before, yyjson_val *after, shoal_arena *
   return false;
 }
 
+static bool variable_differs(yyjson_val *before, yyjson_val *after, shoal_arena *arena, shoal_why *out) {
+  yyjson_val *old = yyjson_obj_get(before, "env"), *v;
+  size_t i, n;
+  yyjson_arr_foreach(yyjson_obj_get(after, "env"), i, n, v) {
+    yyjson_val *was = named(old, v);
+    if (!was || shoal_str_eq(shoal_json_str(was, "key"), shoal_json_str(v, "key")))
+      continue;
+    *out = (shoal_why){.kind = SHOAL_WHY_ENV_VARIABLE, .what = shoal_arena_str(arena, shoal_json_str(v, "name"))};
+    return true;
+  }
+  return false;
+}
+
 bool shoal_why_is_python(yyjson_val *before, yyjson_val *after, bool *same) {
   yyjson_val *was = yyjson_obj_get(before, "python"), *now = yyjson_obj_get(after, "python");
   *same = shoal_str_eq(shoal_json_str(before, "code"), shoal_json_str(after, "code")) &&
@@ -111,6 +124,6 @@ void shoal_why_python(yyjson_val *before, yyjson_val *after, shoal_arena *arena,
                        .what = SHOAL_STR("python"),
                        .before = shoal_arena_str(arena, was),
                        .after = shoal_arena_str(arena, now)};
-  else if (was.ptr && !package_differs(before, after, arena, out))
+  else if (was.ptr && !package_differs(before, after, arena, out) && !variable_differs(before, after, arena, out))
     (void)function_differs(before, after, arena, out);
 }

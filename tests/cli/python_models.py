@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Python models in `shoal run`: discovery, edges to and from SQL, execution in workers, and what happens when those die."""
 import glob
+import json
 import shutil
 import signal
 import sys
@@ -480,6 +481,69 @@ def a_load_that_planning_did_not_see_is_refused():
     for read in ("shoal.sql('from silver.x').df()", "shoal.table('silver.x', at='main~1').df()", "shoal.load('/silver/x', at='main')", "shoal.datasets()"):
         p.write({"models/ml/a.py": model("ml/a", "return " + read)})
         has(p.shoal("run", code=1).stderr, "models/ml/a.py:6", "loads datasets by their names")
+    p.remove()
+
+
+@case
+def variables_of_the_environment_that_models_read():
+    body = "mode = os.environ.get('A_MODE', 'none')\nreturn pd.DataFrame({'mode': [mode]})"
+    p = project({"models/ml/mode.py": model("ml/mode", body, HEAD + "import os\n"), "models/ml/top.py": model("ml/top", "return LEVEL", HEAD + "import os\nLEVEL = os.environ.get('A_LEVEL')\n"),
+                 "models/ml/other.py": model("ml/other", "return 1")}, A_MODE="quick-and-secret")
+    p.shoal("run")
+    same(p.rows("from ml.mode"), [["quick-and-secret"]])
+    p.env["UNRELATED"] = "1"
+    has(p.shoal("run").stdout, "nothing to do")
+    # another value, none, empty: each is computed, and what was is found again
+    p.env["A_MODE"] = "slow-and-secret"
+    same(p.to_run(), ["ml.mode"])
+    has(p.shoal("plan").stdout, "environment variable A_MODE")
+    r = p.shoal("why", "ml.mode")
+    has(r.stdout, "the environment variable A_MODE has another value")
+    same(json.loads(p.shoal("why", "ml.mode", "--json").stdout)["kind"], "environment variable")
+    p.shoal("run")
+    same(p.rows("from ml.mode"), [["slow-and-secret"]])
+    del p.env["A_MODE"]
+    same(p.to_run(), ["ml.mode"])
+    p.shoal("run")
+    p.env["A_MODE"] = ""
+    same(p.to_run(), ["ml.mode"])
+    p.shoal("run")
+    same(p.rows("select length(mode) from ml.mode"), [["0"]])
+    p.env["A_MODE"] = "quick-and-secret"
+    same(p.to_run(), [])
+    p.shoal("run")
+    same(p.rows("from ml.mode"), [["quick-and-secret"]])
+    # what importing a file reads
+    p.env["A_LEVEL"] = "5"
+    same(p.to_run(), ["ml.top"])
+    p.shoal("run")
+    # no value is written down
+    p.shoal("run")
+    for at, _, names in os.walk(p.dir + "/.shoal"):
+        for name in names:
+            assert b"and-secret" not in open(os.path.join(at, name), "rb").read(), name
+    p.remove()
+
+
+@case
+def variables_that_a_model_does_not_name_are_refused_as_it_runs():
+    one = "def setting(name):\n    return os.environ.get('A_' + name, '')\n\n"
+    p = project({"models/ml/a.py": model("ml/a", "try:\n    return setting('ONE')\nexcept Exception:\n    return 'caught'", HEAD + "import os\n" + one)}, A_ONE="1")
+    r = p.shoal("run", code=1)
+    has(r.stderr, "reads the environment variable A_ONE, whose name is not written in it", "models/ml/a.py:5", 'os.environ["X"]')
+    # named somewhere in what the model reaches, it counts
+    p.write({"models/ml/a.py": model("ml/a", "return setting('ONE') if 'A_ONE' in os.environ else None", HEAD + "import os\n" + one)})
+    p.shoal("run")
+    p.env["A_ONE"] = "2"
+    same(p.to_run(), ["ml.a"])
+    p.write({"models/ml/a.py": model("ml/a", "return dict(os.environ)", HEAD + "import os\n")})
+    has(p.shoal("run", code=1).stderr, "ml.a", "reads the whole environment", "models/ml/a.py:7")
+    # a whole copy made while importing is no model's, until it is read; the file is imported again under another environment
+    p.write({"models/ml/a.py": model("ml/a", "return COPY.get('A_ONE')", HEAD + "import os\nCOPY = {k: v for k, v in os.environ.items() if k.startswith('A_')}\n")})
+    p.shoal("run")
+    same(p.to_run(), [])
+    p.env["A_NEW"] = "3"
+    same(p.to_run(), ["ml.a"])
     p.remove()
 
 

@@ -861,5 +861,122 @@ def _finished_without_body(form):
     f.node(b"x", "x", None, 0)
     f.finish()
 
+# ---- the environment ----
+
+
+def variables(m, **files):
+    return {n.label for n in sign(m, **files).explain() if n.kind == "environment"}
+
+
+@contextlib.contextmanager
+def environment(**values):
+    """Variables set for a while; None: not there."""
+    before = {name: os.environ.get(name) for name in values}
+    try:
+        for name, value in values.items():
+            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+
+READS = (
+    "import os\ndef f(): return os.environ['A_ONE']",
+    "import os\ndef f(): return os.environ.get('A_ONE')",
+    "import os\ndef f(x=1): return os.environ.get('A_ONE', 'x' + str(x) if x else f(2))",
+    "import os\ndef f(): return 'A_ONE' in os.environ",
+    "import os\ndef f(): return 'A_ONE' not in os.environ",
+    "import os\ndef f(): return os.getenv('A_ONE') or os.getenv(key='A_ONE', default='')",
+    "import os as o\ndef f(): return o.getenv('A_ONE', 1)",
+    "from os import environ\ndef f(): return environ['A_ONE']",
+    "from os import environ as e, getenv as g\ndef f(): return e.get('A_ONE')",
+    "from os import environ as e, getenv as g\ndef f(): return g('A_ONE', 'b')",
+    "def f():\n    import os\n    return os.environ['A_ONE']",
+    "def f():\n    from os import environ as e\n    return e['A_ONE']",
+    "import os\nget = os.environ.get\ndef f(): return get('A_ONE')",
+    "import os\nNAME = 'A_ONE'\ndef f(): return os.environ[NAME]",
+    "import os\nPREFIX = 'A_'\ndef f(): return os.environ[PREFIX + 'ONE']",
+    "import os\ndef f(): return [os.environ['A_ONE'] for _ in range(3)]",
+    "import os\ndef f(): return (lambda: os.environ['A_ONE'])()",
+    "import os\ndef g(): return os.environ['A_ONE']\ndef f(): return g()",
+    "import os\nclass C:\n    def m(self): return os.environ['A_ONE']\ndef f(): return C().m()",
+    "import helpers\ndef f(): return helpers.environ['A_ONE']",
+    "import helpers\ndef f(): return helpers.os.getenv('A_ONE')",
+    "import os, helpers\ndef f(): return os.environ[helpers.NAME]",
+    "from helpers import E\ndef f(): return E['A_ONE']",
+    "def f():\n    from helpers import E\n    return E['A_ONE']",
+    "import os\ndef f():\n    os.environ['A_ONE'] += 'x'",
+    "import os\ndef f(): del os.environ['A_ONE']",
+    "import os\ndef f(): return os.environ.setdefault('A_ONE', 'x')",
+    "import os\ndef f(): return os.environb[b'A_ONE']",
+    "import os\ndef f(): return os.path.expandvars('$A_ONE/x')",
+    "import os\ndef made():\n    name = 'A_ONE'\n    def f(): return os.environ[name]\n    return f\nf = made()",
+)
+HELPERS = "import os\nfrom os import environ\nE = os.environ\nNAME = 'A_ONE'\n"
+
+
+@case
+def variables_of_the_environment_count_by_their_values():
+    for m in READS:
+        keys = []
+        for value in ("1", "2", "", None, "1"):
+            with environment(A_ONE=value):
+                assert variables(m, helpers=HELPERS) == {"A_ONE"}, m
+                keys.append(key(m, helpers=HELPERS))
+        assert len(set(keys[:4])) == 4 and keys[0] == keys[4], m
+        with environment(A_TWO="other"):
+            assert key(m, helpers=HELPERS) == key(m, helpers=HELPERS)
+
+
+@case
+def what_is_written_or_is_no_environment_does_not_count():
+    for m in ("import os\ndef f(): os.environ['A_ONE'] = 'x'",
+              "import os\ndef f(): os.environ.update(A_ONE='x')",
+              "import os\ndef f(): os.putenv('A_ONE', 'x')",
+              "import os\ndef f(request): return request.environ['A_ONE'], os.path.join('a', 'b')",
+              "import os\ndef f(environ): return environ['A_ONE'], os.getcwd()",
+              "import os\ndef f(x=os.environ.get('A_TWO')): return x",
+              "import os\ndef f(): return getattr(os, 'sched_getaffinity', None)"):
+        with environment(A_ONE="1"):
+            before = key(m)
+        with environment(A_ONE="2"):
+            assert key(m) == before and not variables(m) and not reads_openly(m), m
+
+
+def reads_openly(m, **files):
+    from shoal import _forms
+
+    with project({"m.py": m, **{k + ".py": v for k, v in files.items()}}):
+        return _forms.walk_of(importlib.import_module("m").f)[0].names.environment
+
+
+@case
+def uses_of_the_environment_that_name_no_variable_are_noticed():
+    for m in ("import os\ndef f(name): return os.environ[name]",
+              "import os\ndef f(name): return os.getenv('A' + name)",
+              "import os\ndef f(name): return os.environ.get(f'{name}_A', 'x')",
+              "import os\ndef f(name): return name in os.environ",
+              "import os\ndef f(): return dict(os.environ)",
+              "import os\ndef f(): return {**os.environ}",
+              "import os\ndef f():\n    e = os.environ\n    return e['A_ONE']",
+              "import os\ndef f(g): return g(os.environ)",
+              "import os\ndef f(g): return g(os)",
+              "import os\ndef f(): return list(map(os.getenv, ['A']))",
+              "import os\ndef f(): return getattr(os, 'environ')",
+              "import os\ndef f(): return os.environ.copy()",
+              "import os\ndef f(): return [v for v in os.environ]",
+              "import os\nfrom functools import partial\nget = partial(os.getenv, 'A_ONE')\ndef f(): return get()",
+              "import os\nclass C: env = os.environ\ndef f(): return C.env['A_ONE']",
+              "import os\nE = [os.environ]\ndef f(): return E[0]['A_ONE']",
+              "import os\ndef f(e=os.environ): return e['A_ONE']",
+              "from helpers import environ as e\ndef f(): return e.items()",
+              "import os\ndef f():\n    def a(n): return os.environ[n]\n    def b(): return n\n    return a('B'), b\nn = 'A_ONE'",
+              "import os\nn = 'A'\ndef f():\n    global n\n    n = 'B'\n    return os.environ[n]",
+              "import os\ndef f(p): return os.path.expandvars(p)",
+              "import os\nexec('def f(): return os.environ[\"A\"]')"):
+        found = reads_openly(m, helpers=HELPERS)
+        assert found and found.line >= 0, m
+
 
 main()

@@ -921,5 +921,82 @@ def many_calls_leak_nothing():
         after = sys.getrefcount(g), sys.getrefcount(None), len(gc.get_objects())
         assert after[0] == before[0] and after[1] - before[1] < 200 and after[2] - before[2] < 200, (before, after)
 
+# ---- the environment ----
+
+
+def printed(run, text, **env):
+    """What a fresh process prints."""
+    p = run.program("from m import *\n" + text, **env)
+    out, err = p.communicate()
+    assert p.returncode == 0, err
+    return out.split()
+
+
+@case
+def a_variable_of_the_environment_with_another_value_runs_again():
+    m = HEAD + "import os\n\n\n@data_function('/f')\ndef f():\n    print('ran')\n    return os.environ.get('A_PLACE', 'none')\n"
+    with lab(m=m) as run:
+        assert printed(run, "print(f())", A_PLACE="x") == ["ran", "x"]
+        assert printed(run, "print(f())", A_PLACE="x", OTHER="y") == ["x"]
+        assert printed(run, "print(f())", A_PLACE="z") == ["ran", "z"]
+        assert printed(run, "print(f())") == ["ran", "none"]
+        assert printed(run, "print([f()])", A_PLACE="") == ["ran", "['']"]
+        assert printed(run, "print(f())", A_PLACE="x") == ["x"]
+        # one process, warm
+        text = "import os\nfor v in 'xxqqx': os.environ['A_PLACE'] = v; print(f())\n"
+        assert printed(run, text) == ["x", "x", "ran", "q", "q", "x"]
+
+
+@case
+def names_that_are_computed_are_seen_as_they_are_read():
+    m = HEAD + ("import os\n\n\ndef setting(name, default='-'):\n    return os.environ.get('A_' + name, default)\n\n\n"
+                "@data_function('/f')\ndef f(name='ONE'):\n    print('ran')\n    return setting(name)\n\n\n"
+                "@data_function('/g')\ndef g():\n    print('g')\n    return f() + f('TWO')\n")
+    with lab(m=m) as run:
+        assert printed(run, "print(f())", A_ONE="1") == ["ran", "1"]
+        assert printed(run, "print(f())", A_ONE="1", A_TWO="2") == ["1"]
+        assert printed(run, "print(f())", A_ONE="3") == ["ran", "3"]
+        assert printed(run, "print(f())") == ["ran", "-"]
+        assert printed(run, "print([f()])", A_ONE="") == ["ran", "['']"]
+        assert printed(run, "print(f('TWO'))", A_TWO="2") == ["ran", "2"]
+        # who calls a kept function reads what it reads
+        assert printed(run, "print(g())", A_ONE="1", A_TWO="2") == ["g", "12"]
+        assert printed(run, "print(g())", A_ONE="1", A_TWO="2") == ["12"]
+        assert printed(run, "print(g())", A_ONE="1", A_TWO="5") == ["g", "ran", "15"]
+        # warm: what is looked at anew
+        text = "import os\nfor v in '1177': os.environ['A_ONE'] = v; print(f())\n"
+        assert printed(run, text) == ["1", "1", "ran", "7", "7"]
+        # what it sets itself it doesn't read
+        m = "import os\n@data_function('/h')\ndef h(n='A_OWN'):\n    print('h')\n    os.environ[n] = 'mine'\n    return os.environ[n]\n"
+        assert run("h()", m) == ("mine", ["h"])
+        os.environ["A_OWN"] = "x"
+        assert run("h()") == ("mine", [])
+
+
+@case
+def the_whole_environment_is_refused():
+    m = HEAD + "import os\n\n\n@data_function('/f')\ndef f(n=0):\n    try:\n        return len({**os.environ}) * 0 + n\n    except Exception:\n        return 7\n"
+    with lab(m=m) as run:
+        e = refused(lambda: run("f()"), "m.f reads the whole environment", "m.py:9", 'os.environ["X"]', "as arguments")
+        assert e.line == 9
+        # libraries that look for themselves while they are imported, and for programs, are not refused
+        one = "@data_function('/g')\ndef g(name='A_ONE'):\n    import ctypes.util, subprocess\n    subprocess.run(['true'], check=True)\n    return os.environ.get(name)\n"
+        assert run("g()", "import os\n" + one)[0] is None
+
+
+@case
+def values_of_variables_are_kept_nowhere():
+    m = HEAD + "import os\n\n\n@data_function('/f')\ndef f(n='A_TOKEN'):\n    return len(os.environ['A_SECRET']) + len(os.environ[n])\n"
+    with lab(m=m) as run:
+        assert printed(run, "print(f())", A_SECRET="hush-hush-1", A_TOKEN="hush-hush-2") == ["22"]
+        kept = 0
+        for at, _, names in os.walk(run.folder):
+            for name in names:
+                with open(os.path.join(at, name), "rb") as f:
+                    data = f.read()
+                assert b"hush-hush" not in data, os.path.join(at, name)
+                kept += b"A_SECRET" in data and b'"env"' in data
+        assert kept, "the provenance names it"
+
 
 main()
