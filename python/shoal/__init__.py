@@ -33,6 +33,8 @@ _LATER = {
     "eval": ("_keep", "eval"),
     "keep": ("_keep", "keep"),
     "load": ("_keep", "load"),
+    "load_ipython_extension": ("_notebook", "load_ipython_extension"),
+    "unload_ipython_extension": ("_notebook", "unload_ipython_extension"),
     "_describe": ("_calls", "describe"),
 }  # slow to import, and not always needed
 

@@ -22,7 +22,7 @@ import sys
 import types
 from typing import Any, Callable, Iterable, Iterator, NamedTuple
 
-from . import _environment, _kept, _owners, _values
+from . import _cells, _environment, _kept, _owners, _values
 from ._guards import Guards
 from ._owners import INTERPRETER, Package, is_a
 from ._shoal import Error, Form, code as code_digest, encode
@@ -75,6 +75,11 @@ class Signature:
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+    def _repr_html_(self) -> str:
+        from . import _cells, _show
+
+        return _show.signature_html(self.key, self._nodes, _cells.place)
 
     def __repr__(self) -> str:
         return f"<shoal.Signature {self.key[:16]}… of {self._nodes[0].label}, {len(self._nodes)} nodes>"
@@ -451,6 +456,8 @@ class Walk:
             dynamic, imports = True, imports
         if dynamic:
             module = sys.modules.get(str(own.get("__name__")))
+            for name in sorted({w for text in facts.strings for w in _cells.words(text) if _cells.is_history(own, w)} & own.keys()):
+                self.link(node, "global", name, own[name], user, None)
             if module is not None and vars(module) is own:
                 self.edge(node, "module", "globals", self.module(module, user))
             else:
@@ -461,7 +468,7 @@ class Walk:
     def _all(self, node: int, own: dict[str, Any], user: _User) -> None:
         self.guards.give_up()  # modules change while they are used
         for name, value in list(own.items()):
-            if name not in _MODULE_DERIVED:
+            if name not in _MODULE_DERIVED and not (isinstance(name, str) and _cells.is_history(own, name)):
                 self.link(node, "global", name, value, user, None)
 
     def _imports_by_name(self, node: int, facts: Facts, user: _User) -> None:

@@ -18,7 +18,7 @@ import threading
 import time
 from typing import Any, Callable, Generator, Iterator, NamedTuple, ParamSpec, TypeVar
 
-from . import _calls, _environment, _lake, _tables, _told as _told_of
+from . import _calls, _environment, _lake, _progress, _tables, _told as _told_of
 from ._calls import Code
 from ._kept import Kept, dataset as dataset_of, error, undecorated
 from ._owners import INTERPRETER
@@ -235,6 +235,11 @@ def _value(run: _Run, result: Result, call: _Call) -> Any:
 
 
 def _compute(call: _Call, run: _Run, outer: _Frame | None, known: dict[Read, str | None]) -> Steps:
+    with _progress.shown(call.name) as task:
+        return (yield from _computed(call, run, outer, known, task))
+
+
+def _computed(call: _Call, run: _Run, outer: _Frame | None, known: dict[Read, str | None], task: _progress.Task) -> Steps:
     base = call.key(known)
     result, lease = yield _Wait(lambda: run.session.begin(base, call.name), True)
     if lease is None:
@@ -254,6 +259,7 @@ def _compute(call: _Call, run: _Run, outer: _Frame | None, known: dict[Read, str
         if frame.torn:  # it has read the old and the new: it is no result of either
             return None, {}, _AGAIN, None
         result, value = yield _Wait(lambda: _store(call, run, frame, lease, base, value, us))
+        task.computed = True
         return result, frame.seen, value, frame
     finally:
         run.session.end(lease)
@@ -273,7 +279,7 @@ def _within(frame: _Frame, body: Callable[[], Any]) -> Steps:
 
 def _store(call: _Call, run: _Run, frame: _Frame, lease: object, base: str, value: Any, us: int) -> tuple[Result, Any]:
     session = run.session
-    origin = _lake.Origin(call.name, _told(call, frame), us)
+    origin = _lake.Origin(call.name, _told(call, run, frame), us)
     if not frame.seen:
         return _lake.store(session, lease, call.dataset, value, origin)
     result, inner = session.begin(call.key({**frame.known, **frame.seen}), call.name)
@@ -286,14 +292,15 @@ def _store(call: _Call, run: _Run, frame: _Frame, lease: object, base: str, valu
     return result, value
 
 
-def _told(call: _Call, frame: _Frame) -> dict[str, Any]:
+def _told(call: _Call, run: _Run, frame: _Frame) -> dict[str, Any]:
     first = call.code.nodes[0]
     reads = {**frame.known, **frame.seen}
     reached = _told_of.reached(call.code)
     reached["env"] += [{"name": read[0][1:], "key": key} for read, key in frame.seen.items() if _is_variable(read)]
     return {
         "who": _tables.who(),
-        "python": {"function": call.label, "version": INTERPRETER.version, "path": first.path, "line": first.line},
+        "branch": run.session.entry("", "")[1],
+        "python": {"function": call.label, "version": INTERPRETER.version, "path": _told_of.relative(first.path) if first.path else None, "line": first.line},
         "code": call.code.key,
         "arguments": call.arguments,
         **reached,
@@ -568,8 +575,9 @@ def eval(f: Callable[P, R], /, *args: P.args, export_graph: str | os.PathLike[st
         pass  # it is not kept itself, so it needs no key
 
     def steps() -> Steps:
-        value = yield from _within(_Frame(run, outer, None, {}), functools.partial(f, *args, **kwargs))
-        yield _Wait(run.publish)
+        with _progress.shown(_calls.label_of(f)):
+            value = yield from _within(_Frame(run, outer, None, {}), functools.partial(f, *args, **kwargs))
+            yield _Wait(run.publish)
         return value
 
     return _drive_async(steps()) if inspect.iscoroutinefunction(f) else _drive(steps())  # type: ignore[return-value]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Callable
 
+from . import _cells
 from ._shoal import Error, dataset as _dataset
 
 
@@ -29,7 +30,8 @@ def undecorated(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def error(status: str, message: str, hint: str, path: str | None = None, line: int = 0) -> Error:
     """An error as the C half raises them."""
-    where = (f"{path}:{line}: " if line else f"{path}: ") if path else ""
+    place = _cells.place(path) if path else ""
+    where = (f"{place}:{line}: " if line else f"{place}: ") if path else ""
     e = Error(f"{where}{message}\n  {hint}")
     e.status, e.hint, e.context, e.path, e.line, e.column = status, hint, "", path or "", line, 0
     return e

@@ -13,7 +13,7 @@ import weakref
 from types import CodeType, FunctionType
 from typing import Any, Iterator, NamedTuple
 
-from ._shoal import tree
+from ._shoal import code as digest, tree
 
 # Reading one of these may show what otherwise doesn't count: docstrings and annotations; and the text itself, and where it stands.
 READS_DOCS = frozenset(("__doc__", "__annotations__", "__type_params__", "get_type_hints"))
@@ -223,7 +223,16 @@ class File:
     def find(self, code: CodeType) -> Source | None:
         at = (code.co_qualname, code.co_firstlineno)
         nodes = self.nodes.get(at, ())
-        if len(nodes) != 1 or not all(same(code, c) for c in self.codes.get(at, (None,))):
+        if len(nodes) == 1 and all(same(code, c) for c in self.codes.get(at, (None,))):
+            return Source(self, *nodes[0])
+        return self._find_elsewhere(code)
+
+    def _find_elsewhere(self, code: CodeType) -> Source | None:
+        """The function's only place in the file, where all but its lines is the same: those who reload one function at a time
+        (%autoreload) compile it by itself."""
+        nodes = [node for (name, _), found in self.nodes.items() if name == code.co_qualname for node in found]
+        codes = [c for (name, _), found in self.codes.items() if name == code.co_qualname for c in found]
+        if len(nodes) != 1 or len(codes) != 1 or digest(code, "") != digest(codes[0], ""):
             return None
         return Source(self, *nodes[0])
 
@@ -249,12 +258,14 @@ def file_of(name: str, globals_: dict[str, Any] | None = None) -> File | None:
 
 
 def source_of(f: FunctionType) -> Source | None:
-    code = f.__code__
-    for again in (False, True):
-        if again:
-            linecache.checkcache(code.co_filename)  # the file as it was when it was first read, then as it is
-        file = file_of(code.co_filename, f.__globals__)
-        found = file.find(code) if file else None
-        if found:
-            return found
+    code, module = f.__code__, f.__globals__.get("__file__")
+    names = [code.co_filename, *([module] if isinstance(module, str) and module != code.co_filename else [])]  # what is reloaded may say another one
+    for name in names:
+        for again in (False, True):
+            if again:
+                linecache.checkcache(name)  # the file as it was when it was first read, then as it is
+            file = file_of(name, f.__globals__)
+            found = file.find(code) if file else None
+            if found:
+                return found
     return None

@@ -47,6 +47,11 @@ def branch(name: str) -> Iterator[None]:
         _branch.reset(token)
 
 
+def chosen() -> tuple[str | None, str | None]:
+    """The lake and the branch that `set_store` and `branch` have chosen."""
+    return _store, _branch.get()
+
+
 def branch_name() -> str:
     """Of the block we are in, "": the project's."""
     return _branch.get() or ""
@@ -136,6 +141,21 @@ class Dataset(NamedTuple):
     bytes: int
     publication: int
     pinned: bool
+    type: str | None = None  # of an object; None: it is a table
+
+
+class Datasets(list[Dataset]):
+    """Shown as a table where it is looked at."""
+
+    def __repr__(self) -> str:
+        from . import _show
+
+        return _show.datasets_text(self)
+
+    def _repr_html_(self) -> str:
+        from . import _show
+
+        return _show.datasets_html(self)
 
 
 class Table:
@@ -172,7 +192,12 @@ class Table:
         return polars.DataFrame(self)
 
     def __repr__(self) -> str:
-        return f"shoal.Table({self._query!r}" + (f", at={self._at!r})" if self._at else ")")
+        return f"shoal.Table({(self._whole or self._query)!r}" + (f", at={self._at!r})" if self._at else ")")
+
+    def _repr_html_(self) -> str:
+        from . import _show
+
+        return _show.table_html(self, self._session, self._query, self._at, self._whole)
 
 
 def sql(query: str, *, at: str = "") -> Table:
@@ -190,6 +215,6 @@ def table(name: str, *, at: str = "") -> Table:
     return Table("from " + ".".join('"' + part.replace('"', '""') + '"' for part in name.split(".")), at, name)
 
 
-def datasets(*, at: str = "") -> list[Dataset]:
+def datasets(*, at: str = "") -> Datasets:
     """The datasets at a revision."""
-    return [Dataset(*fields) for fields in session().datasets(at)]
+    return Datasets(Dataset(*fields) for fields in session().datasets(at))

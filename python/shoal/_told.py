@@ -6,7 +6,7 @@ import ast
 import os
 from typing import Any
 
-from . import _owners, _source
+from . import _cells, _owners, _source
 from ._calls import Code
 
 _MAX_TEXT = 65536  # of one function
@@ -17,7 +17,7 @@ def reached(code: Code) -> dict[str, Any]:
     functions = []
     for node in _leaves_first(code.nodes):
         if node.path and node.kind != "environment":
-            functions.append({"name": node.label, "kind": node.kind, "path": _relative(node.path), "line": node.line, "key": node.key, "text": _text_of(node)})
+            functions.append({"name": node.label, "kind": node.kind, "path": relative(node.path), "line": node.line, "key": node.key, "text": _text_of(node)})
     return {
         "functions": functions,
         "packages": [{"name": name, "version": version} for name, version in code.packages],
@@ -25,9 +25,9 @@ def reached(code: Code) -> dict[str, Any]:
     }
 
 
-def _relative(path: str) -> str:
+def relative(path: str) -> str:
     real, root = os.path.realpath(path), _owners.root()
-    return os.path.relpath(real, root) if real.startswith(root + os.sep) else path
+    return os.path.relpath(real, root) if real.startswith(root + os.sep) else _cells.place(path)
 
 
 def _leaves_first(nodes: list[Any]) -> list[Any]:
@@ -50,7 +50,8 @@ def _text_of(node: Any) -> str:
     source = _source.file_of(node.path)
     if source is None or source.tree is None:
         return ""
+    name = node.label.rpartition(".")[2]
     for statement in ast.walk(source.tree):
-        if isinstance(statement, ast.stmt) and min(d.lineno for d in [*getattr(statement, "decorator_list", []), statement]) == node.line:
+        if isinstance(statement, ast.stmt) and getattr(statement, "name", name) == name and min(d.lineno for d in [*getattr(statement, "decorator_list", []), statement]) == node.line:
             return "".join(source.lines[node.line - 1:statement.end_lineno])[:_MAX_TEXT]
     return ""

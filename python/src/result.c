@@ -46,6 +46,9 @@ static PyObject *get_writer(PyObject *self, void *unused) { return (void)unused,
 static PyObject *get_made_us(PyObject *self, void *unused) {
   return (void)unused, PyLong_FromLongLong(of(self)->made_us);
 }
+static PyObject *get_wall_us(PyObject *self, void *unused) {
+  return (void)unused, PyLong_FromLongLong(of(self)->wall_us);
+}
 static PyObject *get_rows(PyObject *self, void *unused) {
   return (void)unused, PyLong_FromUnsignedLongLong(of(self)->rows);
 }
@@ -67,6 +70,7 @@ static PyGetSetDef result_members[] = {
     {"type", get_type, NULL, "what it was: pandas.DataFrame", NULL},
     {"writer", get_writer, NULL, "who computed it", NULL},
     {"made_us", get_made_us, NULL, "when", NULL},
+    {"wall_us", get_wall_us, NULL, "what it took to compute", NULL},
     {"rows", get_rows, NULL, "of a table", NULL},
     {"bytes", get_bytes, NULL, "in the lake", NULL},
     {NULL, NULL, NULL, NULL, NULL},

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "engine/arrow.h"
+#include "result.h"
 
 void shoal_py_session_release(shoal_py_session *shared) {
   shoal_mutex_lock(&shared->mutex);
@@ -179,14 +180,21 @@ PyObject *shoal_py_result_stream(PyObject *self, const shoal_result *r) {
   return make_capsule(self, &(wanted){.result = r});
 }
 
-/* A list of (name, rows, bytes, publication, pinned). */
+/* What an object was in the program that made it; none for a table. */
+static shoal_str object_type(const shoal_result *r) {
+  return !r->codec.ptr ? SHOAL_STR_NONE : r->type.ptr ? r->type : r->codec;
+}
+
+/* A list of (name, rows, bytes, publication, pinned, type). */
 static PyObject *list_entries(const shoal_state *at) {
   PyObject *list = PyList_New(0);
   for (size_t i = 0; list && i < at->n_entries; i++) {
     const shoal_entry *e = &at->entries[i];
+    shoal_str type = object_type(&e->result);
     PyObject *item =
-        Py_BuildValue("(s#KKLO)", e->name.ptr, (Py_ssize_t)e->name.len, (unsigned long long)e->result.rows,
-                      (unsigned long long)e->result.bytes, (long long)e->publication, e->pinned ? Py_True : Py_False);
+        Py_BuildValue("(s#KKLOz#)", e->name.ptr, (Py_ssize_t)e->name.len, (unsigned long long)e->result.rows,
+                      (unsigned long long)e->result.bytes, (long long)e->publication, e->pinned ? Py_True : Py_False,
+                      type.ptr, (Py_ssize_t)type.len);
     if (!item || PyList_Append(list, item) < 0)
       Py_CLEAR(list);
     Py_XDECREF(item);
@@ -223,6 +231,28 @@ static PyObject *session_datasets(PyObject *self, PyTypeObject *type, PyObject *
   PyObject *list = list_entries(state);
   shoal_state_free(state);
   return list;
+}
+
+/* Where a dataset's result stands: (Result or None, branch, publication, pinned). */
+static PyObject *session_entry(PyObject *self, PyObject *args) {
+  const char *dataset, *at;
+  shoal_error err = {0};
+  shoal_state *state = NULL;
+  if (!PyArg_ParseTuple(args, "ss", &dataset, &at))
+    return NULL;
+  PyObject *module = PyType_GetModule(Py_TYPE(self));
+  shoal_status status;
+  Py_BEGIN_ALLOW_THREADS status = load_state(shoal_py_session_of(self), at, &state, &err);
+  Py_END_ALLOW_THREADS if (status < 0) return shoal_py_raise(module, &err);
+  const shoal_entry *e = shoal_state_find(state, shoal_str_z(dataset));
+  shoal_str branch = !e || e->local || !state->fork_branch.ptr ? state->branch : state->fork_branch;
+  PyObject *held = e ? shoal_py_result(module, &e->result) : Py_NewRef(Py_None);
+  PyObject *result =
+      held ? Py_BuildValue("(Ns#LO)", held, branch.ptr, (Py_ssize_t)branch.len,
+                           (long long)(e ? e->publication : state->publication), e && e->pinned ? Py_True : Py_False)
+           : NULL;
+  shoal_state_free(state);
+  return result;
 }
 
 static PyObject *session_close(PyObject *self, PyObject *unused) {
@@ -288,7 +318,8 @@ shoal_py_session *shoal_py_session_of(PyObject *self) { return ((session_object 
 static PyMethodDef session_methods[] = {
     {"stream", session_stream, METH_VARARGS, "stream(query, revision): the rows as a capsule of an Arrow stream."},
     {"datasets", (PyCFunction)(void (*)(void))session_datasets, METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
-     "datasets(revision): name, rows, bytes, publication, pinned of each."},
+     "datasets(revision): name, rows, bytes, publication, pinned, type of each."},
+    {"entry", session_entry, METH_VARARGS, "entry(dataset, revision) -> (Result or None, branch, publication, pinned)"},
     {"keys", shoal_py_keys, METH_VARARGS, "keys([(name, revision)]) -> [signature or None], of what datasets hold"},
     {"held", shoal_py_held, METH_VARARGS, "held(dataset, revision) -> Result or None"},
     {"find", shoal_py_find, METH_VARARGS, "find(signature) -> Result or None"},
