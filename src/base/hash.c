@@ -7,34 +7,57 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash_wide.h"
 #include "base/mem.h"
 #include "base/str.h"
+
+static void flush(shoal_hasher *h) {
+  if (h->n_pending)
+    blake3_hasher_update(&h->state, h->pending, h->n_pending);
+  h->n_pending = 0;
+}
+
+static void put(shoal_hasher *h, const void *bytes, size_t n) {
+  if (n > sizeof h->pending - h->n_pending)
+    flush(h);
+  if (n >= SHOAL_HASH_WIDE) {
+    shoal_hash_wide(&h->state, bytes, n);
+  } else if (n > sizeof h->pending) {
+    blake3_hasher_update(&h->state, bytes, n);
+  } else if (n) {
+    memcpy(h->pending + h->n_pending, bytes, n);
+    h->n_pending += n;
+  }
+}
 
 static void put_u64(shoal_hasher *h, char tag, uint64_t v) {
   uint8_t b[9] = {(uint8_t)tag};
   for (int i = 0; i < 8; i++)
     b[i + 1] = (uint8_t)(v >> (8 * i));
-  blake3_hasher_update(&h->state, b, sizeof b);
+  put(h, b, sizeof b);
 }
 
 void shoal_hasher_init(shoal_hasher *h, const char *domain) {
   blake3_hasher_init(&h->state);
+  h->n_pending = 0;
   shoal_hasher_z(h, domain);
 }
 void shoal_hasher_str(shoal_hasher *h, shoal_str s) {
   put_u64(h, s.ptr ? 's' : 'n', s.len);
-  if (s.len)
-    blake3_hasher_update(&h->state, s.ptr, s.len);
+  put(h, s.ptr, s.len);
 }
+void shoal_hasher_parts(shoal_hasher *h, uint64_t len) { put_u64(h, 's', len); }
+void shoal_hasher_part(shoal_hasher *h, shoal_str part) { put(h, part.ptr, part.len); }
 void shoal_hasher_z(shoal_hasher *h, const char *z) { shoal_hasher_str(h, shoal_str_z(z)); }
 void shoal_hasher_u64(shoal_hasher *h, uint64_t v) { put_u64(h, 'u', v); }
 void shoal_hasher_list(shoal_hasher *h, uint64_t count) { put_u64(h, 'l', count); }
 void shoal_hasher_hash(shoal_hasher *h, const shoal_hash *v) {
   put_u64(h, 'h', SHOAL_HASH_BYTES);
-  blake3_hasher_update(&h->state, v->b, SHOAL_HASH_BYTES);
+  put(h, v->b, SHOAL_HASH_BYTES);
 }
 shoal_hash shoal_hasher_end(shoal_hasher *h) {
   shoal_hash out;
+  flush(h);
   blake3_hasher_finalize(&h->state, out.b, SHOAL_HASH_BYTES);
   return out;
 }
@@ -42,8 +65,8 @@ shoal_hash shoal_hasher_end(shoal_hasher *h) {
 shoal_hash shoal_hash_bytes(shoal_str s) {
   shoal_hasher h;
   blake3_hasher_init(&h.state);
-  if (s.len)
-    blake3_hasher_update(&h.state, s.ptr, s.len);
+  h.n_pending = 0;
+  put(&h, s.ptr, s.len);
   return shoal_hasher_end(&h);
 }
 
@@ -62,6 +85,7 @@ shoal_status shoal_hash_file(const char *path, shoal_hash *out, shoal_error *err
     goto out;
   }
   blake3_hasher_init(&h.state);
+  h.n_pending = 0;
   for (;;) {
     ssize_t n = read(fd, chunk, CHUNK);
     if (n < 0 && errno == EINTR)

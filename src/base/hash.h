@@ -19,13 +19,19 @@ typedef struct shoal_hash {
   uint8_t b[SHOAL_HASH_BYTES];
 } shoal_hash;
 
+/* Small items are gathered, since BLAKE3 is quick with several chunks at once. */
 typedef struct shoal_hasher {
   blake3_hasher state;
+  size_t n_pending;
+  uint8_t pending[4 * BLAKE3_CHUNK_LEN];
 } shoal_hasher;
 
-/* Starts: domain is e.g. "shoal/1/signature". */
+/* A large text is hashed by several threads, and only read meanwhile. Starts: domain is e.g. "shoal/1/signature". */
 void shoal_hasher_init(shoal_hasher *h, const char *domain);
 void shoal_hasher_str(shoal_hasher *h, shoal_str s);
+/* A text in parts: its length, then parts that are as long together. */
+void shoal_hasher_parts(shoal_hasher *h, uint64_t len);
+void shoal_hasher_part(shoal_hasher *h, shoal_str part);
 void shoal_hasher_z(shoal_hasher *h, const char *z);
 void shoal_hasher_u64(shoal_hasher *h, uint64_t v);
 void shoal_hasher_hash(shoal_hasher *h, const shoal_hash *v);

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/hash_wide.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -54,6 +55,32 @@ static void buffers_stop_at_their_cap(void **state) {
   shoal_buf_json_str(&j, SHOAL_STR("a\"b\\\n\x01\xff\xc3\xb6"));
   CHECK_STR(shoal_buf_str(&j), "\"a\\\"b\\\\\\n\\u0001\xef\xbf\xbd\xc3\xb6\"");
   shoal_buf_dispose(&j);
+}
+
+/* Large texts are cut into subtrees for several threads, wherever in a chunk they begin. */
+static void large_texts_hash_as_blake3_says(void **state) {
+  (void)state;
+  enum { MIB = 1 << 20 };
+  static const size_t leads[] = {0, 1, 64, 1015, 1024, 4096, 65536 + 7, MIB, MIB - 1, 3 * MIB + 1};
+  static const size_t sizes[] = {4 * MIB, 4 * MIB + 1, 5 * MIB - 1, 8 * MIB, 9 * MIB + 12345};
+  size_t most = 14 * MIB;
+  uint8_t *bytes = malloc(most);
+  for (size_t i = 0; i < most; i++)
+    bytes[i] = (uint8_t)(i * 2654435761u >> 13);
+  for (size_t i = 0; i < sizeof leads / sizeof *leads; i++)
+    for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++)
+      for (size_t tail = 0; tail <= 5 * MIB; tail += 5 * MIB / 2) {
+        blake3_hasher plain, wide;
+        uint8_t a[32], b[32];
+        blake3_hasher_init(&plain);
+        blake3_hasher_init(&wide);
+        blake3_hasher_update(&plain, bytes, leads[i]), blake3_hasher_update(&wide, bytes, leads[i]);
+        blake3_hasher_update(&plain, bytes, sizes[j]), shoal_hash_wide(&wide, bytes, sizes[j]);
+        blake3_hasher_update(&plain, bytes, tail), shoal_hash_wide(&wide, bytes, tail);
+        blake3_hasher_finalize(&plain, a, sizeof a), blake3_hasher_finalize(&wide, b, sizeof b);
+        assert_memory_equal(a, b, sizeof a);
+      }
+  free(bytes);
 }
 
 static void hashing_is_unambiguous(void **state) {
@@ -216,6 +243,7 @@ int main(void) {
       cmocka_unit_test(views),
       cmocka_unit_test(buffers_stop_at_their_cap),
       cmocka_unit_test(hashing_is_unambiguous),
+      cmocka_unit_test(large_texts_hash_as_blake3_says),
       cmocka_unit_test(times_round_trip),
       cmocka_unit_test(yaml_knows_its_lines),
       cmocka_unit_test(json_writer_writes_what_reads_back),
