@@ -24,6 +24,7 @@ import zoneinfo
 from typing import Any, Callable
 
 from ._owners import is_a, root
+from ._shoal import pieces as digest_pieces
 
 Made = tuple[str, Any, bool]
 
@@ -226,28 +227,68 @@ def _polars(v: Any, pl: Any) -> Made | None:
     if type(v) is pl.Series:
         return "polars.Series", (v.name, v.to_frame("")), True
     if type(v) is pl.DataFrame:
-        return "polars.DataFrame", v.rechunk().write_ipc_stream(None).getbuffer(), True
+        return "polars.DataFrame", ([repr(t) for t in v.dtypes], v.to_arrow()), True
     return None
 
 
 def _arrow(v: Any, pa: Any) -> Made | None:
-    if isinstance(v, pa.ChunkedArray):
-        v = pa.table({"": v})
-        return "pyarrow.ChunkedArray", _arrow_stream(v, pa), False
-    if isinstance(v, pa.Array):
-        return "pyarrow.Array", _arrow_stream(pa.table({"": v}), pa), False
+    if isinstance(v, (pa.ChunkedArray, pa.Array)):
+        kind = "pyarrow.ChunkedArray" if isinstance(v, pa.ChunkedArray) else "pyarrow.Array"
+        return kind, _arrow_content(pa.table({"": v}), pa), False
     if isinstance(v, pa.RecordBatch):
-        return "pyarrow.RecordBatch", _arrow_stream(pa.Table.from_batches([v]), pa), False
+        return "pyarrow.RecordBatch", _arrow_content(pa.Table.from_batches([v]), pa), False
     if type(v) is pa.Table:
-        return "pyarrow.Table", _arrow_stream(v, pa), False
+        return "pyarrow.Table", _arrow_content(v, pa), False
     if isinstance(v, (pa.Schema, pa.DataType, pa.Field)):
         field = v if isinstance(v, pa.Schema) else pa.schema([v if isinstance(v, pa.Field) else ("", v)])
         return "pyarrow." + type(v).__name__, memoryview(field.serialize()), False
     return None
 
 
+def _arrow_content(table: Any, pa: Any) -> tuple[Any, ...]:
+    """By columns, so that chunks and offsets don't count, and what lies in memory as it is hashed is not copied."""
+    columns = []
+    for column in table.columns:
+        known = _arrow_column(column, pa)
+        columns.append(_arrow_stream(pa.table({"": column}), pa) if known is None else known)
+    return memoryview(table.schema.serialize()), table.num_rows, columns
+
+
+def _arrow_column(column: Any, pa: Any) -> tuple[Any, ...] | None:
+    """Which values there are, and their bytes one after the other; None: it has another layout."""
+    t, types = column.type, pa.types
+    text = types.is_string(t) or types.is_binary(t) or types.is_large_string(t) or types.is_large_binary(t)
+    if not text and (not types.is_primitive(t) or t.bit_width not in (8, 16, 32, 64)):
+        return None
+    valid = None
+    if column.null_count:  # what lies in a null's place is anything
+        import pyarrow.compute
+
+        valid = _arrow_stream(pa.table({"": column.is_valid()}), pa)
+        zero = "" if text else 0
+        chunks = column.chunks if text else [c.view(f"int{t.bit_width}") for c in column.chunks]
+        column = pa.chunked_array([c.fill_null(zero) for c in chunks])
+    chunks = [c for c in column.chunks if len(c)]
+    if text:
+        lengths, pieces = zip(*[_texts_of(c, pa) for c in chunks]) if chunks else ((), ())
+        return valid, digest_pieces(list(lengths)), digest_pieces(list(pieces))
+    width = t.bit_width // 8
+    return valid, digest_pieces([memoryview(c.buffers()[1])[c.offset * width:(c.offset + len(c)) * width] for c in chunks])
+
+
+def _texts_of(chunk: Any, pa: Any) -> tuple[Any, Any]:
+    """The texts' lengths, and the texts themselves."""
+    import pyarrow.compute
+
+    _, offsets, content = chunk.buffers()
+    kind = pa.int64() if pa.types.is_large_string(chunk.type) or pa.types.is_large_binary(chunk.type) else pa.int32()
+    first, last = (pa.Array.from_buffers(kind, len(chunk), [None, offsets], offset=chunk.offset + i) for i in (0, 1))
+    lengths = pyarrow.compute.subtract(last, first)
+    return memoryview(lengths.buffers()[1])[:lengths.nbytes], memoryview(content or b"")[first[0].as_py():last[-1].as_py()]
+
+
 def _arrow_stream(table: Any, pa: Any) -> memoryview:
-    """As one batch, so that chunks and offsets don't count; the stream holds no more of the buffers than the table does."""
+    """As one batch; the stream holds no more of the buffers than the table does."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table.combine_chunks())

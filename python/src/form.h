@@ -17,6 +17,7 @@ extern PyType_Spec shoal_form_spec;
    payload, shared) what it is made of, where `shared` says that it can change, so that being the same object twice
    counts. `element(digest, refs)` makes the node of a set's element that leads to nodes. */
 PyObject *shoal_py_encode(PyObject *module, PyObject *args);
+PyObject *shoal_py_pieces(PyObject *module, PyObject *args);
 /* tree(node, AST, lean) -> digest of a function's syntax tree, without positions, its own decorators and defaults;
    lean: without docstrings and annotations. */
 PyObject *shoal_py_tree(PyObject *module, PyObject *args);

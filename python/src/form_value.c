@@ -202,17 +202,21 @@ static int add_ref(encoder *e, PyObject *symbol, PyObject *node) {
 /* The element by itself: its numbers go on from those outside, and are forgotten, since elements come in any order. An
    element that leads to nodes becomes one. */
 static int encode_element(encoder *e, PyObject *v, PyObject *symbol, shoal_hash *out) {
-  shoal_hasher h;
+  shoal_hasher *h = shoal_malloc(sizeof *h); /* too large for a frame of a recursion */
   encoder sub = *e;
   PyObject *digest = NULL, *node = NULL;
   int status = -1;
-  shoal_hasher_init(&h, "shoal/1/python/element");
-  sub.h = &h;
+  sub.h = h;
   sub.memo = e->memo ? PyDict_Copy(e->memo) : NULL;
   sub.refs = PyList_New(0);
-  if ((e->memo && !sub.memo) || !sub.refs || encode(&sub, v) < 0)
+  if (!h)
+    PyErr_NoMemory();
+  if (!h || (e->memo && !sub.memo) || !sub.refs)
     goto out;
-  *out = shoal_hasher_end(&h);
+  shoal_hasher_init(h, "shoal/1/python/element");
+  if (encode(&sub, v) < 0)
+    goto out;
+  *out = shoal_hasher_end(h);
   status = 0;
   if (PyList_Size(sub.refs)) {
     digest = PyBytes_FromStringAndSize((const char *)out->b, SHOAL_HASH_BYTES);
@@ -220,6 +224,7 @@ static int encode_element(encoder *e, PyObject *v, PyObject *symbol, shoal_hash 
     status = node ? add_ref(e, symbol, node) : -1;
   }
 out:
+  shoal_free(h);
   Py_XDECREF(sub.memo), Py_XDECREF(sub.refs), Py_XDECREF(digest), Py_XDECREF(node);
   return status;
 }
@@ -384,4 +389,37 @@ PyObject *shoal_py_encode(PyObject *module, PyObject *args) {
   }
   Py_XDECREF(e.memo), Py_XDECREF(e.alive), Py_XDECREF(e.refs), Py_XDECREF(digest);
   return result;
+}
+
+/* ---- what lies in memory in several pieces ---- */
+
+static void hash_views(shoal_hasher *h, const Py_buffer *views, size_t n) {
+  uint64_t total = 0;
+  for (size_t i = 0; i < n; i++)
+    total += (uint64_t)views[i].len;
+  Py_BEGIN_ALLOW_THREADS shoal_hasher_parts(h, total);
+  for (size_t i = 0; i < n; i++)
+    shoal_hasher_part(h, (shoal_str){views[i].len ? views[i].buf : "", (size_t)views[i].len});
+  Py_END_ALLOW_THREADS
+}
+
+PyObject *shoal_py_pieces(PyObject *module, PyObject *args) {
+  PyObject *list;
+  shoal_hasher h;
+  (void)module;
+  if (!PyArg_ParseTuple(args, "O!", &PyList_Type, &list))
+    return NULL;
+  size_t n = (size_t)PyList_Size(list), got = 0;
+  Py_buffer *views = shoal_calloc(n + 1, sizeof *views);
+  if (!views)
+    return PyErr_NoMemory();
+  while (got < n && PyObject_GetBuffer(PyList_GetItem(list, (Py_ssize_t)got), &views[got], PyBUF_SIMPLE) == 0)
+    got++;
+  shoal_hasher_init(&h, "shoal/1/python/pieces");
+  if (got == n)
+    hash_views(&h, views, n);
+  for (size_t i = 0; i < got; i++)
+    PyBuffer_Release(&views[i]);
+  shoal_free(views);
+  return got == n ? shoal_py_digest(&h) : NULL;
 }

@@ -55,6 +55,7 @@ static PyObject *version(PyObject *module, PyObject *unused) {
 
 static PyMethodDef methods[] = {
     {"version", version, METH_NOARGS, "The library's version."},
+    {"pieces", shoal_py_pieces, METH_VARARGS, "pieces(buffers) -> the digest of their bytes one after the other"},
     {"encode", shoal_py_encode, METH_VARARGS, "encode(value, resolve, element, domain) -> (digest, refs)"},
     {"tree", shoal_py_tree, METH_VARARGS, "tree(node, AST, lean) -> digest"},
     {"code", shoal_py_code, METH_VARARGS, "code(code, version) -> digest"},
