@@ -277,7 +277,7 @@ def publication():
 
 def python(library, *args, folder=None):
     """Seconds told by a program with a library: ours as pip installs it, joblib."""
-    path = f"{BUILD}/python" if library == "shoal" else f"{DEPS}/joblib"
+    path = f"{BUILD}/python" if library == "shoal" else f"{DEPS}/joblib:{DEPS}/xxhash"
     p = subprocess.run([f"{DEPS}/python/bin/python", *args], cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
     if p.returncode:
         raise SystemExit(f"{args}: {p.stderr}")
@@ -308,6 +308,24 @@ def noop_eval():
         yield from kept("noop", kind, "1000", target=0.05, what=f"no-op `eval` of 1,000 functions, {kind}, new process", n=3)
 
 
+def large(job, kinds, peer, against, target, what):
+    fresh(f"{CACHE}/large", {"shoal.yaml": "name: large\n"})
+    for kind in kinds:
+        row = Row(what.format(kind), against, target, "wall")
+        for _ in rounds(5):
+            row.add(*(python(library, f"{HERE}/large.py", job, library, kind, folder=f"{CACHE}/large") for library in ("shoal", peer)))
+        discard(f"{CACHE}/large/lake")
+        yield row
+
+
+def keying():
+    yield from large("keying", ("numpy", "arrow"), "xxhash", "XXH3 of its bytes, one thread", 1.5, "keying an argument of 1 GB, {}")
+
+
+def frame():
+    yield from large("frame", ("pandas", "polars", "arrow"), "pyarrow", "pyarrow's Parquet, zstd, fsync", 1.2, "storing and loading 10M rows, {}")
+
+
 def import_time():
     row = Row("`import shoal`", "`import json, sqlite3`", 2, "wall")
     program = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
@@ -317,7 +335,8 @@ def import_time():
 
 
 ROWS_OF = {"noop1k": lambda: noop(1_000), "noop10k": lambda: noop(10_000), "noop100k": lambda: noop(100_000), "python": noop_python,
-           "leaf": edited_leaf, "version": version, "big": big, "tiny": tiny, "publish": publication, "hit": warm_hit, "eval": noop_eval, "import": import_time}
+           "leaf": edited_leaf, "version": version, "big": big, "tiny": tiny, "publish": publication, "hit": warm_hit, "eval": noop_eval, "import": import_time,
+           "keying": keying, "frame": frame}
 HEAD = ["what", "against", "Shoal, CPU / wall", "peer, CPU / wall", "ratio, CPU / wall", "at most", "met"]
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import base64
 import collections.abc
+import itertools
 import sys
+import tempfile
 from typing import Any, Callable, NamedTuple
 
 from ._codecs import type_name
@@ -24,6 +26,10 @@ class NotFaithful(Exception):
     """It is a table, but not one that Delta could hold."""
 
 
+_BATCH = 122_880  # rows: the engine's row group, and the share of one thread at a time
+_IN_MEMORY = 64 << 20  # bytes of an iterator's tables that are held in memory
+
+
 def rows_of(value: Any, label: str) -> Rows | None:
     """None: it is no table."""
     module = type(value).__module__.partition(".")[0]
@@ -37,7 +43,9 @@ def rows_of(value: Any, label: str) -> Rows | None:
     if module in ("duckdb", "_duckdb") and type(value).__name__ == "DuckDBPyRelation":
         return _arrow_rows(value.fetch_arrow_table(), "duckdb.DuckDBPyRelation")
     if isinstance(value, collections.abc.Iterator):
-        return _batch_rows(value, label)
+        value = gather(value, label)
+    if isinstance(value, Batches):
+        return _batch_rows(value)
     return _arrow_rows(_read(value), kind) if hasattr(value, "__arrow_c_stream__") else None
 
 
@@ -66,8 +74,8 @@ def _arrow_rows(table: Any, kind: str, **meta: Any) -> Rows:
         columns = [_storable(table.column(i), pyarrow) for i in range(table.num_columns)]
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as e:
         raise NotFaithful(str(e)) from e
-    whole = pyarrow.Table.from_arrays(columns, names=_names(table.schema.names)).combine_chunks()
-    return Rows(kind, whole, meta)  # several batches would be read by several threads, and lose their order
+    whole = pyarrow.Table.from_arrays(columns, names=_names(table.schema.names))
+    return Rows(kind, whole.to_reader(_BATCH), meta)
 
 
 def _names(names: list[str]) -> list[str]:
@@ -191,7 +199,7 @@ _BY_TYPE: dict[str, Callable[[Any, str], Rows]] = {
     "polars.LazyFrame": lambda v, kind: _polars_frame(v.collect(), kind),
     "pyarrow.Table": _arrow_rows,
     "pyarrow.RecordBatch": lambda v, kind: _arrow_rows(sys.modules["pyarrow"].Table.from_batches([v]), kind),
-    "pyarrow.RecordBatchReader": lambda v, kind: _arrow_rows(v.read_all(), kind),
+    "pyarrow.RecordBatchReader": lambda v, kind: _batch_rows(gather(v, kind)),
 }
 _BACK: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "pandas.DataFrame": _pandas_back,
@@ -210,14 +218,73 @@ _ITEMS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _batch_rows(value: Any, label: str) -> Rows | None:
-    items = list(value)
-    kinds = {type_name(item) for item in items}
-    if len(kinds) != 1 or not kinds <= _ITEMS.keys():
-        raise error("unsupported", f"{label} gives an iterator of {', '.join(sorted(kinds)) or 'nothing'}, which can't be kept",
-                    "yield tables of one kind (pyarrow, pandas, polars), or return a list")
+# ---- iterators ----
+
+
+class Batches(NamedTuple):
+    """The tables that an iterator gave, in a file from a certain size on: rows that only the disk can hold pass through."""
+
+    items: str
+    table: Any
+    reader: bool
+
+
+def gather(value: collections.abc.Iterator[Any], label: str) -> Batches:
+    """Runs the iterator, in the frame of the function that made it: what it reads counts."""
     import pyarrow
 
-    tables = [pyarrow.Table.from_pandas(i) if type_name(i) == "pandas.DataFrame" else i.to_arrow() if type_name(i) == "polars.DataFrame"
-              else pyarrow.Table.from_batches([i]) if isinstance(i, pyarrow.RecordBatch) else i for i in items]
-    return _arrow_rows(pyarrow.concat_tables(tables), "batches", items=kinds.pop())
+    if isinstance(value, pyarrow.RecordBatchReader):
+        empty = value.schema.empty_table().to_batches() or [pyarrow.RecordBatch.from_pylist([], value.schema)]
+        return gather(itertools.chain(empty, value), label)._replace(reader=True)
+    kinds: dict[str, None] = {}
+    held: list[Any] = []
+    size, spill = 0, None
+    for item in value:
+        kinds[type_name(item)] = None
+        if len(kinds) > 1 or not kinds.keys() <= _ITEMS.keys():
+            break
+        table = _table_of(item, pyarrow)
+        if spill is None:
+            held.append(table)
+            size += table.nbytes
+            if size > _IN_MEMORY:
+                spill = _Spill(table.schema, pyarrow)
+                for one in held:
+                    spill.writer.write_table(one)
+                held = []
+        else:
+            spill.writer.write_table(_unified(table, spill.schema))
+    if len(kinds) != 1 or not kinds.keys() <= _ITEMS.keys():
+        raise error("unsupported", f"{label} gives an iterator of {', '.join(sorted(kinds)) or 'nothing'}, which can't be kept",
+                    "yield tables of one kind (pyarrow, pandas, polars), or return a list")
+    return Batches(next(iter(kinds)), spill.table() if spill else pyarrow.concat_tables(held), False)
+
+
+def _unified(table: Any, schema: Any) -> Any:
+    return table if table.schema.equals(schema) else table.cast(schema)
+
+
+def _table_of(item: Any, pa: Any) -> Any:
+    kind = type_name(item)
+    if kind == "pandas.DataFrame":
+        return pa.Table.from_pandas(item)
+    return item.to_arrow() if kind == "polars.DataFrame" else pa.Table.from_batches([item]) if isinstance(item, pa.RecordBatch) else item
+
+
+class _Spill:
+    """An Arrow stream in a file without a name, mapped into memory to be read: gone with whoever holds it."""
+
+    def __init__(self, schema: Any, pa: Any) -> None:
+        self.pa, self.schema = pa, schema
+        self.file = tempfile.TemporaryFile(prefix="shoal-")
+        self.sink = pa.PythonFile(self.file, "w")
+        self.writer = pa.ipc.new_stream(self.sink, schema)
+
+    def table(self) -> Any:
+        self.writer.close()
+        self.file.flush()
+        return self.pa.ipc.open_stream(self.pa.memory_map(f"/proc/self/fd/{self.file.fileno()}")).read_all()
+
+
+def _batch_rows(value: Batches) -> Rows:
+    return _arrow_rows(value.table, "pyarrow.RecordBatchReader") if value.reader else _arrow_rows(value.table, "batches", items=value.items)

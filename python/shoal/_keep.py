@@ -9,6 +9,7 @@ The steps of a call are a generator that yields what may take long, so that they
 from __future__ import annotations
 
 import asyncio
+import collections.abc
 import concurrent.futures
 import contextvars
 import functools
@@ -253,6 +254,8 @@ def _computed(call: _Call, run: _Run, outer: _Frame | None, known: dict[Read, st
             _environment.observe(_note_variable, _note_written, call.code.names.environment)
         started = time.monotonic_ns()
         value = yield from _within(frame, call.run)
+        if isinstance(value, collections.abc.Iterator):  # which has not run yet
+            value = yield from _within(frame, functools.partial(_lake.gather, value, call.name))
         us = (time.monotonic_ns() - started) // 1000
         if frame.refused:
             raise frame.refused

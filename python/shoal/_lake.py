@@ -7,6 +7,7 @@ from typing import Any, Callable
 
 from . import _codecs, _frames
 from ._codecs import codec as codec
+from ._frames import gather as gather
 from ._kept import error
 from ._shoal import Error, Result, Session
 

@@ -106,8 +106,10 @@ static bool wants_one_file(writing *w) {
   shoal_buf json = {0};
   shoal_error ignored = {0};
   uint64_t bytes = w->job->file_bytes ? w->job->file_bytes : FILE_BYTES;
-  if (w->job->n_partition_by || w->job->n_cluster_by || !says_order(w->body))
+  if (w->job->n_partition_by || w->job->n_cluster_by || (!w->job->ordered && !says_order(w->body)))
     return false;
+  if (w->job->ordered)
+    return true;
   bool ordered =
       shoal_engine_parse(&w->d->base, w->body, &json, &ignored) == SHOAL_OK && has_order_modifier(shoal_buf_str(&json));
   shoal_buf_dispose(&json);

@@ -111,6 +111,7 @@ typedef struct shoal_job {
   const shoal_str *cluster_by; /* files are sorted by these */
   size_t n_cluster_by;
   bool rows_hash;                              /* compute outcome.rows_hash */
+  bool ordered;                                /* the rows' order counts: one file, whatever its size */
   uint64_t file_bytes;                         /* aim of a file's size; 0: 128 MB */
   void (*progress)(void *arg, double percent); /* may be NULL, see config; called from the executing thread */
   void *progress_arg;

@@ -125,7 +125,8 @@ static shoal_status stage(call *c, const char *path, const char *staging, shoal_
                    .inputs = &input,
                    .n_inputs = 1,
                    .staging = staging,
-                   .rows_hash = !c->task->no_rows_hash};
+                   .rows_hash = !c->task->no_rows_hash,
+                   .ordered = true};
   shoal_status status = shoal_engine_execute(c->engine, &job, &c->task->arena, out, err);
   stream.release(&stream);
   return status;

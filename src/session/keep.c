@@ -104,8 +104,12 @@ static shoal_status execute(shoal_engine *engine, struct ArrowArrayStream *strea
                             shoal_arena *arena, shoal_outcome *out, shoal_error *err) {
   shoal_scan scan = {.format = SHOAL_SCAN_ARROW, .stream = stream};
   shoal_input input = {SHOAL_STR("kept_rows"), &scan};
-  shoal_job job = {
-      .sql = SHOAL_STR("from kept_rows"), .inputs = &input, .n_inputs = 1, .staging = staging, .rows_hash = true};
+  shoal_job job = {.sql = SHOAL_STR("from kept_rows"),
+                   .inputs = &input,
+                   .n_inputs = 1,
+                   .staging = staging,
+                   .rows_hash = true,
+                   .ordered = true};
   return shoal_engine_execute(engine, &job, arena, out, err);
 }
 

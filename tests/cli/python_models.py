@@ -61,6 +61,14 @@ def sql_reads_what_python_makes_and_the_other_way_round():
     p.remove()
 
 
+@case
+def the_order_of_a_models_rows_stays():
+    p = project({"models/t.py": model("t", "return pyarrow.table({'i': range(1_500_000, 0, -1)})", HEAD + "import pyarrow\n")})
+    p.shoal("run")
+    same(p.rows("select count(*) from (select i, lag(i) over () as before from t) where before <> i + 1"), [["0"]])
+    p.remove()
+
+
 def signature_of(p, dataset):
     (folder,) = glob.glob(f"{p.dir}/lake/{dataset.replace('.', '/')}/_shoal/*")
     return os.path.basename(folder)

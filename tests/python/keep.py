@@ -753,6 +753,30 @@ def polars_arrow_duckdb_and_batches_come_back_as_they_were():
 
 
 @case
+def what_an_iterator_loads_as_it_runs_counts():
+    with lab() as run:
+        m = "import pyarrow\ndef put(x): return x\ndef name(): return 'n'\n" \
+            "def f():\n    print('f')\n    for i in range(2): yield pyarrow.record_batch({'i': [load('/' + name())]})\n"
+        both = "(keep('/n', put, $), [i for b in keep('/f', f) for i in b.column(0).to_pylist()])[1]"
+        assert run(both.replace("$", "1"), m) == ([1, 1], ["f"])
+        assert run(both.replace("$", "2"), m) == ([2, 2], ["f"])
+        assert run(both.replace("$", "1"), m) == ([1, 1], [])
+
+
+@case
+def what_an_iterator_raises_passes_unchanged():
+    with lab() as run:
+        m = "import pyarrow\ndef f():\n    yield pyarrow.record_batch({'i': [1]})\n    raise LookupError('no more')\n"
+        try:
+            run("keep('/f', f)", m)
+        except LookupError as e:
+            assert str(e) == "no more"
+        else:
+            raise AssertionError("nothing was raised")
+        refused(lambda: run("keep('/f', f)", m.replace("raise LookupError('no more')", "yield 3")), "an iterator of int, pyarrow.RecordBatch")
+
+
+@case
 def the_order_of_a_large_tables_rows_stays():
     with lab() as run:
         run("0", "import numpy, pandas\ndef g(n): return pandas.DataFrame({'i': numpy.arange(n)[::-1].copy(), 's': numpy.arange(n).astype(str)})\n")
