@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from ._codecs import codec
     from ._keep import cache, data_function, eval, keep, load
     from ._owners import accept_module
+    from ._plans import plan, why
 
 __version__ = _version()
-__all__ = ["Dataset", "Error", "Signature", "Table", "accept_module", "branch", "cache", "codec", "data_function", "datasets", "eval", "keep", "load", "set_store", "signature", "sql", "table"]
+__all__ = ["Dataset", "Error", "Signature", "Table", "accept_module", "branch", "cache", "codec", "data_function", "datasets", "eval", "keep", "load", "plan", "set_store", "signature", "sql", "table", "why"]
 
 _LATER = {
     "Signature": ("_forms", "Signature"),
@@ -33,6 +34,8 @@ _LATER = {
     "eval": ("_keep", "eval"),
     "keep": ("_keep", "keep"),
     "load": ("_keep", "load"),
+    "plan": ("_plans", "plan"),
+    "why": ("_plans", "why"),
     "load_ipython_extension": ("_notebook", "load_ipython_extension"),
     "unload_ipython_extension": ("_notebook", "unload_ipython_extension"),
     "_describe": ("_calls", "describe"),

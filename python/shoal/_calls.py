@@ -98,6 +98,23 @@ def arguments_key(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
         raise
 
 
+def arguments_told(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[dict[str, str]]:
+    """For people, so that they are told which argument is another: numbers as they are, other plain values by their keys only,
+    for they may be secrets."""
+    told = []
+    for name, value in bound(f, args, kwargs):
+        one = {"name": name, "type": type(value).__name__}
+        if type(value) in (bool, int, float, type(None)):
+            one["value"] = repr(value)[:40]
+        else:
+            try:
+                one["key"] = encode(value, None, None, "shoal/1/python/argument")[0].hex()
+            except (TypeError, RecursionError):
+                pass
+        told.append(one)
+    return told
+
+
 def call_key(code: str, arguments: str, loads: list[tuple[str, str | None]]) -> str:
     """The signature of a call: of `loads`, each dataset's name and the signature of what it holds; None: it isn't there."""
     return call_signature(code, arguments, INTERPRETER.version, loads)

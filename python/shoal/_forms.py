@@ -91,6 +91,7 @@ class LakeNames:
     def __init__(self) -> None:
         self.loads: set[str] = set()
         self.makes: dict[str, Any] = {}  # the function whose result it is; None: a call of `keep`
+        self.cached: dict[str, Any] = {}  # functions whose results have no name
         self.dynamic = False  # it loads under names that are not written in it
         self.variables: set[str] = set()  # of the environment
         self.environment: _User | None = None  # who reads variables whose names are not written in it
@@ -330,6 +331,8 @@ class Walk:
         if is_a(kept, _kept.Kept):  # where its result lies is no part of it
             if kept.dataset:
                 self.names.makes[kept.dataset] = f
+            else:
+                self.names.cached[label_of(kept.function)] = f
             return self.target(kept.function, label_of(kept.function), user)
         if _environment.leads_there(f):
             self._open_environment(user)
@@ -422,7 +425,8 @@ class Walk:
         names.dynamic |= any(one.module.partition(".")[0] == "shoal" for one in facts.imports)
         for call in facts.calls:
             what = _shoal_function(call.name, f.__globals__)
-            dataset = _dataset_named(call.first) if what else None
+            plain = what == "table" and call.first and call.first.isidentifier()  # table("x") is main.x
+            dataset = _dataset_named(f"main.{call.first}" if plain else call.first) if what else None
             if what == "keep" and dataset:
                 names.makes.setdefault(dataset, None)
             elif what in ("load", "table") and dataset and call.alone:

@@ -17,11 +17,11 @@ import inspect
 import os
 import threading
 import time
-from typing import Any, Callable, Generator, Iterator, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Callable, Generator, Iterable, Iterator, NamedTuple, ParamSpec, TypeVar
 
 from . import _calls, _environment, _lake, _progress, _tables, _told as _told_of
 from ._calls import Code
-from ._kept import Kept, dataset as dataset_of, error, undecorated
+from ._kept import Kept, dataset as dataset_of, error, makers, undecorated
 from ._owners import INTERPRETER
 from ._shoal import Error, Result, Session
 
@@ -151,6 +151,10 @@ class _Call:
     @property
     def name(self) -> str:
         return self.dataset or self.label
+
+    @property
+    def called(self) -> list[dict[str, str]]:
+        return _calls.arguments_told(self.function, self.args, self.kwargs)
 
     def key(self, loads: dict[Read, str | None]) -> str:
         return _calls.call_key(self.code.key, self.arguments, [(_text(read), key) for read, key in loads.items()])
@@ -296,19 +300,22 @@ def _store(call: _Call, run: _Run, frame: _Frame, lease: object, base: str, valu
 
 
 def _told(call: _Call, run: _Run, frame: _Frame) -> dict[str, Any]:
+    told = preimage(call, {**frame.known, **frame.seen}, frame.seen)
+    return {"who": _tables.who(), "branch": run.session.entry("", "")[1], **told, "children": frame.children}
+
+
+def preimage(call: _Call, reads: dict[Read, str | None], seen: Iterable[Read]) -> dict[str, Any]:
+    """What the key of a call is made of, for people."""
     first = call.code.nodes[0]
-    reads = {**frame.known, **frame.seen}
     reached = _told_of.reached(call.code)
-    reached["env"] += [{"name": read[0][1:], "key": key} for read, key in frame.seen.items() if _is_variable(read)]
+    reached["env"] += [{"name": read[0][1:], "key": reads[read]} for read in seen if _is_variable(read)]
     return {
-        "who": _tables.who(),
-        "branch": run.session.entry("", "")[1],
         "python": {"function": call.label, "version": INTERPRETER.version, "path": _told_of.relative(first.path) if first.path else None, "line": first.line},
         "code": call.code.key,
         "arguments": call.arguments,
+        "called": call.called,
         **reached,
         "inputs": [{"role": name, "name": name, **({"at": at} if at else {}), "key": key} for (name, at), key in reads.items() if not _is_variable((name, at))],
-        "children": frame.children,
     }
 
 
@@ -547,6 +554,8 @@ def _wrap(dataset: str | None, f: Callable[P, R]) -> Callable[P, R]:
             return f(*args, **kwargs) if _tables.planned is not None else _call(dataset, f, args, kwargs)
 
     wrapper.__shoal__ = Kept(dataset, f)  # type: ignore[attr-defined]
+    if dataset:
+        makers[dataset] = wrapper
     return wrapper  # type: ignore[return-value]
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import weakref
 from typing import Any, Callable
 
 from . import _cells
 from ._shoal import Error, dataset as _dataset
+
+
+makers: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()  # of this process, by dataset: the last decorated
 
 
 class Kept:

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import sysconfig
 import threading
 from typing import Any, Callable
@@ -35,9 +36,15 @@ def _command(args: list[str]) -> list[str]:
     return [_path(), *args, *(["--lake", lake] if lake else []), *(["--branch", branch] if branch else [])]
 
 
+def _environment() -> dict[str, str]:
+    """Python models run as this process does, unless shoal.yaml says otherwise: kernels are started without their environment."""
+    own = {"VIRTUAL_ENV": sys.prefix} if sys.prefix != sys.base_prefix else {}
+    return {**os.environ, **own}
+
+
 def ask(*args: str) -> dict[str, Any]:
     """What a verb answers as JSON; its error is raised."""
-    done = subprocess.run(_command([*args, "--json"]), capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(_command([*args, "--json"]), capture_output=True, text=True, errors="replace", env=_environment(), check=False)
     lines = done.stdout.splitlines()
     told: dict[str, Any] = json.loads(lines[-1]) if lines else {"event": "error", "code": "engine", "message": done.stderr.strip()}
     if told.get("event") == "error":
@@ -48,7 +55,7 @@ def ask(*args: str) -> dict[str, Any]:
 def show(args: list[str], out: Callable[[str], object]) -> tuple[int, str]:
     """Runs a verb, gives each line to `out` as it comes; its exit code, and what it said of errors. Ctrl-C is its own to handle."""
     with subprocess.Popen(_command([*args, "--no-color"]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-                          start_new_session=True) as child:
+                          env=_environment(), start_new_session=True) as child:
         assert child.stdout and child.stderr
         said: list[str] = []
         listener = threading.Thread(target=lambda pipe: said.append(pipe.read()), args=(child.stderr,))

@@ -161,3 +161,10 @@ def signature_html(key: str, nodes: list[Node], place: Any) -> str:
     rows = [[n.label, n.kind, f"{place(n.path)}:{n.line}" if n.path and n.line else place(n.path) if n.path else "", n.key[:16]] for n in nodes[:_MOST_NODES]]
     more = note(f"and {len(nodes) - _MOST_NODES} more") if len(nodes) > _MOST_NODES else ""
     return f"<div><b>{escape(nodes[0].label)}</b> <code>{key[:16]}…</code></div>" + html_table(("reaches", "kind", "where", "key"), rows) + more
+
+
+# ---- reasons ----
+
+
+def lines_html(head: str, detail: str) -> str:
+    return f"<div>{escape(head)}</div>" + (f"<pre>{escape(detail)}</pre>" if detail else "")

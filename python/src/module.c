@@ -9,6 +9,7 @@
 #include "form.h"
 #include "guards.h"
 #include "result.h"
+#include "why.h"
 
 static int set_text(PyObject *o, const char *name, const char *text) {
   PyObject *value = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
@@ -63,6 +64,7 @@ static PyMethodDef methods[] = {
     {"call_signature", shoal_py_call_signature, METH_VARARGS, "call_signature(code, arguments, python, loads) -> key"},
     {"environment_policy", shoal_py_environment_policy, METH_VARARGS,
      "environment_policy(folder) -> {package: policy}"},
+    {"why", shoal_py_why, METH_VARARGS, "why(before, after): the first difference of two provenances"},
     {"read_arrow", shoal_py_read_arrow, METH_VARARGS, "read_arrow(path) -> capsule of a stream"},
     {NULL, NULL, 0, NULL},
 };

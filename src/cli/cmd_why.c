@@ -67,13 +67,11 @@ static void say_leaf(cli *c, const shoal_why_chain *chain, const char *end) {
 }
 
 static void say_json(const shoal_why_chain *chain) {
-  static const char *const kinds[] = {"same",  "new",         "code",     "macro",  "variable", "source",
-                                      "input", "environment", "volatile", "layout", "package",  "environment variable"};
   shoal_buf b = {0};
   shoal_jw w = {.out = &b};
   shoal_jw_obj(&w);
   shoal_jw_ki64(&w, "schema_version", 1);
-  shoal_jw_kz(&w, "kind", kinds[chain->leaf.kind]);
+  shoal_jw_kz(&w, "kind", shoal_why_kind_name(chain->leaf.kind));
   shoal_jw_key(&w, "chain");
   shoal_jw_arr(&w);
   for (size_t i = 0; i < chain->n; i++)

@@ -355,6 +355,7 @@ typedef enum shoal_why_kind {
   SHOAL_WHY_PACKAGE,     /* one that Python code reaches, or the interpreter, has another version */
   SHOAL_WHY_ENV_VARIABLE /* one that Python code reads has another value, which is not kept */
 } shoal_why_kind;
+const char *shoal_why_kind_name(shoal_why_kind kind); /* "code", for JSON */
 /* The first difference between two preimages. Texts are in the arena given. */
 typedef struct shoal_why {
   shoal_why_kind kind;

@@ -9,6 +9,12 @@
 #include "engine/lexer.h"
 #include "session/session.h"
 
+const char *shoal_why_kind_name(shoal_why_kind kind) {
+  static const char *const names[] = {"same",  "new",         "code",     "macro",  "variable", "source",
+                                      "input", "environment", "volatile", "layout", "package",  "environment variable"};
+  return names[kind];
+}
+
 static shoal_str keep(shoal_arena *arena, shoal_str s) { return shoal_arena_str(arena, s); }
 
 /* The line of `text` that holds byte `at`, trimmed; *number counts from `first`. */

@@ -155,6 +155,11 @@ def tables_lists_and_signatures_are_shown():
         assert run("[type(shoal.datasets()) is list, isinstance(shoal.datasets(), list), shoal.datasets()[1].rows]").text == "[False, True, 12]"
         signature = run("shoal.signature(people)")
         has(signature.html, "<b>__main__.people</b>", "In[3]:1", "pandas")
+        run("def people2(): return 1\n@shoal.data_function('/people2')\ndef kept(): return people2()\nkept()\ndef people2(): return '<2>'")
+        plan = run("shoal.plan(kept)")
+        has(plan.html, "main.people2", "1 → &#x27;&lt;2&gt;&#x27;", "In[", "1 to run on branch main")
+        has(plan.text, "~  main.people2  1 → '<2>'  In[")
+        has(run("shoal.why('/people2')").html, "return &#x27;&lt;2&gt;&#x27;", "that is in __main__.people2")
         refused = run("import threading\nlock = threading.Lock()\nshoal.keep('/x', lambda: lock)", fails=True)
         has(refused.error, "In[", "has no canonical form")
 
