@@ -85,9 +85,13 @@ def same(got, want):
         raise AssertionError(f"{got!r} is not {want!r}")
 
 
+class Skip(Exception):
+    """Raised by a case that can't run here; its text says what is missing."""
+
+
 def main():
     only = sys.argv[1:]
-    passed = failed = 0
+    passed = failed = skipped = 0
     for f in CASES:
         if only and f.__name__ not in only:
             continue
@@ -95,12 +99,15 @@ def main():
             f()
             print(f"[       OK ] {f.__name__}", flush=True)
             passed += 1
+        except Skip as e:
+            print(f"[  SKIPPED ] {f.__name__}: {e}", flush=True)
+            skipped += 1
         except Exception:
             traceback.print_exc(file=sys.stdout)
             print(f"[  FAILED  ] {f.__name__}", flush=True)
             failed += 1
-    print(f"{passed} passed, {failed} failed")
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     sys.exit(failed != 0)
 
 
-__all__ = ["BUILD", "CASES", "SHOAL", "Project", "case", "has", "lacks", "main", "re", "same", "os", "subprocess"]
+__all__ = ["BUILD", "CASES", "SHOAL", "Project", "Skip", "case", "has", "lacks", "main", "re", "same", "os", "subprocess"]
