@@ -4,6 +4,7 @@ what they reach. Where the code object of a function compiles to something else,
 
 tests/python/mutations.py has oracles of its own for what is reached; here that is what `explain` says, and there are thousands of
 functions. SHOAL_SEED chooses others, SHOAL_BUDGET scales their number."""
+import ast
 import gc
 import importlib
 import json
@@ -89,7 +90,7 @@ def in_child(work, seconds=AT_ONCE):
 
 def key(f):
     s = shoal.signature(f)
-    return {"key": s.key, "reached": [(n.path, n.line) for n in s.explain() if n.path and n.line]}
+    return {"key": s.key, "reached": [(n.path, n.line, n.label) for n in s.explain() if n.path and n.line and n.kind == "function"]}
 
 
 def refusal_or_key(f):
@@ -97,6 +98,24 @@ def refusal_or_key(f):
         return key(f)
     except shoal.Error as e:
         return {"refused": str(e)}
+
+
+class Unannotated(ast.NodeTransformer):
+    """Plain functions without annotations, which are no part of a key."""
+
+    def visit_FunctionDef(self, node):
+        self.generic_visit(node)
+        if not node.decorator_list:
+            node.returns = None
+            for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, *filter(None, (node.args.vararg, node.args.kwarg))):
+                a.annotation = None
+        return node
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+
+def what_runs(text, path):
+    return codes(compile(Unannotated().visit(ast.parse(text)), path, "exec", dont_inherit=True))
 
 
 class Files:
@@ -114,17 +133,17 @@ class Files:
         if path not in self.known:
             with open(path, encoding="utf-8") as f:
                 text = f.read()
-            self.known[path] = text, tokens_of(text), codes(compile(text, path, "exec", dont_inherit=True))
+            self.known[path] = text, tokens_of(text), codes(compile(text, path, "exec", dont_inherit=True)), what_runs(text, path)
         return self.known[path]
 
 
 def one_mutation(f, base, files, rng, top):
     """(what was done, the key that follows), or None where nothing that runs was changed."""
-    path, line = rng.choice(base["reached"] or [("", 0)])
+    path, line, label = rng.choice(base["reached"] or [("", 0, "")])
     if not path.startswith(top):
         return None
-    text, tokens, was = files[path]
-    at = [c for c in was.values() if c.co_firstlineno <= line + 3 and line <= c.co_firstlineno + 3 and (path, c.co_qualname, c.co_firstlineno) in files.running]
+    text, tokens, was, ran = files[path]
+    at = [c for c in was.values() if abs(c.co_firstlineno - line) <= 3 and label.endswith(c.co_qualname) and (path, c.co_qualname, c.co_firstlineno) in files.running]
     if not at:
         return None
     code = rng.choice(at)
@@ -135,8 +154,9 @@ def one_mutation(f, base, files, rng, top):
         now = codes(compile(made[0], path, "exec", dont_inherit=True))
     except (SyntaxError, ValueError):
         return None
-    new = now.get(f"{code.co_qualname}:{code.co_firstlineno}")
-    if new is None or code_of(new) == code_of(code) or len(new.co_freevars) != len(code.co_freevars):
+    name = f"{code.co_qualname}:{code.co_firstlineno}"
+    new = now.get(name)
+    if new is None or code_of(what_runs(made[0], path)[name]) == code_of(ran[name]) or len(new.co_freevars) != len(code.co_freevars):
         return None
 
     def work():
