@@ -6,18 +6,18 @@ What the project's code reads counts. What libraries read for themselves doesn't
 from __future__ import annotations
 
 import ast
-import importlib.util
 import os
 import posixpath
 import re
 import sys
 import types
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from . import _owners
 from ._kept import error
+from ._names import UNKNOWN, Names, what_runs
 from ._shoal import encode
-from ._source import Facts, Source, nested
+from ._source import Facts, Source
 
 _READ = frozenset(("get", "setdefault", "pop", "__getitem__", "__contains__", "__delitem__"))
 _WRITE = frozenset(("update", "clear", "__setitem__"))
@@ -72,77 +72,26 @@ class Uses(NamedTuple):
     open: int  # the line of a use that tells no name; 0: there is none
 
 
-_UNKNOWN = object()
-_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-
-
-class _Reading:
+class _Reading(Names):
     """A function's tree. Whether something leads to the environment is decided too broadly rather than too narrowly; what a
     variable's name is, the other way round."""
 
     def __init__(self, f: types.FunctionType, facts: Facts, tree: Any) -> None:
+        super().__init__(f, facts, tree)
         self.names: dict[str, int] = {}
         self.open = 0
-        self._function, self._facts = f, facts
-        self._own = self._set_within(f.__code__, tree)
-        self._cells = dict(zip(f.__code__.co_freevars, f.__closure__ or ()))
-        self._imported = dict(_imports(tree, f.__globals__))
-        for part in _run(tree):
+        for part in what_runs(tree):
             self._visit(part)
 
-    @staticmethod
-    def _set_within(code: types.CodeType, tree: Any) -> set[str]:
-        """Names that the function itself, or one within, gives values to."""
-        found: set[str] = set()
-        for part in nested(code):
-            found.update(part.co_varnames + part.co_cellvars)
-            if not part.co_flags & 1:  # a class's body
-                found.update(part.co_names)
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.Global, ast.Nonlocal)):
-                found.update(node.names)
+    def value(self, node: Any) -> Any:
+        found = super().value(node)
+        if found is UNKNOWN and isinstance(node, ast.Attribute) and node.attr in _READ:
+            base = self.value(node.value)
+            return getattr(base, node.attr) if _is_environment(base) else UNKNOWN
         return found
 
-    def _value(self, node: Any) -> Any:
-        if isinstance(node, ast.Name):
-            return self._named(node.id)
-        if isinstance(node, ast.Attribute):
-            base = self._value(node.value)
-            if _owners.is_a(base, types.ModuleType):
-                return vars(base).get(node.attr, _UNKNOWN)
-            return getattr(base, node.attr) if _is_environment(base) and node.attr in _READ else _UNKNOWN
-        return _UNKNOWN
-
-    def _named(self, name: str) -> Any:
-        if name in self._imported:
-            return self._imported[name]
-        if name in self._cells:
-            try:
-                return self._cells[name].cell_contents
-            except ValueError:
-                return _UNKNOWN
-        return self._function.__globals__.get(name, _UNKNOWN) if name in self._facts.globals else _UNKNOWN
-
-    def _text(self, node: Any) -> str | None:
-        """What the code says a variable's name is."""
-        value = _UNKNOWN
-        if isinstance(node, ast.Constant):
-            value = node.value
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            left, right = self._text(node.left), self._text(node.right)
-            return left + right if left is not None and right is not None else None
-        else:
-            root = node
-            while isinstance(root, ast.Attribute):
-                root = root.value
-            if isinstance(root, ast.Name) and root.id not in self._own:
-                value = self._value(node)
-        if isinstance(value, bytes):
-            return os.fsdecode(value)
-        return str(value) if type(value) is str else None
-
     def _read(self, node: Any, at: Any) -> None:
-        name = self._text(node)
+        name = self.text(node)
         if name is None:
             self._unseen(at)
         else:
@@ -158,75 +107,50 @@ class _Reading:
 
     def _expression(self, node: Any) -> list[Any] | None:
         """The parts that are still to be visited; None: all of them."""
-        if isinstance(node, ast.Subscript) and _is_environment(self._value(node.value)):
+        if isinstance(node, ast.Subscript) and _is_environment(self.value(node.value)):
             if not isinstance(node.ctx, ast.Store):
                 self._read(node.slice, node)
             return [node.slice]
         if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], (ast.In, ast.NotIn)) \
-                and _is_environment(self._value(node.comparators[0])):
+                and _is_environment(self.value(node.comparators[0])):
             self._read(node.left, node)
             return [node.left]
         if isinstance(node, ast.Call):
             return self._call(node)
-        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript) and _is_environment(self._value(node.target.value)):
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript) and _is_environment(self.value(node.target.value)):
             self._read(node.target.slice, node)
             return [node.target.slice, node.value]
         if isinstance(node, (ast.Name, ast.Attribute)) and not isinstance(node.ctx, ast.Store):
-            value = self._value(node)
+            value = self.value(node)
             if leads_there(value) or value is os:
                 self._unseen(node)
                 return []
-            of_module = isinstance(node, ast.Attribute) and _owners.is_a(self._value(node.value), types.ModuleType)
+            of_module = isinstance(node, ast.Attribute) and _owners.is_a(self.value(node.value), types.ModuleType)
             return [] if of_module else None
         return None
 
     def _call(self, node: ast.Call) -> list[Any] | None:
         f = node.func
         arguments = [*node.args, *(k.value for k in node.keywords)]
-        called = self._value(f)
+        called = self.value(f)
         if _is_reader(called):
             named = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "key"), node)
             self._read(named, node)
             return arguments
         if called is posixpath.expandvars:
-            text = self._text(node.args[0]) if node.args else None
+            text = self.text(node.args[0]) if node.args else None
             if text is None:
                 self._unseen(node)
             else:
                 for name in _IN_TEXT.findall(text):
                     self.names.setdefault(name.strip("{}"), node.lineno)
             return arguments
-        if isinstance(f, ast.Attribute) and f.attr in _WRITE and _is_environment(self._value(f.value)):
+        if isinstance(f, ast.Attribute) and f.attr in _WRITE and _is_environment(self.value(f.value)):
             return arguments
-        if isinstance(f, ast.Name) and f.id in ("getattr", "hasattr") and len(arguments) > 1 and self._value(arguments[0]) is os:
-            name = self._text(arguments[1])
+        if isinstance(f, ast.Name) and f.id in ("getattr", "hasattr") and len(arguments) > 1 and self.value(arguments[0]) is os:
+            name = self.text(arguments[1])
             return arguments[1:] if name is not None and name not in _WORDS else None
         return None
-
-
-def _run(tree: Any) -> list[Any]:
-    """What of a function runs when it is called: neither decorators nor defaults nor annotations."""
-    if isinstance(tree, ast.Lambda):
-        return [tree.body]
-    return list(tree.body) if isinstance(tree, _FUNCTION) else [tree]
-
-
-def _imports(tree: Any, own: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The names that imports inside the function make."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for a in node.names:
-                module = sys.modules.get(a.name if a.asname else a.name.partition(".")[0], _UNKNOWN)
-                yield a.asname or a.name.partition(".")[0], module
-        elif isinstance(node, ast.ImportFrom):
-            package = own.get("__package__") or str(own.get("__name__", "")).rpartition(".")[0]
-            try:
-                name = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            except ImportError:
-                continue
-            for a in node.names:
-                found = getattr(sys.modules.get(name), a.name, _UNKNOWN)
-                yield a.asname or a.name, sys.modules.get(f"{name}.{a.name}", found) if found is _UNKNOWN else found
 
 
 def mentions(facts: Facts) -> bool:

@@ -146,6 +146,7 @@ class Walk:
         self.edges: dict[int, list[int]] = {}
         self.whole: set[int] = set()  # modules that count as a whole
         self.failures: dict[int, Error] = {}
+        self.functions: list[types.FunctionType] = []  # the project's
         self.environment: set[int] = set()  # functions that hold the environment, or what reads it, by some name
 
     def run(self, f: object, label: str) -> int:
@@ -384,6 +385,7 @@ class Walk:
 
     def _function(self, node: int, f: types.FunctionType, user: _User) -> None:
         code, facts, source = f.__code__, facts_of(f.__code__), source_of(f)
+        self.functions.append(f)
         self.introspects = max(self.introspects, facts.introspects)
         full = self.level > 0 or source is None or source.in_class or _decorated(source, f)
         form: tuple[object, ...] = ("bytecode", code_digest(code, _VERSION))

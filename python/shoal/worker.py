@@ -25,9 +25,9 @@ import types
 import time
 from typing import Any, Callable, Iterator
 
-from . import Error, __version__, _answers, _describe, _environment, _kept
+from . import Error, __version__, _answers, _describe, _environment, _impure
 from ._calls import Code, code_of
-from ._kept import Kept
+from ._kept import Kept, undecorated
 from ._told import reached
 
 PROTOCOL = 1
@@ -222,7 +222,7 @@ def run(project: Project, request: dict[str, Any], plan: Plan) -> dict[str, Any]
         return {"stale": True}
     before = time.process_time()
     with _answers.from_plan(plan), project.running(code):
-        value = _kept.undecorated(f)()
+        value = undecorated(f)()
         if inspect.iscoroutine(value):
             value = asyncio.run(value)
         told, meta = _answers.put(value, request["dataset"], request["folder"], plan.trusted)
@@ -280,6 +280,8 @@ def answer(project: Project, channel: Channel, request: dict[str, Any]) -> None:
     if request["do"] == "describe":
         for file in request["files"]:
             channel.send(attempt(project, lambda: describe(project, file)))
+    elif request["do"] == "check":
+        channel.send(attempt(project, lambda: {"findings": list(_impure.told(undecorated(project.find(request["file"], request["dataset"]))))}))
     elif request["do"] == "explain":
         channel.send(attempt(project, lambda: reached(code_of(project.find(request["file"], request["dataset"])))))
     else:

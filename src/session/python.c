@@ -324,12 +324,13 @@ static shoal_status describe(shoal_session *s, shoal_python_file **files, size_t
   return SHOAL_OK;
 }
 
-shoal_status shoal_session_explain_python(shoal_session *s, const shoal_unit *u, yyjson_doc **out, shoal_error *err) {
+static shoal_status ask_about(shoal_session *s, const shoal_unit *u, const char *what, yyjson_doc **out,
+                              shoal_error *err) {
   shoal_buf b = {0};
   shoal_jw w = {.out = &b};
   *out = NULL;
   shoal_jw_obj(&w);
-  shoal_jw_kz(&w, "do", "explain");
+  shoal_jw_kz(&w, "do", what);
   shoal_jw_kstr(&w, "file", u->path);
   shoal_jw_kstr(&w, "dataset", u->name);
   shoal_jw_end(&w);
@@ -347,6 +348,39 @@ shoal_status shoal_session_explain_python(shoal_session *s, const shoal_unit *u,
     *out = NULL;
   }
   shoal_buf_dispose(&b);
+  return status;
+}
+
+shoal_status shoal_session_explain_python(shoal_session *s, const shoal_unit *u, yyjson_doc **out, shoal_error *err) {
+  return ask_about(s, u, "explain", out, err);
+}
+
+static shoal_status take_finding(yyjson_val *told, shoal_arena *arena, shoal_finding *out, shoal_error *err) {
+  *out = (shoal_finding){.path = shoal_arena_str(arena, shoal_json_str(told, "path")),
+                         .line = (int)shoal_json_i64(told, "line", 0),
+                         .kind = shoal_arena_str(arena, shoal_json_str(told, "kind")),
+                         .what = shoal_arena_str(arena, shoal_json_str(told, "what")),
+                         .why = shoal_arena_str(arena, shoal_json_str(told, "why")),
+                         .mend = shoal_arena_str(arena, shoal_json_str(told, "mend"))};
+  return out->path.ptr && out->kind.ptr && out->what.ptr && out->why.ptr && out->mend.ptr ? SHOAL_OK
+                                                                                          : shoal_fail_nomem(err);
+}
+
+shoal_status shoal_session_impurities(shoal_session *s, const shoal_unit *u, shoal_arena *arena, shoal_finding **out,
+                                      size_t *n, shoal_error *err) {
+  yyjson_doc *doc = NULL;
+  yyjson_val *v;
+  size_t i, max;
+  *out = NULL;
+  *n = 0;
+  if (!u->python.ptr)
+    return SHOAL_OK;
+  SHOAL_TRY(ask_about(s, u, "check", &doc, err));
+  yyjson_val *told = yyjson_obj_get(yyjson_doc_get_root(doc), "findings");
+  *out = SHOAL_NEW_ARRAY(arena, shoal_finding, yyjson_arr_size(told));
+  shoal_status status = *out ? SHOAL_OK : shoal_fail_nomem(err);
+  yyjson_arr_foreach(told, i, max, v) if (status >= 0) status = take_finding(v, arena, &(*out)[(*n)++], err);
+  yyjson_doc_free(doc);
   return status;
 }
 

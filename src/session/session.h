@@ -400,6 +400,18 @@ typedef struct shoal_bound {
  */
 SHOAL_MUST_USE shoal_status shoal_session_bind(shoal_session *s, const shoal_plan *plan, bool all, shoal_arena *arena,
                                                shoal_bound **bound, shoal_error *err);
+/* What makes a Python model's result depend on more than its key covers, as far as its text shows. */
+typedef struct shoal_finding {
+  shoal_str path;
+  int line;
+  shoal_str kind; /* time, chance, machine, environment, file, network, process, global */
+  shoal_str what; /* as it is written there */
+  shoal_str why, mend;
+} shoal_finding;
+/* Of a Python model, with all of the project's code that it reaches, by file and line; none of any other model. Asks a
+   worker. */
+SHOAL_MUST_USE shoal_status shoal_session_impurities(shoal_session *s, const shoal_unit *u, shoal_arena *arena,
+                                                     shoal_finding **out, size_t *n, shoal_error *err);
 /* "+a long, -b, ~c double": how a schema differs from what was there; "" if it does not. */
 void shoal_schema_changes(const shoal_schema *before, const shoal_schema *after, shoal_buf *out);
 

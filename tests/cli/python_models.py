@@ -555,5 +555,22 @@ def variables_that_a_model_does_not_name_are_refused_as_it_runs():
     p.remove()
 
 
+@case
+def check_tells_what_models_read_besides_their_inputs():
+    helper = "import time\n\n\ndef stamp():\n    return time.time()\n"
+    p = project({"lib/when.py": helper, "data/x.csv": "a\n1\n",
+                 "models/ml/a.py": model("ml/a", "return pd.read_csv('data/x.csv').assign(t=stamp())", HEAD + "from lib.when import stamp\n"),
+                 "models/ml/b.py": model("ml/b", "return stamp()", HEAD + "from lib.when import stamp\n"), "models/ml/c.py": model("ml/c", "return 1")})
+    r = p.shoal("check")
+    has(r.stdout, "lib/when.py:5: time.time() reads the clock", "models/ml/a.py:7: pd.read_csv() reads a file, whose content is not in the key", "make data/x.csv a source in shoal.yaml")
+    same(r.stdout.count("time.time()"), 1)  # once, whoever reaches it
+    models = {m["dataset"]: m for m in json.loads(p.shoal("check", "--json").stdout)["models"]}
+    same([f["kind"] for f in models["ml.a"]["findings"]], ["time", "file"])
+    same({k: models["ml.b"]["findings"][0][k] for k in ("path", "line", "what")}, {"path": "lib/when.py", "line": 5, "what": "time.time()"})
+    same(models["ml.c"]["findings"], [])
+    same(p.shoal("check", "ml.c").stdout.count("reads the clock"), 0)
+    p.remove()
+
+
 if __name__ == "__main__":
     main()
