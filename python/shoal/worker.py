@@ -25,7 +25,7 @@ import types
 import time
 from typing import Any, Callable, Iterator
 
-from . import Error, __version__, _answers, _describe, _environment, _impure
+from . import Error, __version__, _answers, _describe, _environment, _impure, _kept, _observed
 from ._calls import Code, code_of
 from ._kept import Kept, undecorated
 from ._told import reached
@@ -78,9 +78,11 @@ class Project:
         self._loaded: dict[str, types.ModuleType] = {}
         self.read: set[str] = set()  # files that importing read: constants may come from them
         self.variables: set[str] = set()  # of the environment, likewise
+        self.observer = _observed.Observer(self.root, self.relative)
         self._running: Code | None = None  # a function that reads variables whose names are not written in it
         self._written: set[str] = set()
         self._refused: Exception | None = None
+        self.observed: list[_observed.Seen] = []  # what the model that ran last did that its key can't cover
 
     def note_read(self, event: str, args: tuple[Any, ...]) -> None:
         if event != "open" or not self._importing or not isinstance(args[0], str) or args[0].endswith((".py", ".pyc")):
@@ -106,10 +108,13 @@ class Project:
         """What a model reads besides its inputs is in its key, or refused."""
         self._running, self._refused = code if code.names.environment else None, None
         self._written.clear()
+        self.observed.clear()
+        self.observer.begin()
         try:
             yield
         finally:
             self._running = None
+            self.observed += self.observer.end()
         if self._refused:  # the model has caught it
             raise self._refused
 
@@ -226,7 +231,14 @@ def run(project: Project, request: dict[str, Any], plan: Plan) -> dict[str, Any]
         if inspect.iscoroutine(value):
             value = asyncio.run(value)
         told, meta = _answers.put(value, request["dataset"], request["folder"], plan.trusted)
-    return {**told, "cpu_us": int((time.process_time() - before) * 1e6), "reached": {**reached(code), **meta}}
+    observed = [one.text() for one in project.observed]
+    if observed and request["strict"]:
+        first = project.observed[0]
+        more = f", and {len(observed) - 1} more" if len(observed) > 1 else ""
+        raise _kept.error("unsupported", f"it {first.what}, which is not in its key{more}",
+                          "make it a source in shoal.yaml and load that; python: {strict: false} there warns only",
+                          os.path.join(project.root, first.path) if first.path else None, first.line)
+    return {**told, "cpu_us": int((time.process_time() - before) * 1e6), "reached": {**reached(code), **meta, "observed": observed}}
 
 
 def redirect(path: str) -> None:
@@ -313,6 +325,7 @@ def main() -> None:
     sys.path.insert(0, project.root)
     sys.argv = ["shoal"]
     sys.addaudithook(project.note_read)
+    sys.addaudithook(project.observer.hook)
     _environment.observe(project.note_variable, project.note_written, None)
     channel.send({"shoal": __version__, "protocol": PROTOCOL})
     while True:

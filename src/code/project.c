@@ -262,13 +262,18 @@ static shoal_status read_python_key(reader *r, shoal_str key, const shoal_yaml *
     return shoal_yaml_fail(node, r->path, err, "python.memory must be a size, as 4GB");
   if (shoal_str_is(key, "timeout") && !parse_duration(v, &r->p->python_timeout_us))
     return shoal_yaml_fail(node, r->path, err, "python.timeout must be a time, as 90s, 10m or 2h");
+  if (shoal_str_is(key, "strict")) {
+    if (!shoal_str_is(v, "true") && !shoal_str_is(v, "false"))
+      return shoal_yaml_fail(node, r->path, err, "python.strict must be true or false");
+    r->p->python_strict = shoal_str_is(v, "true");
+  }
   if (shoal_str_is(key, "interpreter"))
     r->p->python_interpreter = shoal_str_is(v, "auto") ? SHOAL_STR_NONE : v;
   return note(r, "python.", key, v, node->line, err);
 }
 
 static shoal_status read_python(reader *r, const shoal_yaml *node, shoal_error *err) {
-  static const char *const known[] = {"interpreter", "memory", "timeout", "env", NULL};
+  static const char *const known[] = {"interpreter", "memory", "timeout", "env", "strict", NULL};
   if (node->kind != SHOAL_YAML_MAP)
     return shoal_yaml_fail(node, r->path, err, "python must be a map, as {interpreter: auto}");
   SHOAL_TRY(shoal_yaml_known(node, r->path, "python", known, err));
@@ -340,7 +345,7 @@ static shoal_status keep_all(reader *r, shoal_error *err) {
 
 shoal_status shoal_config_parse(shoal_str text, shoal_str local_text, shoal_arena *arena, shoal_config *out,
                                 shoal_error *err) {
-  *out = (shoal_config){0};
+  *out = (shoal_config){.python_strict = -1};
   reader r = {.arena = arena, .p = out};
   shoal_status status = read_text(&r, text, false, err);
   if (status >= 0 && local_text.ptr)

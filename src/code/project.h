@@ -41,6 +41,7 @@ typedef struct shoal_config {
   shoal_str python_interpreter; /* {NULL,0}: of the active environment, or python3 */
   uint64_t python_memory;       /* bytes; 0: no limit */
   int64_t python_timeout_us;    /* of one model; 0: no limit */
+  int python_strict;            /* 1, 0; -1: on protected branches */
   shoal_option *python_env;     /* how packages' versions count: "*" or a package; exact, minor or ignore */
   size_t n_python_env;
   shoal_setting *settings;

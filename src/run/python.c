@@ -36,6 +36,7 @@ static shoal_status ask(call *c, shoal_error *err) {
   shoal_jw_kstr(&w, "dataset", c->task->dataset);
   shoal_jw_kz(&w, "code", code);
   shoal_jw_kbool(&w, "trusted", trusted);
+  shoal_jw_kbool(&w, "strict", c->task->python.strict);
   shoal_jw_kz(&w, "folder", c->folder);
   shoal_jw_kz(&w, "output", c->output);
   shoal_jw_end(&w);
@@ -159,6 +160,17 @@ static shoal_status take_object(call *c, yyjson_val *told, const char *path, sho
   return status;
 }
 
+static shoal_status take_observed(shoal_task *task, yyjson_val *told, shoal_error *err) {
+  size_t i, n;
+  yyjson_val *v;
+  task->python.observed = SHOAL_NEW_ARRAY(&task->arena, shoal_str, yyjson_arr_size(told));
+  if (!task->python.observed)
+    return shoal_fail_nomem(err);
+  yyjson_arr_foreach(told, i, n, v) SHOAL_TRY(keep_text(task, shoal_str_n(yyjson_get_str(v), yyjson_get_len(v)),
+                                                        &task->python.observed[task->python.n_observed++], err));
+  return SHOAL_OK;
+}
+
 static shoal_status take_result(call *c, yyjson_val *told, const char *staging, shoal_outcome *out, shoal_error *err) {
   shoal_str object = shoal_json_str(told, "object");
   char *path = shoal_arena_cstr(&c->task->arena, object.ptr ? object : shoal_json_str(told, "table"));
@@ -169,7 +181,9 @@ static shoal_status take_result(call *c, yyjson_val *told, const char *staging, 
     out->rows_hash = shoal_hash_bytes(c->task->python.payload);
   out->cpu_us += shoal_json_i64(told, "cpu_us", 0);
   SHOAL_TRY(keep_text(c->task, shoal_json_str(told, "type"), &c->task->python.type, err));
-  return add_provenance(c->task, yyjson_obj_get(told, "reached"), err);
+  yyjson_val *reached = yyjson_obj_get(told, "reached");
+  SHOAL_TRY(take_observed(c->task, yyjson_obj_get(reached, "observed"), err));
+  return add_provenance(c->task, reached, err);
 }
 
 /* Answers the function's questions until it has returned. SHOAL_DONE: the worker is no longer as it began. */

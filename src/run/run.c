@@ -230,6 +230,15 @@ static void tell_broken(scheduler *s, const shoal_task *t) {
   }
 }
 
+static void tell_observed(scheduler *s, const shoal_task *t) {
+  for (size_t i = 0; i < t->python.n_observed; i++) {
+    shoal_buf text = {0};
+    shoal_buf_addf(&text, "%.*s %.*s", SHOAL_FMT(t->dataset), SHOAL_FMT(t->python.observed[i]));
+    emit(s, &(shoal_event){.kind = SHOAL_EVENT_WARNING, .dataset = t->dataset, .text = shoal_buf_str(&text)});
+    shoal_buf_dispose(&text);
+  }
+}
+
 static shoal_status have_result(scheduler *s, const shoal_task *t, shoal_error *err) {
   shoal_done *d = &s->out->done[t->item];
   const shoal_item *it = &s->in->plan->items[t->item];
@@ -243,6 +252,7 @@ static shoal_status have_result(scheduler *s, const shoal_task *t, shoal_error *
   s->out->n_found += t->outcome == SHOAL_TASK_FOUND;
   s->out->n_differ += t->differs;
   tell_broken(s, t);
+  tell_observed(s, t);
   if (d->computed) {
     s->out->rows += d->result.rows;
     s->out->bytes += d->result.bytes;

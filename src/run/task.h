@@ -29,10 +29,13 @@ typedef struct shoal_task_python {
   bool is;
   shoal_hash code;    /* its key, which the worker checks */
   const char *own;    /* the project's folder for what is Shoal's: files that cross lie in tmp/, outputs in output/ */
+  bool strict;        /* it fails if it is seen to do what its key can't cover; else that is a warning */
   int64_t timeout_us; /* 0: no limit */
   shoal_str type;     /* what came of it: what the function returned, "pandas.DataFrame" */
   shoal_str codec, payload; /* likewise, of an object; {NULL,0}: it is a table */
-  const char *output;       /* what came of it: the file that has what it printed; NULL: it did not begin */
+  shoal_str *observed;      /* likewise: what it was seen to do that its key can't cover */
+  size_t n_observed;
+  const char *output; /* what came of it: the file that has what it printed; NULL: it did not begin */
 } shoal_task_python;
 
 typedef struct shoal_broken {

@@ -66,7 +66,7 @@ shoal_status shoal_session_branch_update(shoal_session *s, shoal_str name, shoal
   return status;
 }
 
-static bool is_protected(const shoal_session *s, shoal_str name) {
+bool shoal_session_is_protected(const shoal_session *s, shoal_str name) {
   for (size_t i = 0; i < s->lake->n_protected; i++)
     if (shoal_str_eq(s->lake->protected_branches[i], name))
       return true;
@@ -107,7 +107,7 @@ shoal_status shoal_session_branch_delete(shoal_session *s, shoal_str name, bool 
   }
   if (shoal_str_eq(name, s->lake->trunk))
     return shoal_fail(err, SHOAL_EINVAL, "%.*s is the trunk: it can't be deleted", SHOAL_FMT(name));
-  if (is_protected(s, name))
+  if (shoal_session_is_protected(s, name))
     return shoal_fail(err, SHOAL_EINVAL, "%.*s is protected: it can't be deleted", SHOAL_FMT(name));
   SHOAL_TRY(work_on(s, name, err));
   const shoal_state *mine = s->state;

@@ -152,10 +152,7 @@ static shoal_status collect_sources(shoal_session *s, shoal_source_pin **out, si
 }
 
 static shoal_status check_protected(shoal_session *s, const shoal_publication_draft *draft, shoal_error *err) {
-  bool is = false;
-  for (size_t i = 0; i < s->lake->n_protected; i++)
-    is |= shoal_str_eq(s->lake->protected_branches[i], s->branch);
-  if (!is)
+  if (!shoal_session_is_protected(s, s->branch))
     return SHOAL_OK;
   if (!draft->git_commit.ptr || draft->git_dirty) {
     (void)shoal_fail(err, SHOAL_EINVAL, "%.*s is protected: it takes publications only from a committed, clean tree",

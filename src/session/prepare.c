@@ -241,11 +241,13 @@ static shoal_status prepare_inputs(shoal_session *s, const shoal_node *n, const 
 }
 
 static shoal_status prepare_python(shoal_session *s, const shoal_node *n, shoal_task *t, shoal_error *err) {
+  int strict = s->config.python_strict;
   t->model = (shoal_model){
       .name = n->unit->name, .path = n->unit->path, .first_line = n->unit->line, .description = n->unit->description};
   t->python = (shoal_task_python){.is = true,
                                   .code = n->unit->canon,
                                   .own = shoal_arena_printf(&t->arena, "%s/.shoal", s->root),
+                                  .strict = strict < 0 ? shoal_session_is_protected(s, s->branch) : strict > 0,
                                   .timeout_us = s->config.python_timeout_us};
   return t->python.own ? SHOAL_OK : shoal_fail_nomem(err);
 }

@@ -267,6 +267,7 @@ typedef struct shoal_branch_moved {
  */
 SHOAL_MUST_USE shoal_status shoal_session_branch_update(shoal_session *s, shoal_str name, shoal_str from,
                                                         shoal_branch_moved *out, shoal_error *err);
+bool shoal_session_is_protected(const shoal_session *s, shoal_str branch);
 /* Ends a branch; results stay. SHOAL_EINVAL: it is the current one, the trunk, or protected, or, unless `anyway`, it
    holds results that its base does not. */
 SHOAL_MUST_USE shoal_status shoal_session_branch_delete(shoal_session *s, shoal_str name, bool anyway, int64_t *out,

@@ -572,5 +572,46 @@ def check_tells_what_models_read_besides_their_inputs():
     p.remove()
 
 
+@case
+def what_a_model_does_besides_reading_its_inputs_is_seen():
+    body = ("import os, subprocess, socket, tempfile\nrows = open('data/x.csv').read()\nsubprocess.run(['true'], check=True)\n"
+            "s = socket.socket()\ns.settimeout(0.2)\ns.connect_ex(('127.0.0.1', 1))\nwith tempfile.NamedTemporaryFile('w+') as f:\n    f.write('mine')\n    f.flush()\n"
+            "    open(f.name).read()\nimport decimal, zoneinfo\nzoneinfo.ZoneInfo('Europe/Oslo')\nreturn pd.DataFrame({'n': [len(rows)]})")
+    p = project({"data/x.csv": "a\n1\n", "models/ml/a.py": model("ml/a", body), "models/ml/b.py": model("ml/b", "return shoal.table('ml.a').df().assign(m=1)"),
+                 "lib/help.py": "def read():\n    with open('data/y.csv') as f:\n        return f.read()\n", "data/y.csv": "b\n"})
+    r = p.shoal("run")
+    same(sorted(line for line in r.stderr.splitlines() if "warning" in line),
+         ["warning: ml.a connects to 127.0.0.1:1 (models/ml/a.py:11), which is not in its key", "warning: ml.a reads data/x.csv (models/ml/a.py:7), which is not in its key",
+          "warning: ml.a runs true (models/ml/a.py:8), which is not in its key"])
+    events = [json.loads(line) for line in p.shoal("run", "ml.a", "--again", "--json").stdout.splitlines()]
+    same(len([e for e in events if e.get("event") == "warning"]), 3)
+    # what strict says; a folder of the project is the project's though it is on the path
+    p.env["PYTHONPATH"] += f":{p.dir}/lib"
+    p.write({"shoal.yaml": "name: t\npython: {strict: true}\n", "models/ml/a.py": model("ml/a", "return pd.DataFrame({'n': [len(read())]})", HEAD + "from lib.help import read\n")})
+    r = p.shoal("run", code=1)
+    has(r.stderr, "lib/help.py:2: it reads data/y.csv, which is not in its key", "make it a source in shoal.yaml", "strict: false")
+    same(p.rows("select count(*) from ml.a"), [["1"]])
+    p.write({"shoal.yaml": "name: t\npython: {strict: maybe}\n"})
+    has(p.shoal("run", code=1).stderr, "python.strict must be true or false", "shoal.yaml:2")
+    p.write({"shoal.yaml": "name: t\npython: {strict: false}\n"})
+    has(p.shoal("run").stderr, "warning: ml.a reads data/y.csv (lib/help.py:2)")
+    p.remove()
+
+
+@case
+def protected_branches_are_strict():
+    p = project({"data/x.csv": "a\n1\n", "models/ml/a.py": model("ml/a", "return open('data/x.csv').read()")})
+    p.shoal("run", "--branch", "dev")
+    (path,) = glob.glob(p.dir + "/lake/_shoal/format.json")
+    format_ = json.load(open(path))
+    format_["protected"] = ["dev"]
+    os.chmod(path, 0o644)
+    with open(path, "w") as f:
+        json.dump(format_, f)
+    p.write({"models/ml/a.py": model("ml/a", "return open('data/x.csv').read() * 2")})
+    has(p.shoal("run", "--branch", "dev", code=1).stderr, "it reads data/x.csv, which is not in its key")
+    p.remove()
+
+
 if __name__ == "__main__":
     main()
