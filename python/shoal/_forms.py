@@ -388,9 +388,8 @@ class Walk:
         self.functions.append(f)
         self.introspects = max(self.introspects, facts.introspects)
         full = self.level > 0 or source is None or source.in_class or _decorated(source, f)
-        form: tuple[object, ...] = ("bytecode", code_digest(code, _VERSION))
-        if source:
-            form = ("tree", source.digest(not full), full and code.co_flags & _FUTURE_ANNOTATIONS, sys.flags.optimize)
+        form: tuple[object, ...] = (("tree", source.digest(not full), full and code.co_flags & _FUTURE_ANNOTATIONS, sys.flags.optimize) if source
+                                    else ("bytecode", code_digest(code, _VERSION)))
         more: tuple[object, ...] = ()
         if self.level > 1:
             more = (f.__module__, f.__doc__ if isinstance(f.__doc__, str) else None, source.text() if source else None)
@@ -749,11 +748,8 @@ def _import_project(name: str) -> types.ModuleType | None:
 
 
 def _decorated(source: Source, f: types.FunctionType) -> bool:
-    for d in getattr(source.node, "decorator_list", ()):
-        at = d.func if isinstance(d, ast.Call) else d
-        while isinstance(at, ast.Attribute):
-            at = at.value
-        made_by = f.__globals__.get(at.id) if isinstance(at, ast.Name) else None
+    for decorator in source.found.decorators:
+        made_by = f.__globals__.get(decorator) if decorator is not None else None
         name = made_by.__name__ if is_a(made_by, types.ModuleType) else getattr(made_by, "__module__", None)
         if str(name).partition(".")[0] != "shoal":
             return True

@@ -13,6 +13,7 @@ import weakref
 from types import CodeType, FunctionType
 from typing import Any, Iterator, NamedTuple
 
+from . import _remembered
 from ._shoal import code as digest, tree
 
 # Reading one of these may show what otherwise doesn't count: docstrings and annotations; and the text itself, and where it stands.
@@ -43,7 +44,9 @@ class Facts:
 
     __slots__ = ("calls", "globals", "attributes", "bare", "imports", "strings", "introspects", "mangled", "passed", "__weakref__")
 
-    def __init__(self, code: CodeType) -> None:
+    def __init__(self, code: CodeType | None) -> None:
+        if code is None:
+            return
         self.calls: list[Call] = []
         self.globals: set[str] = set()
         self.attributes: set[str] = set()
@@ -59,6 +62,17 @@ class Facts:
         named = loaded | self.strings
         self.attributes |= self.strings & {"__globals__", "f_globals", "f_locals", "__dict__", "__getattribute__"}  # for getattr
         self.introspects = 2 if not READS_TEXT.isdisjoint(named) else 1 if not READS_DOCS.isdisjoint(named) else 0
+
+    def told(self) -> tuple[Any, ...]:
+        return (tuple(map(tuple, self.calls)), self.globals, self.attributes, self.bare, tuple(map(tuple, self.imports)), self.strings, self.introspects, self.mangled, self.passed)
+
+    @staticmethod
+    def of(told: tuple[Any, ...]) -> Facts:
+        facts = Facts(None)
+        calls, facts.globals, facts.attributes, facts.bare, imports, facts.strings, facts.introspects, facts.mangled, facts.passed = told
+        facts.calls = [Call._make(c) for c in calls]
+        facts.imports = [Import._make(i) for i in imports]
+        return facts
 
     def _read(self, code: CodeType, loaded: set[str]) -> None:
         steps = [i for i in dis.get_instructions(code) if i.opname not in ("EXTENDED_ARG", "CACHE", "NOP", "PUSH_NULL")]
@@ -140,30 +154,63 @@ _facts: weakref.WeakKeyDictionary[CodeType, Facts] = weakref.WeakKeyDictionary()
 def facts_of(code: CodeType) -> Facts:
     facts = _facts.get(code)
     if facts is None:
-        facts = _facts[code] = Facts(code)
+        store = _remembered.store(code.co_filename)
+        key = _remembered.code_key(code) if store else b""
+        told = store.facts.get(key) if store else None
+        facts = _facts[code] = Facts.of(told) if told is not None else Facts(code)
+        if store and told is None:
+            store.facts[key] = facts.told()
+            store.changed = True
     return facts
 
 
 # ---- syntax trees ----
 
 
-class Source(NamedTuple):
+class Found(NamedTuple):
+    """A function's place in a file: its qualified name, and where the file has it."""
+
+    name: str
+    line: int
+    in_class: bool
+    decorators: tuple[str | None, ...]  # the names with which they begin
+    first: int  # with its decorators
+    last: int
+
+
+class Source:
     """Where a function's tree was found."""
 
-    file: File
-    node: Any
-    in_class: bool
+    __slots__ = ("file", "found")
+
+    def __init__(self, file: File, found: Found) -> None:
+        self.file, self.found = file, found
+
+    @property
+    def node(self) -> Any:
+        return self.file.parsed.nodes[(self.found.name, self.found.line)][0][0]
+
+    @property
+    def in_class(self) -> bool:
+        return self.found.in_class
 
     def digest(self, lean: bool) -> bytes:
-        at = (id(self.node), lean)
+        at = (self.found.name, self.found.line, lean)
         known = self.file.digests.get(at)
         if known is None:
             known = self.file.digests[at] = tree(self.node, ast.AST, lean)
+            self.file.changed()
         return known
 
     def text(self) -> str:
-        first = min([self.node.lineno, *(d.lineno for d in getattr(self.node, "decorator_list", ()))])
-        return "".join(self.file.lines[first - 1:self.node.end_lineno])
+        return "".join(self.file.lines[self.found.first - 1:self.found.last])
+
+
+def _begins_with(decorator: Any) -> str | None:
+    at = decorator.func if isinstance(decorator, ast.Call) else decorator
+    while isinstance(at, ast.Attribute):
+        at = at.value
+    return at.id if isinstance(at, ast.Name) else None
 
 
 def _compile(text: str, name: str) -> tuple[Any, CodeType | None]:
@@ -178,15 +225,13 @@ def _compile(text: str, name: str) -> tuple[Any, CodeType | None]:
     return None, None
 
 
-class File:
+class Parsed:
     """A file's functions, by qualified name and first line: their trees and code objects."""
 
     def __init__(self, name: str, lines: list[str]) -> None:
-        self.lines = lines
         self.nodes: dict[tuple[str, int], list[tuple[Any, bool]]] = {}
         self.codes: dict[tuple[str, int], list[CodeType]] = {}
         self.variables: dict[str, int] = {}
-        self.digests: dict[tuple[int, bool], bytes] = {}
         self.tree, code = _compile("".join(lines), name)
         if code is None:
             return
@@ -220,21 +265,69 @@ class File:
         self.nodes.setdefault((name, line), []).append((node, in_class))
         self._scope([node.body] if lambda_ else node.body, name + ".<locals>.", False)
 
-    def find(self, code: CodeType) -> Source | None:
+    def find(self, code: CodeType) -> Found | None:
         at = (code.co_qualname, code.co_firstlineno)
         nodes = self.nodes.get(at, ())
         if len(nodes) == 1 and all(same(code, c) for c in self.codes.get(at, (None,))):
-            return Source(self, *nodes[0])
+            return self._found(at)
         return self._find_elsewhere(code)
 
-    def _find_elsewhere(self, code: CodeType) -> Source | None:
+    def _found(self, at: tuple[str, int]) -> Found:
+        node, in_class = self.nodes[at][0]
+        decorators = getattr(node, "decorator_list", ())
+        return Found(*at, in_class, tuple(map(_begins_with, decorators)), min([node.lineno, *(d.lineno for d in decorators)]), node.end_lineno)
+
+    def _find_elsewhere(self, code: CodeType) -> Found | None:
         """The function's only place in the file, where all but its lines is the same: those who reload one function at a time
         (%autoreload) compile it by itself."""
-        nodes = [node for (name, _), found in self.nodes.items() if name == code.co_qualname for node in found]
+        places = [at for at, found in self.nodes.items() if at[0] == code.co_qualname for _ in found]
         codes = [c for (name, _), found in self.codes.items() if name == code.co_qualname for c in found]
-        if len(nodes) != 1 or len(codes) != 1 or digest(code, "") != digest(codes[0], ""):
+        if len(places) != 1 or len(codes) != 1 or digest(code, "") != digest(codes[0], ""):
             return None
-        return Source(self, *nodes[0])
+        return self._found(places[0])
+
+
+class File:
+    """A file as it was at one time. It is parsed only for what no process before has remembered of it."""
+
+    def __init__(self, name: str, lines: list[str]) -> None:
+        self.name, self.lines = name, lines
+        self._parsed: Parsed | None = None
+        self._store = _remembered.store(name)
+        self._known: dict[Any, Any] = self._store.file(_remembered.text_key(lines)) if self._store else {}
+        self.digests: dict[tuple[str, int, bool], bytes] = self._known.setdefault("digests", {})
+        self._places: dict[bytes, tuple[Any, ...]] = self._known.setdefault("places", {})
+
+    def changed(self) -> None:
+        if self._store:
+            self._store.changed = True
+
+    @property
+    def parsed(self) -> Parsed:
+        if self._parsed is None:
+            self._parsed = Parsed(self.name, self.lines)
+        return self._parsed
+
+    @property
+    def tree(self) -> Any:
+        return self.parsed.tree
+
+    @property
+    def variables(self) -> dict[str, int]:
+        known: dict[str, int] | None = self._known.get("variables")
+        if known is None:
+            known = self._known["variables"] = self.parsed.variables
+            self.changed()
+        return known
+
+    def find(self, code: CodeType) -> Source | None:
+        key = _remembered.code_key(code)
+        told = self._places.get(key)
+        found = Found._make(told) if told is not None else self.parsed.find(code)
+        if found is not None and told is None:
+            self._places[key] = tuple(found)
+            self.changed()
+        return Source(self, found) if found is not None else None
 
 
 def same(a: CodeType, b: CodeType | None) -> bool:

@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
 
 from ._kept import error
-from ._shoal import Session
+from ._shoal import Session, stamp
 
 if TYPE_CHECKING:
     import pandas
@@ -85,11 +85,8 @@ def _head_file(folder: str) -> str | None:
 
 def _head(folder: str) -> tuple[int, int] | None:
     """Changes when git goes to another branch."""
-    try:
-        stat = os.stat(_head_file(folder) or "")
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns
+    file = _head_file(folder)
+    return stamp(file) if file else None
 
 
 _Key = tuple[int, str, str | None, str | None, tuple[int, int] | None]

@@ -2,6 +2,8 @@
 /* What of shoal.yaml the forms of code need. */
 #include "config.h"
 
+#include <fcntl.h>
+
 #include "base/limits.h"
 #include "base/os.h"
 #include "base/str.h"
@@ -52,4 +54,18 @@ PyObject *shoal_py_environment_policy(PyObject *module, PyObject *args) {
   PyObject *policy = status < 0 ? shoal_py_raise(module, &err) : as_dict(&config);
   shoal_arena_dispose(&arena);
   return policy;
+}
+
+/* A warm call asks each time, so no stat_result is made. */
+PyObject *shoal_py_stamp(PyObject *module, PyObject *args) {
+  PyObject *path;
+  shoal_stat st;
+  (void)module;
+  if (!PyArg_ParseTuple(args, "O&", PyUnicode_FSConverter, &path))
+    return NULL;
+  int code = shoal_os_stat_at(AT_FDCWD, PyBytes_AsString(path), &st);
+  Py_DECREF(path);
+  if (code < 0)
+    Py_RETURN_NONE;
+  return Py_BuildValue("KL", (unsigned long long)st.ino, (long long)st.mtime_ns);
 }

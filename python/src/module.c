@@ -65,6 +65,7 @@ static PyMethodDef methods[] = {
     {"environment_policy", shoal_py_environment_policy, METH_VARARGS,
      "environment_policy(folder) -> {package: policy}"},
     {"why", shoal_py_why, METH_VARARGS, "why(before, after): the first difference of two provenances"},
+    {"stamp", shoal_py_stamp, METH_VARARGS, "stamp(path) -> (inode, nanoseconds), or None"},
     {"read_arrow", shoal_py_read_arrow, METH_VARARGS, "read_arrow(path) -> capsule of a stream"},
     {NULL, NULL, 0, NULL},
 };

@@ -158,5 +158,49 @@ def rows_of_an_iterator_pass_through():
         assert rows.splitlines()[1] == f"50000000,{50_000_000 * 49_999_999 // 2}", rows
 
 
+# ---- calls in great number ----
+
+MANY = """
+import gc, resource, sys, numpy, pyarrow, shoal
+shoal.set_store("lake")
+@shoal.cache
+def f(x, y=2): return [type(x).__name__, y]
+word = "a text of some length " * 3
+array, table = numpy.arange(20_000), pyarrow.table({"a": ["x", None, "y"], "b": [1, 2, None]})
+def some(n):
+    for i in range(n):
+        f(word, y=3)
+        if i % 100 == 0:
+            f(word, y=i % 7)
+            f(array)
+            f(table)
+        if i % 500 == 0:
+            try:
+                f(sys.stdin.buffer.raw)
+            except shoal.Error:
+                pass
+def counts():
+    gc.collect()
+    return [sys.getrefcount(v) for v in (word, array, table, f, f.__shoal__.function, None, True, type(array))], len(gc.get_objects())
+some(4_000)
+refs, objects, rss = *counts(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+some(100_000)
+after, left = counts()
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - rss
+assert all(abs(a - b) < 50 for a, b in zip(refs, after)), (refs, after)
+assert left - objects < 200 and grown < 8192, (objects, left, grown)
+"""
+
+
+@case
+def a_hundred_thousand_calls_leave_nothing_behind():
+    with tempfile.TemporaryDirectory() as folder:
+        env = {**os.environ, "PYTHONPATH": os.path.join(os.environ["SHOAL_BUILD"], "python")}
+        with open(folder + "/many.py", "w") as f:
+            f.write(MANY)
+        r = subprocess.run([sys.executable, "many.py"], cwd=folder, env=env, capture_output=True, text=True)
+        assert r.returncode == 0, r.stderr
+
+
 if __name__ == "__main__":
     main()
