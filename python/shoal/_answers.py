@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any, Iterator, Protocol
+from typing import Any, Callable, Iterator, Protocol
 
-from . import _codecs, _frames, _lake, _tables
+from . import _calls, _codecs, _frames, _lake, _tables
 from ._kept import error
 from ._shoal import read_arrow
 
@@ -20,10 +20,11 @@ class Plan(Protocol):
 @contextlib.contextmanager
 def from_plan(plan: Plan) -> Iterator[None]:
     _tables.planned = lambda name: _planned(plan, name)
+    _tables.planned_call = lambda dataset, f, args, kwargs: _called(plan, dataset, f, args, kwargs)
     try:
         yield
     finally:
-        _tables.planned = None
+        _tables.planned = _tables.planned_call = None
 
 
 class Planned(_tables.Table):
@@ -62,6 +63,16 @@ def _planned(plan: Plan, dataset: str) -> Planned | PlannedObject:
     if "table" not in told:
         raise error("invalid", f"{dataset} is loaded under a name that planning did not see", f"write it in the code: shoal.load({dataset!r})")
     return Planned(dataset, told)
+
+
+def _called(plan: Plan, dataset: str, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Planned | PlannedObject | None:
+    """The plan's result of another model, if it is of this very call. None: then it is a part of the model that calls it, whose
+    key covers its code either way."""
+    told = plan.answer(dataset)
+    made = told.get("provenance", {})
+    if "code" not in made or made["code"] != _calls.code_of(f).key or made.get("arguments") != _calls.arguments_key(f, args, kwargs):
+        return None
+    return PlannedObject(dataset, told, plan.trusted) if "object" in told else Planned(dataset, told)
 
 
 def _write(source: Any, path: str) -> None:

@@ -542,16 +542,26 @@ def keep(path: str | os.PathLike[str], f: Callable[P, R], /, *args: P.args, **kw
     return call(name, f, args, kwargs)  # type: ignore[return-value]
 
 
+def _planned_call(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return _tables.planned_call(dataset, f, args, kwargs) if dataset and _tables.planned_call is not None else None
+
+
 def _wrap(dataset: str | None, f: Callable[P, R]) -> Callable[P, R]:
-    """While `shoal run` runs a model, what the model calls is a part of it, and the run keeps its result."""
+    """While `shoal run` runs a model, the other models that it calls have run before; whatever else it calls is a part of it."""
     if inspect.iscoroutinefunction(f):
         @functools.wraps(f)
         async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-            return await (f(*args, **kwargs) if _tables.planned is not None else _call_async(dataset, f, args, kwargs))
+            if _tables.planned is not None:
+                made = _planned_call(dataset, f, args, kwargs)
+                return made.value() if made is not None else await f(*args, **kwargs)
+            return await _call_async(dataset, f, args, kwargs)
     else:
         @functools.wraps(f)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-            return f(*args, **kwargs) if _tables.planned is not None else _call(dataset, f, args, kwargs)
+            if _tables.planned is not None:
+                made = _planned_call(dataset, f, args, kwargs)
+                return made.value() if made is not None else f(*args, **kwargs)
+            return _call(dataset, f, args, kwargs)
 
     wrapper.__shoal__ = Kept(dataset, f)  # type: ignore[attr-defined]
     if dataset:

@@ -9,7 +9,7 @@ import functools
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple
 
 from ._kept import error
 from ._shoal import Session, stamp
@@ -25,6 +25,7 @@ _lock = threading.Lock()
 _sessions: dict[_Key, Session] = {}
 _store: str | None = None
 planned: Callable[[str], Planned | PlannedObject] | None = None  # while a model of `shoal run` runs: the run's own result of a dataset
+planned_call: Callable[[str, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Planned | PlannedObject | None] | None = None  # likewise, of a call
 _branch: contextvars.ContextVar[str | None] = contextvars.ContextVar("shoal.branch", default=None)
 
 

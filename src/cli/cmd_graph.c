@@ -40,7 +40,7 @@ static void dot(cli *c, const shoal_plan *plan, const shoal_item *const *item_of
     look l = look_of(plan, item_of, i);
     const char *extra = "";
     if (i < g->n_models && item_of[i]->predicted)
-      extra = shoal_arena_printf(&c->arena, "\\n%s rows", cli_count(c, item_of[i]->rows));
+      extra = shoal_arena_printf(&c->arena, "\\n%s", item_of[i]->codec.ptr ? "object" : cli_rows(c, item_of[i]->rows));
     shoal_buf_addf(out, "  n%u [label=\"%.*s\\n%s%s\", fillcolor=\"%s\"%s];\n", i, SHOAL_FMT(g->nodes[i].name), l.word,
                    extra ? extra : "", l.fill, i < g->n_models ? "" : ", shape=cylinder, style=filled");
   }

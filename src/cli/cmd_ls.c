@@ -310,9 +310,9 @@ static shoal_status show(cli *c, const shoal_state *at, const shoal_entry *e, sh
     if (m->description.len)
       printf("%.*s\n", SHOAL_FMT(m->description));
     show_schema(c, s);
-    printf("%s rows, %s in %llu file%s, computed %s in %s\n", cli_count(c, e->result.rows),
-           cli_bytes(c, e->result.bytes), (unsigned long long)e->result.n_files, e->result.n_files == 1 ? "" : "s",
-           cli_ago(c, e->result.made_us), cli_time(c, e->result.wall_us));
+    printf("%s, %s in %llu file%s, computed %s in %s\n", cli_rows(c, e->result.rows), cli_bytes(c, e->result.bytes),
+           (unsigned long long)e->result.n_files, e->result.n_files == 1 ? "" : "s", cli_ago(c, e->result.made_us),
+           cli_time(c, e->result.wall_us));
     show_provenance(c, shoal_buf_str(&provenance));
     printf("table: %.*s/%s\n", SHOAL_FMT(c->s->lake_path), shoal_buf_z(&prefix));
     status = show_sample(c, at, e->name, err);

@@ -199,7 +199,7 @@ static void item_cells(cli *c, const shoal_plan *plan, const shoal_item *it, con
                        ? origin_words(c, origin)
                        : cli_text(c, "%s%s", cli_why_words(c, plan, it, &place), schema_words(c, it, bound));
   cell[CELL_PLACE] = place;
-  cell[CELL_ROWS] = !runs ? "" : known ? cli_text(c, "%s rows", cli_count(c, it->rows)) : "?";
+  cell[CELL_ROWS] = !runs ? "" : !known ? "?" : it->codec.ptr ? "object" : cli_rows(c, it->rows);
   cell[CELL_BYTES] = !runs ? "" : known ? cli_bytes(c, it->bytes) : "?";
   cell[CELL_TIME] = !runs ? "" : known ? cli_text(c, "~%s", cli_time(c, it->wall_us)) : "?";
 }
@@ -314,6 +314,7 @@ void cli_json_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound, con
     if (origins && origins[i].branch.ptr)
       origin_json(&w, &origins[i]);
     if (it->predicted) {
+      shoal_jw_kstr(&w, "codec", it->codec);
       shoal_jw_ki64(&w, "rows", (int64_t)it->rows);
       shoal_jw_ki64(&w, "bytes", (int64_t)it->bytes);
       shoal_jw_ki64(&w, "wall_us", it->wall_us);

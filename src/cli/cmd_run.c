@@ -37,6 +37,7 @@ static void event_json(const shoal_event *e) {
   shoal_jw_kstr(&w, "dataset", e->dataset);
   shoal_jw_kstr(&w, "text", e->text);
   if (e->kind == SHOAL_EVENT_FINISHED || e->kind == SHOAL_EVENT_REUSED || e->kind == SHOAL_EVENT_BROKEN) {
+    shoal_jw_kstr(&w, "codec", e->codec);
     shoal_jw_ki64(&w, "rows", (int64_t)e->rows);
     shoal_jw_ki64(&w, "bytes", (int64_t)e->bytes);
     shoal_jw_ki64(&w, "wall_us", e->wall_us);
@@ -122,8 +123,10 @@ static void on_event(void *arg, const shoal_event *e) {
     break;
   case SHOAL_EVENT_FINISHED:
     if (!c->tty && !c->quiet)
-      printf("[%u/%u] %.*s  %s rows  %s  %s\n", e->done, e->planned, SHOAL_FMT(e->dataset), cli_count(c, e->rows),
-             cli_bytes(c, e->bytes), cli_time(c, e->wall_us));
+      printf("[%u/%u] %.*s  %s  %s\n", e->done, e->planned, SHOAL_FMT(e->dataset),
+             e->codec.ptr ? cli_text(c, "object, %s (%.*s)", cli_bytes(c, e->bytes), SHOAL_FMT(e->codec))
+                          : cli_text(c, "%s  %s", cli_rows(c, e->rows), cli_bytes(c, e->bytes)),
+             cli_time(c, e->wall_us));
     break;
   case SHOAL_EVENT_REUSED:
     clear_line(v);
@@ -221,8 +224,10 @@ static void say_done(cli *c, const shoal_run_outcome *o, const shoal_plan *plan,
   if (o->publication) {
     printf("published #%lld on %.*s: %zu dataset%s", (long long)o->publication, SHOAL_FMT(c->s->branch), o->n_published,
            o->n_published == 1 ? "" : "s");
+    if (o->report.n_computed > o->report.n_objects)
+      printf(", %s", cli_rows(c, o->report.rows));
     if (o->report.n_computed)
-      printf(", %s rows, %s", cli_count(c, o->report.rows), cli_bytes(c, o->report.bytes));
+      printf(", %s", cli_bytes(c, o->report.bytes));
     printf(" in %s\n", cli_time(c, us));
     say_next(c, o);
   }

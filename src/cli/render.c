@@ -46,9 +46,13 @@ const char *cli_count(cli *c, uint64_t n) {
   return text_or(shoal_arena_printf(&c->arena, v < 9.95 ? "%.1f%s" : "%.0f%s", v, units[u]));
 }
 
+const char *cli_rows(cli *c, uint64_t n) {
+  return text_or(shoal_arena_printf(&c->arena, "%s row%s", cli_count(c, n), n == 1 ? "" : "s"));
+}
+
 const char *cli_extent(cli *c, const shoal_result *r) {
   if (!r->codec.ptr)
-    return shoal_arena_printf(&c->arena, "%s rows", cli_count(c, r->rows));
+    return cli_rows(c, r->rows);
   return shoal_arena_cstr(&c->arena, r->type.ptr ? r->type : r->codec);
 }
 

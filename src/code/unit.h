@@ -13,7 +13,8 @@ typedef struct shoal_unit_ref {
   shoal_str name; /* as the SQL names it, lower case: "silver.orders" or "orders" */
   int line;       /* of the model's file */
   int column;
-  bool called; /* Python: its function is called. The order follows from it, the key does not: the code counts */
+  bool called; /* Python: its function is called. The order follows from it, the key does not: the code counts; the call
+                  gives the result of this very code, if that is what the run has */
 } shoal_unit_ref;
 
 typedef struct shoal_unit {

@@ -53,6 +53,7 @@ static void predict(shoal_item *it) {
     return;
   it->predicted = true;
   it->rows = r->rows;
+  it->codec = r->codec;
   it->bytes = r->bytes;
   it->wall_us = it->action == SHOAL_ACTION_RUN ? r->wall_us : 0;
 }

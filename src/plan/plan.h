@@ -39,9 +39,10 @@ typedef struct shoal_item {
   const shoal_result *found; /* the result to publish, for ADOPT */
   uint32_t generations;      /* as looked up, for RUN */
   bool check;                /* expectations are to be checked on a result that is there already (ADOPT, REUSE) */
-  bool predicted;            /* the next three come from an earlier result */
+  bool predicted;            /* the next four come from an earlier result */
   uint64_t rows, bytes;
   int64_t wall_us;
+  shoal_str codec; /* of an object, which has no rows; {NULL,0}: it is a table */
 } shoal_item;
 
 typedef struct shoal_plan {

@@ -30,6 +30,7 @@ typedef struct shoal_event {
   shoal_str dataset; /* of PROGRESS: the one that runs longest */
   shoal_str text;
   shoal_str query; /* BROKEN: shows the rows, in terms of the dataset's newest result; empty if none does */
+  shoal_str codec; /* FINISHED, REUSED: of an object, which has no rows; {NULL,0}: it is a table */
   uint64_t rows, total, bytes;
   int64_t wall_us; /* of PROGRESS: how long it has run */
   uint32_t done, planned, running;

@@ -255,6 +255,7 @@ static shoal_status have_result(scheduler *s, const shoal_task *t, shoal_error *
   tell_observed(s, t);
   if (d->computed) {
     s->out->rows += d->result.rows;
+    s->out->n_objects += d->result.codec.ptr != NULL;
     s->out->bytes += d->result.bytes;
   }
   shoal_event_kind kind = t->outcome == SHOAL_TASK_FOUND ? SHOAL_EVENT_REUSED : SHOAL_EVENT_FINISHED;
@@ -262,6 +263,7 @@ static shoal_status have_result(scheduler *s, const shoal_task *t, shoal_error *
     emit(s, &(shoal_event){.kind = kind,
                            .dataset = it->name,
                            .text = t->result.writer,
+                           .codec = t->result.codec,
                            .rows = t->result.rows,
                            .bytes = t->result.bytes,
                            .wall_us = t->wall_us,

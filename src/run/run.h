@@ -39,6 +39,7 @@ typedef struct shoal_run_report {
   shoal_arena arena;
   shoal_done *done; /* one per plan item */
   size_t n_done, n_computed, n_found, n_failed, n_blocked, n_left, n_held, n_differ;
+  size_t n_objects;     /* of those computed: they have no rows */
   uint64_t rows, bytes; /* computed */
   int64_t wall_us;
   bool cancelled;

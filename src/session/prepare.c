@@ -225,6 +225,8 @@ static shoal_status prepare_inputs(shoal_session *s, const shoal_node *n, const 
     return shoal_fail_nomem(err);
   for (uint32_t i = 0; i < n->n_inputs; i++) {
     const shoal_node *p = &s->graph->nodes[n->inputs[i].parent];
+    if (n->inputs[i].called && s->pinned[n->inputs[i].parent])
+      continue; /* the key has what its code gives, not what it is held at */
     shoal_task_input *in = &t->inputs[t->n_inputs++];
     in->name = n->unit->python.ptr ? p->name : n->inputs[i].role;
     if (p->kind == SHOAL_NODE_SOURCE) {

@@ -613,5 +613,52 @@ def protected_branches_are_strict():
     p.remove()
 
 
+@case
+def objects_are_told_by_kind_and_size():
+    p = project({"models/m.py": model("m", "return {'a': 1}")})
+    has(p.shoal("run").stdout, "[1/1] main.m  object, 7 B (json)", "published #1 on main: 1 dataset, 7 B in")
+    has(p.shoal("ls").stdout, "main.m  dict  7 B")
+    has(p.shoal("show", "main.m").stdout, "dict as json, 7 B")
+    p.write({"models/m.py": model("m", "return {'a': 12}"), "models/t.py": model("t", "return pd.DataFrame({'a': [1]})")})
+    has(re.sub(" +", " ", p.shoal("plan").stdout), "object 7 B")
+    assert p.json("plan")["items"][0]["codec"] == "json"
+    r = p.shoal("run").stdout
+    has(r, "object, 8 B (json)", "main.t  1 row  ", "2 datasets, 1 row, ")
+    assert "rows" not in r, r
+    p.remove()
+
+
+FEATURES = HEAD + "@shoal.data_function('/silver/features')\ndef features(n=2):\n    print('features runs')\n    return pd.DataFrame({'a': [$] * n})\n"
+TRAIN = (HEAD + "from models.silver.features import features\n@shoal.data_function('/ml/train')\ndef train():\n    print('train runs')\n    df = features(%)\n"
+         "    df['a'] += 1\n    return {'sum': int(df.a.sum() + features(%).a.sum())}\n")
+
+
+@case
+def a_model_that_another_one_calls_is_computed_once():
+    p = project({"models/silver/features.py": FEATURES.replace("$", "5"), "models/ml/train.py": TRAIN.replace("%", "")})
+
+    def printed(dataset):
+        logs = sorted(glob.glob(f"{p.dir}/.shoal/output/*/{dataset}.log"), key=os.path.getmtime)
+        return open(logs[-1]).read()
+
+    p.shoal("run", "ml.train")
+    same(printed("silver.features"), "features runs\n")
+    same(printed("ml.train"), "train runs\n")
+    same(p.json("show", "ml.train")["entry"]["bytes"], len('{"sum":22}'))
+    has(p.shoal("run").stdout, "nothing to do")
+    p.write({"models/silver/features.py": FEATURES.replace("$", "7")})  # it counts by its code
+    same(p.to_run(), ["ml.train", "silver.features"])
+    p.shoal("run")
+    same(printed("ml.train"), "train runs\n")
+    p.shoal("rollback", "silver.features", "--to", "main~1")  # what it is held at is not what its code gives
+    p.shoal("run", "ml.train", "--again")
+    same(printed("ml.train"), "train runs\nfeatures runs\nfeatures runs\n")
+    p.shoal("rollback", "--release", "silver.features")
+    p.write({"models/ml/train.py": TRAIN.replace("%", "3")})  # another call than that of the model
+    p.shoal("run")
+    same(printed("ml.train"), "train runs\nfeatures runs\nfeatures runs\n")
+    p.remove()
+
+
 if __name__ == "__main__":
     main()
