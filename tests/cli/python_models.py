@@ -320,7 +320,7 @@ def a_models_exception_is_its_error():
                  "models/ml/b.py": model("ml/b", "return pd.DataFrame({'a': [1]})")})
     r = p.shoal("run", "--keep-going", code=1)
     has(r.stderr, "models/ml/a.py:11: ml.a: ValueError: bad 3", "| about to", "return helper(3)", "nothing was published")
-    has(r.stdout, "ml.b  1 rows")
+    has(r.stdout, "ml.b  1 row  ")
     # what it printed is kept
     (log,) = glob.glob(p.dir + "/.shoal/output/*/ml.a.log")
     has(open(log).read(), "about to", "ValueError: bad 3")

@@ -624,7 +624,7 @@ def the_command_line_shows_objects():
     with lab() as run:
         m = "import pandas\ndef val(x): return {'a': x}\ndef tab(): return pandas.DataFrame({'x': [1]})\n@shoal.cache\ndef embed(x): return [x]\n"
         run("keep('/models/m', val, 1), keep('/t', tab), embed(1), embed(2)", m)
-        has(run.shoal("ls"), "models.m", "dict", "main.t", "1 rows")
+        has(run.shoal("ls"), "models.m", "dict", "main.t", "1 row  ")
         assert "embed" not in run.shoal("ls")
         assert run.shoal("ls", "--cache").count("m.embed") == 2
         has(run.shoal("show", "models.m"), "dict as json", "from m.val", "Python 3.")
