@@ -8,11 +8,12 @@ from typing import Any, Callable, Iterator, Protocol
 
 from . import _calls, _codecs, _frames, _lake, _tables
 from ._kept import error
-from ._shoal import read_arrow
+from ._shoal import Error, read_arrow
 
 
 class Plan(Protocol):
     trusted: bool  # whether the lake's writers are
+    process: int  # that may ask
 
     def answer(self, dataset: str) -> dict[str, Any]: ...
 
@@ -61,16 +62,22 @@ def _planned(plan: Plan, dataset: str) -> Planned | PlannedObject:
     if "object" in told:
         return PlannedObject(dataset, told, plan.trusted)
     if "table" not in told:
-        raise error("invalid", f"{dataset} is loaded under a name that planning did not see", f"write it in the code: shoal.load({dataset!r})")
+        raise error("invalid", f"{dataset} is loaded under a name that planning did not see", f"write it in the code: shoal.load({dataset!r}); if its function is called, too, it must not be pinned")
     return Planned(dataset, told)
 
 
 def _called(plan: Plan, dataset: str, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Planned | PlannedObject | None:
     """The plan's result of another model, if it is of this very call. None: then it is a part of the model that calls it, whose
     key covers its code either way."""
+    try:
+        arguments, code = _calls.arguments_key(f, args, kwargs), _calls.code_of(f).key
+        if os.getpid() != plan.process or arguments != _calls.arguments_key(f, (), {}):
+            return None
+    except (Error, TypeError):  # what has no key, or can't be called so
+        return None
     told = plan.answer(dataset)
     made = told.get("provenance", {})
-    if "code" not in made or made["code"] != _calls.code_of(f).key or made.get("arguments") != _calls.arguments_key(f, args, kwargs):
+    if made.get("code") != code or made.get("arguments") != arguments:
         return None
     return PlannedObject(dataset, told, plan.trusted) if "object" in told else Planned(dataset, told)
 

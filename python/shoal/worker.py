@@ -20,6 +20,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import traceback
 import types
 import time
@@ -213,11 +214,14 @@ class Plan:
 
     def __init__(self, channel: Channel, trusted: bool) -> None:
         self._channel, self.trusted = channel, trusted
+        self._one = threading.Lock()  # a question and its answer
+        self.process = os.getpid()  # children that it forks have none of their own to ask
 
     def answer(self, dataset: str) -> dict[str, Any]:
         """The file that has it, under "table" or "object", and what it was; nothing: the plan does not know it."""
-        self._channel.send({"load": dataset})
-        return self._channel.receive()
+        with self._one:
+            self._channel.send({"load": dataset})
+            return self._channel.receive()
 
 
 def run(project: Project, request: dict[str, Any], plan: Plan) -> dict[str, Any]:

@@ -93,8 +93,8 @@ const char *cli_off(const cli *c);
 const char *cli_text(cli *c, const char *fmt, ...) SHOAL_PRINTF(2, 3);
 /* "1.2 M", "38 MB", "4 s", "~0.2 s"; the text is in the arena of c. */
 const char *cli_count(cli *c, uint64_t n);
-/* "5 rows", or what kind of object it is. */
 const char *cli_rows(cli *c, uint64_t n); /* "1 row", "12 k rows" */
+/* "5 rows", or what kind of object it is. */
 const char *cli_extent(cli *c, const shoal_result *r);
 const char *cli_bytes(cli *c, uint64_t n);
 const char *cli_time(cli *c, int64_t us);

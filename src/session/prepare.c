@@ -218,15 +218,25 @@ shoal_status shoal_session_order_macros(shoal_session *s, const uint32_t *macros
   return found == n ? SHOAL_OK : shoal_fail(err, SHOAL_EINVAL, "macros call each other in a circle");
 }
 
+/* Whether what the model's code calls gives, all of it, what its code says: the key counts it by its code. Another
+   result among them may be made of one that is held at something else. */
+static bool calls_hold(const shoal_session *s, const shoal_node *n) {
+  for (uint32_t i = 0; i < n->n_inputs; i++)
+    if (n->inputs[i].called && s->pinned[n->inputs[i].parent])
+      return false;
+  return true;
+}
+
 static shoal_status prepare_inputs(shoal_session *s, const shoal_node *n, const shoal_result *const *results,
                                    shoal_task *t, shoal_error *err) {
+  bool offered = calls_hold(s, n);
   t->inputs = SHOAL_NEW_ARRAY(&t->arena, shoal_task_input, n->n_inputs);
   if (!t->inputs)
     return shoal_fail_nomem(err);
   for (uint32_t i = 0; i < n->n_inputs; i++) {
     const shoal_node *p = &s->graph->nodes[n->inputs[i].parent];
-    if (n->inputs[i].called && s->pinned[n->inputs[i].parent])
-      continue; /* the key has what its code gives, not what it is held at */
+    if (n->inputs[i].called && !offered)
+      continue;
     shoal_task_input *in = &t->inputs[t->n_inputs++];
     in->name = n->unit->python.ptr ? p->name : n->inputs[i].role;
     if (p->kind == SHOAL_NODE_SOURCE) {

@@ -657,6 +657,34 @@ def a_model_that_another_one_calls_is_computed_once():
     p.write({"models/ml/train.py": TRAIN.replace("%", "3")})  # another call than that of the model
     p.shoal("run")
     same(printed("ml.train"), "train runs\nfeatures runs\nfeatures runs\n")
+    # what has no key runs within, and so does what is called by a process of the model's own
+    p.write({"models/ml/train.py": FORKS})
+    p.shoal("run")
+    same(p.json("show", "ml.train")["entry"]["bytes"], len("[14,14,7]"))
+    p.remove()
+
+
+FORKS = (HEAD + "import io, multiprocessing\nfrom models.silver.features import features\n\n\ndef total(_):\n    return int(features().a.sum())\n\n\n"
+         "@shoal.data_function('/ml/train')\ndef train():\n    with multiprocessing.get_context('fork').Pool(2) as pool:\n"
+         "        made = pool.map(total, range(2))\n    class One(int):\n        def __reduce__(self): raise TypeError\n        def __index__(self): return 1\n"
+         "    return made + [int(features(One(1)).a.sum())]\n")
+
+
+@case
+def what_a_called_model_made_of_a_pinned_one_is_not_taken_for_the_call():
+    base = model("base", "return {'b': %}")
+    p = project({"models/base.py": base.replace("%", "1"), "models/features.py": model("features", "return {'f': shoal.load('/base')['b']}"),
+                 "models/train.py": HEAD + "from models.base import base\nfrom models.features import features\n@shoal.data_function('/train')\n"
+                                    "def train():\n    return {'sum': base()['b'] + features()['f']}\n"})
+    p.shoal("run")
+    p.write({"models/base.py": base.replace("%", "20")})
+    p.shoal("run")
+    same(p.json("show", "main.train")["entry"]["bytes"], len('{"sum":40}'))
+    p.shoal("rollback", "main.base", "--to", "main~1")
+    p.shoal("run")
+    # the key of main.train holds the code of main.base, which is not what it is held at
+    r = p.shoal("run", "main.train", "--again", code=1)
+    has(r.stderr, "main.base is loaded under a name", "must not be pinned")
     p.remove()
 
 
