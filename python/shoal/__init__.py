@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from ._calls import describe as _describe
     from ._forms import Signature, signature
     from ._codecs import codec
+    from ._contents import file
     from ._keep import cache, data_function, eval, keep, load
     from ._owners import accept_module
     from ._plans import plan, why
 
 __version__ = _version()
-__all__ = ["Dataset", "Error", "Signature", "Table", "accept_module", "branch", "cache", "codec", "data_function", "datasets", "eval", "keep", "load", "plan", "set_store", "signature", "sql", "table", "why"]
+__all__ = ["Dataset", "Error", "Signature", "Table", "accept_module", "branch", "cache", "codec", "data_function", "datasets", "eval", "file", "keep", "load", "plan", "set_store", "signature", "sql", "table", "why"]
 
 _LATER = {
     "Signature": ("_forms", "Signature"),
@@ -30,6 +31,7 @@ _LATER = {
     "accept_module": ("_owners", "accept_module"),
     "cache": ("_keep", "cache"),
     "codec": ("_codecs", "codec"),
+    "file": ("_contents", "file"),
     "data_function": ("_keep", "data_function"),
     "eval": ("_keep", "eval"),
     "keep": ("_keep", "keep"),

@@ -9,7 +9,7 @@ import inspect
 import os
 from typing import Any, Callable, NamedTuple
 
-from . import _files, _forms
+from . import _contents, _files, _forms
 from ._forms import label_of as label_of
 from ._guards import Guards
 from ._kept import Kept, error, undecorated
@@ -85,13 +85,19 @@ def bound(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 
 def arguments_key(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    return arguments_of(f, args, kwargs)[0]
+
+
+def arguments_of(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, dict[str, _contents.State]]:
+    """The key, and the files among them."""
     values = bound(f, args, kwargs)
     try:
-        return encode(values, None, None, "shoal/1/python/arguments")[0].hex()
+        return encode(values, None, None, "shoal/1/python/arguments")[0].hex(), {}
     except TypeError:
         pass  # they are not all plain
     try:
-        return _forms.signature(values).key
+        walk, root = _forms.walk_of(values)
+        return walk.signature(root).key, walk.names.files
     except Error:
         for name, value in values:  # which one it is
             _forms.walk_of(value, f"the argument {name} of {_forms.label_of(f)}")

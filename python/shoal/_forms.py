@@ -22,10 +22,10 @@ import sys
 import types
 from typing import Any, Callable, Iterable, Iterator, NamedTuple
 
-from . import _cells, _environment, _kept, _owners, _values
+from . import _cells, _contents, _environment, _kept, _owners, _values
 from ._guards import Guards
 from ._owners import INTERPRETER, Package, is_a
-from ._shoal import Error, Form, code as code_digest, encode
+from ._shoal import Error, Form, code as code_digest, encode, look
 from ._source import CALLERS_NAMES, DYNAMIC_IMPORTS, Facts, Import, Source, facts_of, file_of, source_of
 
 _VERSION = f"cpython {sys.version_info[0]}.{sys.version_info[1]}"
@@ -95,6 +95,7 @@ class LakeNames:
         self.dynamic = False  # it loads under names that are not written in it
         self.variables: set[str] = set()  # of the environment
         self.environment: _User | None = None  # who reads variables whose names are not written in it
+        self.files: dict[str, _contents.State] = {}  # whose content counts
 
 
 def signature(f: object) -> Signature:
@@ -218,6 +219,8 @@ class Walk:
             return self._builtin_node(value)
         if is_a(value, _Missing):
             return self.fixed("missing" if value is _MISSING else "empty", "")
+        if type(value) is _contents.File:
+            return self._file(value, user, line)
         plain = type(value) in (type(None), bool, int, float, complex, str, bytes)
         node, fresh = self.node("value", (label, id(value)) if plain else id(value), label, user.path, line)
         if fresh:
@@ -263,7 +266,7 @@ class Walk:
         return node
 
     def _resolve(self, v: Any, label: str, user: _User) -> int | _values.Made:
-        if is_a(v, (types.FunctionType, type, types.ModuleType)):
+        if is_a(v, (types.FunctionType, type, types.ModuleType, _contents.File)):
             return self.target(v, label, user)
         if is_a(v, types.BuiltinFunctionType):
             if v.__self__ is None or is_a(v.__self__, types.ModuleType):
@@ -399,6 +402,7 @@ class Walk:
         for one in facts.imports:
             self._import(node, one, f, facts, user)
         self._variables(node, f, facts, source, user)
+        self._files(node, f, facts, source, user)
         self._lake_names(f, facts)
         if full and (self.level > 0 or source is None or not source.in_class):
             self._annotations(node, f.__annotations__, f.__globals__, user)
@@ -420,6 +424,29 @@ class Walk:
 
     def _open_environment(self, user: _User) -> None:
         self.names.environment = self.names.environment or user
+
+    def _files(self, node: int, f: types.FunctionType, facts: Facts, source: Source | None, user: _User) -> None:
+        """Those it names."""
+        if not _contents.mentions(f, facts):
+            return
+        found = _contents.uses(f, facts, source)
+        for path, line in sorted(found.names.items()):
+            self.edge(node, "file", path, self._file(path, user, line))
+        self.names.dynamic |= bool(found.open)
+
+    def _file(self, path: str | os.PathLike[str], user: _User, line: int) -> int:
+        try:
+            name = _contents.name_of(path)
+            state = self.names.files.get(name) or _contents.state(_contents.full(name))
+        except (OSError, Error) as e:
+            hint = e.hint if isinstance(e, Error) else "make it readable, or name another one"
+            raise _error("unsupported", f"{user.label} names a file: {str(e).partition(chr(10))[0]}", hint, user._replace(line=line or user.line)) from None
+        node, fresh = self.node("file", name, name, user.path, line)
+        if fresh:
+            self.names.files[name] = state
+            self.guards.file(state)
+            self.body(node, "file", name, state.key)
+        return node
 
     def _lake_names(self, f: types.FunctionType, facts: Facts) -> None:
         names = self.names
@@ -726,16 +753,19 @@ def _is_extension(module: types.ModuleType) -> bool:
     return isinstance(file, str) and file.endswith((".so", ".pyd"))
 
 
-_contents: dict[tuple[str, int, int, int], bytes] = {}
+_compiled: dict[str, tuple[Any, bytes]] = {}
 
 
 def _content(path: str) -> bytes:
-    stat = os.stat(path)
-    at = (path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
-    if at not in _contents:
-        with open(path, "rb") as f:
-            _contents[at] = encode(f.read(), None, None, "shoal/1/python/file")[0]
-    return _contents[at]
+    _, stamp, racy = look(path) or ("", None, True)
+    known = _compiled.get(path)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    with open(path, "rb") as f:
+        digest = encode(f.read(), None, None, "shoal/1/python/file")[0]
+    if not racy:
+        _compiled[path] = stamp, digest
+    return digest
 
 
 def _import_project(name: str) -> types.ModuleType | None:

@@ -8,7 +8,7 @@ import abc
 import types
 from typing import Any
 
-from . import _environment, _owners, _shoal
+from . import _contents, _environment, _owners, _shoal
 from ._shoal import encode
 
 _ATOMS = frozenset((type(None), bool, int, float, complex, str, bytes, type(...)))
@@ -29,7 +29,7 @@ def _digest(value: Any) -> bytes | None:
 
 
 class Guards:
-    __slots__ = ("holding", "_found", "_seen", "_values", "_world", "_abc", "_variables")
+    __slots__ = ("holding", "_found", "_seen", "_values", "_world", "_abc", "_variables", "_files")
 
     def __init__(self) -> None:
         self.holding = True
@@ -39,6 +39,7 @@ class Guards:
         self._world = _owners.epoch
         self._abc: object = None
         self._variables: list[tuple[str, bytes | None]] = []  # of the environment
+        self._files: list[_contents.State] = []
 
     def give_up(self) -> None:
         self.holding = False
@@ -81,6 +82,9 @@ class Guards:
     def variable(self, name: str) -> None:
         self._variables.append((name, _environment.value(name)))
 
+    def file(self, state: _contents.State) -> None:
+        self._files.append(state)
+
     def hold(self) -> bool:
         """Whether everything is as it was. The current folder is the caller's to compare."""
         if not self.holding or self._world != _owners.epoch or not self._found.hold():
@@ -88,5 +92,7 @@ class Guards:
         if self._abc is not None and self._abc != abc.get_cache_token():
             return False
         if self._variables and any(_environment.value(name) != was for name, was in self._variables):
+            return False
+        if self._files and not all(not state.racy and _contents.stands(state) for state in self._files):  # a walk is no slower than reading it
             return False
         return not self._values or all(_digest(value) == digest for value, digest in self._values)

@@ -12,7 +12,7 @@ import sys
 import types
 from typing import Any, Iterator, NamedTuple
 
-from . import _forms, _owners
+from . import _contents, _forms, _owners
 from ._names import UNKNOWN, Names, what_runs
 from ._owners import is_a
 from ._source import facts_of, source_of
@@ -37,8 +37,8 @@ _CLOCK = _Rule("time", "reads the clock: the result is kept as it was then", "wr
 _CHANCE = _Rule("chance", "draws at random, differently each time", "seed it: random.Random(7), numpy.random.default_rng(7), random_state=7")
 _SECRET = _Rule("chance", "is never the same twice", "derive it from the data, or leave it to whoever reads the result")
 _MACHINE = _Rule("machine", "tells of the machine or its user, which are not in the key", "write what is needed into the code, or pass it as an argument")
-_FILE = _Rule("file", "reads a file, whose content is not in the key", "make it a source in shoal.yaml and load that, or read it into a global variable, which counts by its value")
-_FOLDER = _Rule("file", "looks at files, which are not in the key", "make them a source in shoal.yaml (files: data/*.csv) and load that, or list them in a global variable")
+_FILE = _Rule("file", "reads a file, whose content is not in the key", "name it with shoal.file, which counts by the content, or make it a source in shoal.yaml and load that")
+_FOLDER = _Rule("file", "looks at files, which are not in the key", "name the folder with shoal.file, which counts with all that is in it, or make them a source in shoal.yaml (files: data/*.csv) and load that")
 _NETWORK = _Rule("network", "asks another machine, whose answer is not in the key", "fetch it into a source (shoal import), and load that")
 _PROCESS = _Rule("process", "runs another program, whose doing is not in the key", "compute it in Python, or make what it gives a source")
 _VARIABLES = _Rule("environment", "reads variables of the environment that are not written in it", 'name them: os.environ["X"]')
@@ -136,9 +136,35 @@ class _Reader:
         self._names = Names(f, facts_of(f.__code__), tree)
         self._objects = _names_of_objects()
         self._globals = {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
+        self._counted: set[str] = set()  # variables of the function's own that hold files whose content counts
+        for part in what_runs(tree):
+            for node in ast.walk(part):
+                self._hold(node)
         for part in what_runs(tree):
             for node in ast.walk(part):
                 self._look(node)
+
+    def _hold(self, node: Any) -> None:
+        if isinstance(node, ast.Assign):
+            names = {target.id for target in node.targets if isinstance(target, ast.Name)}
+            self._counted = self._counted | names if self._counts(node.value) else self._counted - names
+        elif isinstance(node, (ast.For, ast.comprehension)) and isinstance(node.target, ast.Name) and self._counts(node.iter):
+            self._counted.add(node.target.id)
+
+    def _counts(self, node: Any) -> bool:
+        """Whether it is a file that `shoal.file` names, or made of one."""
+        if isinstance(node, ast.BinOp):
+            return isinstance(node.op, ast.Div) and self._counts(node.left)
+        if isinstance(node, ast.Call):
+            if _contents.is_file(self._names, node.func):
+                return True
+            if isinstance(node.func, ast.Attribute) and self._counts(node.func.value):
+                return True  # .glob(), .joinpath()
+            made_of = isinstance(node.func, ast.Name) and node.func.id in ("str", "sorted", "list") or self._dotted(node.func) in ("os.fspath", "pathlib.Path")
+            return made_of and len(node.args) > 0 and self._counts(node.args[0])
+        if isinstance(node, ast.Name) and node.id in self._counted:
+            return True
+        return type(self._names.value(node)) is _contents.File if isinstance(node, (ast.Name, ast.Attribute)) and self._names.is_outer(node) else False
 
     def _add(self, node: Any, rule: _Rule, what: str, dotted: str = "", mend: str | None = None) -> None:
         one = Finding(self._path, node.lineno, rule.kind, what, rule.why, mend or rule.mend)
@@ -193,7 +219,7 @@ class _Reader:
             return
         keywords = {k.arg for k in node.keywords}
         value = self._names.value(f.value) if self._names.is_outer(f.value) else UNKNOWN
-        if f.attr in _PATH_METHODS and self._dotted(f) is None:
+        if f.attr in _PATH_METHODS and self._dotted(f) is None and not self._counts(f.value):
             self._add(node, _PATH_METHODS[f.attr], f".{f.attr}()", "", self._mend_for(_PATH_METHODS[f.attr], f.value))
         elif f.attr == "sample" and keywords & {"n", "frac", "fraction"} and not keywords & {"random_state", "seed"}:
             self._add(node, _CHANCE, ".sample()")
@@ -216,6 +242,8 @@ class _Reader:
             return len(node.args) > 1
         if dotted in ("pandas.Timestamp", "numpy.datetime64"):
             return text not in ("now", "today")
+        if rule in (_FILE, _FOLDER) and any(self._counts(given) for given in (*node.args[:1], *(k.value for k in node.keywords))):
+            return True
         if rule is _FILE:
             mode = node.args[1] if len(node.args) > 1 else next((k.value for k in node.keywords if k.arg == "mode"), None)
             if dotted.endswith("open") and mode is not None and set(self._names.text(mode) or "") & set("wax"):
@@ -241,7 +269,7 @@ class _Reader:
             return _NETWORK.mend
         full = os.path.realpath(os.path.join(_owners.root(), place))
         if os.path.exists(full) and full.startswith(_owners.root() + os.sep):
-            return f"make {place} a source in shoal.yaml and load that, or read it into a global variable, which counts by its value"
+            return f'name it with shoal.file("{place}"), which counts by its content, or make {place} a source in shoal.yaml and load that'
         return None
 
     # ---- global variables ----

@@ -19,7 +19,7 @@ import threading
 import time
 from typing import Any, Callable, Generator, Iterable, Iterator, NamedTuple, ParamSpec, TypeVar
 
-from . import _calls, _environment, _lake, _progress, _tables, _told as _told_of
+from . import _calls, _contents, _environment, _lake, _owners, _progress, _tables, _told as _told_of
 from ._calls import Code
 from ._kept import Kept, dataset as dataset_of, error, makers, undecorated
 from ._owners import INTERPRETER
@@ -27,7 +27,7 @@ from ._shoal import Error, Result, Session
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Read = tuple[str, str]  # a dataset and a revision, "": the head; or "$" and a variable of the environment
+Read = tuple[str, str]  # a dataset and a revision, "": the head; or "$" and a variable of the environment; or "%" and a file
 Steps = Generator[Callable[[], Any], Any, Any]
 
 
@@ -45,9 +45,27 @@ def _is_variable(read: Read) -> bool:
     return read[0].startswith("$")
 
 
+def _is_file(read: Read) -> bool:
+    return read[0].startswith("%")
+
+
+def _is_outside(read: Read) -> bool:
+    """Of the lake."""
+    return read[0][:1] in ("$", "%")
+
+
 def _keys(session: Session, reads: list[Read]) -> list[str | None]:
-    held = iter(session.keys([r for r in reads if not _is_variable(r)]))
-    return [_environment.key(r[0][1:]) if _is_variable(r) else next(held) for r in reads]
+    held = iter(session.keys([r for r in reads if not _is_outside(r)]))
+    return [_outside_key(r) if _is_outside(r) else next(held) for r in reads]
+
+
+def _outside_key(read: Read, root: str | None = None) -> str | None:
+    if _is_variable(read):
+        return _environment.key(read[0][1:])
+    try:
+        return _contents.key(read[0][1:], root)
+    except (OSError, Error):  # no key is like it: who asks for the file is told why
+        return os.urandom(32).hex()
 
 
 class _Run:
@@ -83,16 +101,29 @@ class _Frame:
         self.torn = False  # something that it reads has moved meanwhile
         self.refused: Exception | None = None  # the function may have caught it
         self.written: set[str] = set()  # variables of the environment that it has set itself
+        self.files: dict[str, _contents.State] = {}  # as they were when it asked for them
 
     def note(self, read: Read, key: str | None) -> None:
         """A read, unless the key covers it or it is of what the function itself has made."""
         own = self.children.get(read[0]) if not read[1] else None
         if own is not None and own == key:
             return
-        if self.call and read[0][1:] in self.call.code.names.variables and _is_variable(read):
+        if self.call and _is_outside(read) and self.call.covers(read):
             return
         before = self.known[read] if read in self.known else self.seen.setdefault(read, key)
         self.torn |= before != key
+
+    def moved(self) -> str | None:
+        """A file that is no longer as it was when it was read for the key, or before the function read it."""
+        if self.call is None:
+            return None
+        for name, was in (*self.call.files.items(), *self.files.items()):
+            if not _contents.stands(was):
+                return name
+        for read, key in self.seen.items():  # of what it has called
+            if _is_file(read) and read[0][1:] not in self.files and _outside_key(read, self.call.root) != key:
+                return read[0][1:]
+        return None
 
     def above(self) -> Iterator[_Frame]:
         at: _Frame | None = self
@@ -115,11 +146,15 @@ def _note(read: Read, key: str | None) -> None:
         f.note(read, key)
 
 
-def _observing() -> list[_Frame]:
+def _computing() -> list[_Frame]:
     frame = _frame.get()
     with _lock:
         frames = [frame] if frame else list(_open_frames)
-    return [f for f in frames if f.call and f.call.code.names.environment]
+    return [f for f in frames if f.call]
+
+
+def _observing() -> list[_Frame]:
+    return [f for f in _computing() if f.call and f.call.code.names.environment]
 
 
 def _note_variable(name: str) -> None:
@@ -137,16 +172,49 @@ def _note_written(name: str) -> None:
         f.written.add(name)
 
 
+def _note_file(path: str) -> None:
+    """`shoal.file` is asked for it."""
+    for f in _computing():
+        assert f.call
+        name = _contents.name_of(path, f.call.root)
+        if not f.call.covers(("%" + name, "")) and name not in f.files:
+            state = _contents.state(path)
+            f.files[name] = state
+            f.note(("%" + name, ""), state.key)
+
+
+_contents.observe(_note_file)
+_TRIES = 3  # of a call whose files are written meanwhile
+
+
 class _Call:
     """A call to be kept: of a function, under a dataset's name or none."""
 
-    __slots__ = ("dataset", "function", "args", "kwargs", "label", "code", "arguments")
+    __slots__ = ("dataset", "function", "args", "kwargs", "label", "code", "arguments", "files", "root", "tries")
 
     def __init__(self, dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.dataset, self.function, self.args, self.kwargs = dataset, undecorated(f), args, kwargs
         self.label = _calls.label_of(self.function)
+        self.root = _owners.root()
+        self.tries = 0
+        self._sign()
+
+    def _sign(self) -> None:
         self.code: Code = _calls.code_of(self.function)
-        self.arguments = _calls.arguments_key(self.function, args, kwargs)
+        self.arguments, files = _calls.arguments_of(self.function, self.args, self.kwargs)
+        self.files: dict[str, _contents.State] = {**self.code.names.files, **files}  # whose content the key covers
+
+    def again(self, moved: str) -> None:
+        """It has read something of a file before, and something after it was written."""
+        self.tries += 1
+        if self.tries == _TRIES:
+            raise error("conflict", f"{moved} was written while {self.label} ran, each of {_TRIES} times, so its result is of neither content",
+                        "call it when the file is at rest; what it writes itself it must keep apart from what it names with shoal.file")
+        self._sign()
+
+    def covers(self, read: Read) -> bool:
+        name = read[0][1:]
+        return name in self.code.names.variables if _is_variable(read) else _contents.covers(self.files, name)
 
     @property
     def name(self) -> str:
@@ -168,7 +236,7 @@ def _text(read: Read) -> str:
 
 
 def _read(text: str) -> Read:
-    if text.startswith("$"):
+    if text.startswith(("$", "%")):
         return text, ""
     name, _, at = text.partition("@")
     return name, at
@@ -265,6 +333,10 @@ def _computed(call: _Call, run: _Run, outer: _Frame | None, known: dict[Read, st
             raise frame.refused
         if frame.torn:  # it has read the old and the new: it is no result of either
             return None, {}, _AGAIN, None
+        moved = yield _Wait(frame.moved)
+        if moved:
+            call.again(moved)
+            return None, {}, _AGAIN, None
         result, value = yield _Wait(lambda: _store(call, run, frame, lease, base, value, us))
         task.computed = True
         return result, frame.seen, value, frame
@@ -309,13 +381,14 @@ def preimage(call: _Call, reads: dict[Read, str | None], seen: Iterable[Read]) -
     first = call.code.nodes[0]
     reached = _told_of.reached(call.code)
     reached["env"] += [{"name": read[0][1:], "key": reads[read]} for read in seen if _is_variable(read)]
+    reached["data_files"] += [{"name": read[0][1:], **({"key": reads[read]} if reads[read] else {})} for read in seen if _is_file(read)]
     return {
         "python": {"function": call.label, "version": INTERPRETER.version, "path": _told_of.relative(first.path) if first.path else None, "line": first.line},
         "code": call.code.key,
         "arguments": call.arguments,
         "called": call.called,
         **reached,
-        "inputs": [{"role": name, "name": name, **({"at": at} if at else {}), "key": key} for (name, at), key in reads.items() if not _is_variable((name, at))],
+        "inputs": [{"role": name, "name": name, **({"at": at} if at else {}), "key": key} for (name, at), key in reads.items() if not _is_outside((name, at))],
     }
 
 
@@ -325,7 +398,7 @@ def _settle(call: _Call, run: _Run, outer: _Frame | None, result: Result, reads:
         _adopt_children(run, result)
     if outer is not None:
         for read, key in reads.items():
-            outer.note(read if outer.run is run or _is_variable(read) else (read[0], read[1] or _tables.branch_name()), key)
+            outer.note(read if outer.run is run or _is_outside(read) else (read[0], read[1] or _tables.branch_name()), key)
         outer.children.update(fresh.children if fresh else {})
         if call.dataset:
             outer.children[call.dataset] = result.signature

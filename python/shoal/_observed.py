@@ -8,7 +8,7 @@ import os
 import sys
 import sysconfig
 import threading
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, Iterable, NamedTuple
 
 _MOST = 50  # of one model
 _SYSTEM = ("/usr/", "/lib/", "/lib64/", "/proc/", "/sys/", "/dev/", "/etc/localtime", "/etc/timezone")
@@ -37,8 +37,9 @@ class Observer:
         self._events: dict[str, Callable[[tuple[Any, ...]], str | None]] = {
             "open": self._open, "socket.connect": self._connect, "subprocess.Popen": _program, "os.system": _command, "os.posix_spawn": _program, "os.exec": _program}
 
-    def begin(self) -> None:
-        """What packages are made of is asked for now: the path may have grown."""
+    def begin(self, declared: Iterable[str]) -> None:
+        """`declared` are files and folders whose content counts. What packages are made of is asked for now: the path may have grown."""
+        self._declared = tuple(declared)
         installed = {os.path.realpath(p) + os.sep for p in (*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix, sys.exec_prefix)}
         on_path = {os.path.realpath(p) + os.sep for p in sys.path if p}
         own = {p for p in on_path if p.startswith(self._root) and os.path.basename(p[:-1]) not in ("site-packages", "dist-packages")}
@@ -66,11 +67,15 @@ class Observer:
         frame: Any = sys._getframe(2)
         while frame is not None:
             name = frame.f_code.co_filename
+            if name.startswith(_OWN):
+                if frame.f_code.co_name != "run":  # which calls the model; the rest is what we do for it
+                    return
+                break
             if self._is_projects(name):
                 one = Seen(what, self._relative(name), frame.f_lineno)
                 self._seen[one] = one
                 return
-            if frame.f_code.co_name == "<module>" and not name.startswith(_OWN):
+            if frame.f_code.co_name == "<module>":
                 return  # a library that is being imported
             frame = frame.f_back
         one = Seen(what, "", 0)
@@ -94,6 +99,8 @@ class Observer:
             self._written.add(path)
             return None
         if path in self._written or path.startswith(_SYSTEM) and not path.startswith(self._root) or self._is_librarys(path) or not os.path.isfile(path):
+            return None
+        if any(path == d or path.startswith(d + os.sep) for d in self._declared):
             return None
         shown = self._relative(path)
         if not os.path.isabs(shown) and (shown.startswith(".shoal" + os.sep) or shown.endswith((".py", ".pyc"))):

@@ -44,7 +44,7 @@ class Why:
         if self.kind in ("package", "variable", "argument") and self.after and self.before:
             return f"{self.what} {self.before} → {self.after}"
         said = {"same": "nothing changed", "new": "new", "input": f"reads {self.what}", "argument": f"another {self.what}", "broken": "its result is broken",
-                "environment": "engine settings", "environment variable": f"${self.what}", "volatile": f"calls {self.what}", "layout": "partition_by or cluster_by"}
+                "environment": "engine settings", "environment variable": f"${self.what}", "volatile": f"calls {self.what}", "layout": "partition_by or cluster_by", "file": f"file {self.what} {self.after}"}
         return said.get(self.kind, f"{self.kind} {self.what}".strip())
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Why:
         if self.kind == "new" and len(self.chain) == 1:
             return f"{name} is new: nothing was ever kept of it on this branch", ""
         head = " reads ".join(self.chain) + ", and that changed:" if len(self.chain) > 1 else f"{name} is not as the code says:"
-        changed = f"{self.before}  →  {self.after}" if self.before or self.after else self.words
+        changed = self.words if self.kind == "file" else f"{self.before}  →  {self.after}" if self.before or self.after else self.words
         detail = f"{self.place}  {changed}" if self.place else f"{self.what}  {changed}" if self.kind in ("package", "argument") and self.after else self.words
         return head, detail + (f"\n  that is in {self.what}, which {last} reaches" if self.kind == "code" and self.what else "")
 
@@ -243,8 +243,9 @@ class _Planner(_keep._Run):
             return Why([call.name], {"kind": "new", "path": _keep._told_of.relative(place.path) if place.path else "", "line": place.line})
         before = json.loads(self.session.provenance(held))
         others = [_keep._read(i["name"] + ("@" + i["at"] if i.get("at") else "")) for i in before.get("inputs", ())]  # seen while it was computed
-        reads = {**dict(zip(others, self.keys(others))), **reads}
-        told = _difference(before, _keep.preimage(call, reads, seen))
+        outside = [r for mark, part in (("$", "env"), ("%", "data_files")) for r in ((mark + one["name"], "") for one in before.get(part, ())) if not call.covers(r)]
+        reads = {**dict(zip(others + outside, self.keys(others + outside))), **reads}
+        told = _difference(before, _keep.preimage(call, reads, [*outside, *(r for r in seen if r not in outside)]))
         return Why([call.name], {**told, "kind": "broken" if told["kind"] == "same" else told["kind"]})
 
 

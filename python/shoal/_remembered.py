@@ -14,7 +14,7 @@ from types import CodeType
 from typing import Any
 
 _FORM = 1  # raised when what is remembered is taken otherwise from code
-_FOLDER = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "shoal", "python")
+FOLDER = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "shoal", "python")
 _WORLD = repr((_FORM, sys.version, sys.implementation.cache_tag, sys.flags.optimize)).encode()
 _SIZE = 32
 
@@ -38,7 +38,7 @@ class Store:
     __slots__ = ("path", "facts", "files", "_used", "changed")
 
     def __init__(self, name: str) -> None:
-        self.path = os.path.join(_FOLDER, _hash(os.fsencode(name)).hex())
+        self.path = os.path.join(FOLDER, _hash(os.fsencode(name)).hex())
         self.facts: dict[bytes, tuple[Any, ...]] = {}
         self.files: dict[bytes, dict[Any, Any]] = {}  # by the file's content
         self._used: set[bytes] = set()
@@ -58,8 +58,8 @@ class Store:
     def save(self) -> None:
         self.changed = False
         data = marshal.dumps((self.facts, {content: self.files[content] for content in self._used}))
-        os.makedirs(_FOLDER, 0o700, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=_FOLDER)
+        os.makedirs(FOLDER, 0o700, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=FOLDER)
         try:
             with os.fdopen(handle, "wb") as f:
                 f.write(_hash(data) + data)
@@ -83,7 +83,7 @@ def store(name: str) -> Store | None:
 
 
 def _forget_old() -> None:
-    files = [(e.stat().st_mtime_ns, e.path) for e in os.scandir(_FOLDER)]
+    files = [(e.stat().st_mtime_ns, e.path) for e in os.scandir(FOLDER)]
     for _, path in sorted(files)[:len(files) // 2 if len(files) > _MOST_FILES else 0]:
         os.unlink(path)
 

@@ -16,12 +16,13 @@ def reached(code: Code) -> dict[str, Any]:
     """What a function is made of, for people: what of it differs from another time's is found by name."""
     functions = []
     for node in _leaves_first(code.nodes):
-        if node.path and node.kind != "environment":
+        if node.path and node.kind not in ("environment", "file"):
             functions.append({"name": node.label, "kind": node.kind, "path": relative(node.path), "line": node.line, "key": node.key, "text": _text_of(node)})
     return {
         "functions": functions,
         "packages": [{"name": name, "version": version} for name, version in code.packages],
         "env": [{"name": node.label, "key": node.key} for node in code.nodes if node.kind == "environment"],
+        "data_files": [{"name": name, **({"key": state.key} if state.key else {})} for name, state in sorted(code.names.files.items())],
     }
 
 

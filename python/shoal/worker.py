@@ -26,7 +26,7 @@ import types
 import time
 from typing import Any, Callable, Iterator
 
-from . import Error, __version__, _answers, _describe, _environment, _impure, _kept, _observed
+from . import Error, __version__, _answers, _contents, _describe, _environment, _impure, _kept, _observed, _remembered
 from ._calls import Code, code_of
 from ._kept import Kept, undecorated
 from ._told import reached
@@ -80,7 +80,8 @@ class Project:
         self.read: set[str] = set()  # files that importing read: constants may come from them
         self.variables: set[str] = set()  # of the environment, likewise
         self.observer = _observed.Observer(self.root, self.relative)
-        self._running: Code | None = None  # a function that reads variables whose names are not written in it
+        self._model: Code | None = None  # what runs
+        self._running: Code | None = None  # the same, if it reads variables whose names are not written in it
         self._written: set[str] = set()
         self._refused: Exception | None = None
         self.observed: list[_observed.Seen] = []  # what the model that ran last did that its key can't cover
@@ -88,7 +89,7 @@ class Project:
     def note_read(self, event: str, args: tuple[Any, ...]) -> None:
         if event != "open" or not self._importing or not isinstance(args[0], str) or args[0].endswith((".py", ".pyc")):
             return  # modules are told by what imports them
-        if args[2] & (os.O_WRONLY | os.O_RDWR):
+        if args[2] & (os.O_WRONLY | os.O_RDWR) or args[0].startswith(_remembered.FOLDER + os.sep):
             return
         path = self.relative(os.path.abspath(args[0]))
         if not path.startswith((".shoal/", "/")) and os.path.isfile(os.path.join(self.root, path)):
@@ -101,20 +102,29 @@ class Project:
             self._refused = _environment.refusal(self._running.names.environment, name)
             raise self._refused
 
+    def note_file(self, path: str) -> None:
+        """`shoal.file` is asked for it."""
+        name = _contents.name_of(path, self.root)
+        if self._model is not None and not _contents.covers(self._model.names.files, name):
+            at = sys._getframe(2)  # who asks
+            self._refused = _kept.error("unsupported", f"{self._model.nodes[0].label} names the file {name}, which is not written in it, so that no plan could see whether it changed",
+                                        "write the name where shoal.file is called, or name the folder that it is in", at.f_code.co_filename, at.f_lineno)
+            raise self._refused
+
     def note_written(self, name: str) -> None:
         self._written.add(name)
 
     @contextlib.contextmanager
     def running(self, code: Code) -> Iterator[None]:
         """What a model reads besides its inputs is in its key, or refused."""
-        self._running, self._refused = code if code.names.environment else None, None
+        self._model, self._running, self._refused = code, code if code.names.environment else None, None
         self._written.clear()
         self.observed.clear()
-        self.observer.begin()
+        self.observer.begin(os.path.realpath(state.path) for state in code.names.files.values())
         try:
             yield
         finally:
-            self._running = None
+            self._model = self._running = None
             self.observed += self.observer.end()
         if self._refused:  # the model has caught it
             raise self._refused
@@ -123,15 +133,21 @@ class Project:
         path = os.path.realpath(path)
         return os.path.relpath(path, self.root) if path.startswith(self.root + os.sep) else path
 
+    @contextlib.contextmanager
+    def importing(self) -> Iterator[None]:
+        """Modules of the project are imported for what is told: by the file that is asked about, and to see what its code reaches."""
+        was, self._importing = self._importing, True
+        try:
+            yield
+        finally:
+            self._importing = was
+
     def load(self, file: str) -> types.ModuleType:
         """The module of a file, under the name that other files import it by if it has one."""
         if file not in self._loaded:
             parts = file.removesuffix(".py").split("/")
-            self._importing = True
-            try:
+            with self.importing():
                 self._loaded[file] = importlib.import_module(".".join(parts)) if self._importable(parts) else self._by_path(file)
-            finally:
-                self._importing = False
         return self._loaded[file]
 
     def _importable(self, parts: list[str]) -> bool:
@@ -195,12 +211,24 @@ def _package_folders() -> list[str]:
     return sorted({os.path.realpath(p) for p in sys.path if os.path.basename(p) in ("site-packages", "dist-packages") and os.path.isdir(p)})
 
 
+def _data_files(project: Project, code: Code) -> Iterator[str]:
+    """All that the files and folders are made of whose content counts."""
+    for name, state in code.names.files.items():
+        if not _contents.is_below_project(name):
+            node = next(n for n in code.nodes if n.kind == "file" and n.label == name)
+            raise _kept.error("unsupported", f"{code.nodes[0].label} names the file {name}, which is not in the project's folder",
+                              "put it there, or make it a source in shoal.yaml and load that", node.path, node.line)
+        for path in _contents.paths(state):
+            yield os.path.relpath(path, project.root)
+
+
 def describe(project: Project, file: str) -> dict[str, Any]:
     models, rests_on = [], {file}
-    for f in project.functions(file):
-        told = _describe(f)
-        project.variables |= code_of(f).names.variables
-        rests_on |= {project.relative(p) for p in told["files"]} | set(_metadata_of(told["packages"]))
+    with project.importing():
+        described = [(_describe(f), code_of(f)) for f in project.functions(file)]
+    for told, code in described:
+        project.variables |= code.names.variables
+        rests_on |= {project.relative(p) for p in told["files"]} | set(_metadata_of(told["packages"])) | set(_data_files(project, code))
         same = told["file"] and project.relative(told["file"]) == file
         models.append({**told, "line": told["line"] if same else 1})
     return {"file": file, "models": models, "rests_on": sorted(rests_on | project.read) + _package_folders() + [VARIABLE + name for name in sorted(project.variables)]}
@@ -240,7 +268,7 @@ def run(project: Project, request: dict[str, Any], plan: Plan) -> dict[str, Any]
         first = project.observed[0]
         more = f", and {len(observed) - 1} more" if len(observed) > 1 else ""
         raise _kept.error("unsupported", f"it {first.what}, which is not in its key{more}",
-                          "make it a source in shoal.yaml and load that; python: {strict: false} there warns only",
+                          "name it with shoal.file, or make it a source in shoal.yaml and load that; python: {strict: false} there warns only",
                           os.path.join(project.root, first.path) if first.path else None, first.line)
     return {**told, "cpu_us": int((time.process_time() - before) * 1e6), "reached": {**reached(code), **meta, "observed": observed}}
 
@@ -275,7 +303,8 @@ def place_of(project: Project, e: BaseException) -> tuple[str, int]:
 def error_of(project: Project, e: BaseException) -> dict[str, Any]:
     path, line = place_of(project, e)
     if isinstance(e, Error):
-        return {"message": str(e).split("\n  ")[0], "hint": getattr(e, "hint", ""), "path": path, "line": line}
+        said = str(e).split("\n  ")[0].removeprefix(f"{getattr(e, 'path', '')}:{getattr(e, 'line', 0)}: ")  # the place is told besides
+        return {"message": said, "hint": getattr(e, "hint", ""), "path": path, "line": line}
     text = "".join(traceback.format_exception_only(type(e), e)).strip().splitlines()[-1] if isinstance(e, SyntaxError) else f"{type(e).__name__}: {e}"
     return {"message": text, "path": path, "line": line}
 
@@ -331,6 +360,7 @@ def main() -> None:
     sys.addaudithook(project.note_read)
     sys.addaudithook(project.observer.hook)
     _environment.observe(project.note_variable, project.note_written, None)
+    _contents.observe(project.note_file)
     channel.send({"shoal": __version__, "protocol": PROTOCOL})
     while True:
         answer(project, channel, channel.receive())

@@ -6,6 +6,7 @@
 
 #include "arrow.h"
 #include "config.h"
+#include "file.h"
 #include "form.h"
 #include "guards.h"
 #include "result.h"
@@ -65,6 +66,8 @@ static PyMethodDef methods[] = {
     {"environment_policy", shoal_py_environment_policy, METH_VARARGS,
      "environment_policy(folder) -> {package: policy}"},
     {"why", shoal_py_why, METH_VARARGS, "why(before, after): the first difference of two provenances"},
+    {"look", shoal_py_look, METH_VARARGS, "look(path) -> (kind, stamp, racy), or None"},
+    {"hash_file", shoal_py_hash_file, METH_VARARGS, "hash_file(path) -> the digest of a file's content"},
     {"stamp", shoal_py_stamp, METH_VARARGS, "stamp(path) -> (inode, nanoseconds), or None"},
     {"read_arrow", shoal_py_read_arrow, METH_VARARGS, "read_arrow(path) -> capsule of a stream"},
     {NULL, NULL, 0, NULL},

@@ -60,6 +60,8 @@ static const char *why_leaf(cli *c, const shoal_why *w, const char **place) {
     return cli_text(c, "%.*s %.*s → %.*s", SHOAL_FMT(w->what), SHOAL_FMT(w->before), SHOAL_FMT(w->after));
   case SHOAL_WHY_ENV_VARIABLE:
     return cli_text(c, "environment variable %.*s", SHOAL_FMT(w->what));
+  case SHOAL_WHY_FILE:
+    return cli_text(c, "file %.*s %.*s", SHOAL_FMT(w->what), SHOAL_FMT(w->after));
   case SHOAL_WHY_NEW:
     return "new";
   case SHOAL_WHY_SAME:

@@ -53,6 +53,9 @@ static void say_leaf(cli *c, const shoal_why_chain *chain, const char *end) {
   case SHOAL_WHY_ENV_VARIABLE:
     printf("  the environment variable %.*s has another value\n", SHOAL_FMT(w->what));
     break;
+  case SHOAL_WHY_FILE:
+    printf("  file %.*s %.*s\n", SHOAL_FMT(w->what), SHOAL_FMT(w->after));
+    break;
   case SHOAL_WHY_LAYOUT:
     printf("  %.*s: partition_by or cluster_by in its header\n", SHOAL_FMT(w->path));
     break;

@@ -353,8 +353,9 @@ typedef enum shoal_why_kind {
   SHOAL_WHY_ENVIRONMENT,
   SHOAL_WHY_VOLATILE,
   SHOAL_WHY_LAYOUT,
-  SHOAL_WHY_PACKAGE,     /* one that Python code reaches, or the interpreter, has another version */
-  SHOAL_WHY_ENV_VARIABLE /* one that Python code reads has another value, which is not kept */
+  SHOAL_WHY_PACKAGE,      /* one that Python code reaches, or the interpreter, has another version */
+  SHOAL_WHY_ENV_VARIABLE, /* one that Python code reads has another value, which is not kept */
+  SHOAL_WHY_FILE          /* one that Python code names; after: "changed", "is new" or "is gone" */
 } shoal_why_kind;
 const char *shoal_why_kind_name(shoal_why_kind kind); /* "code", for JSON */
 /* The first difference between two preimages. Texts are in the arena given. */
@@ -369,6 +370,8 @@ SHOAL_MUST_USE shoal_status shoal_why_compare(shoal_str before_json, shoal_str a
                                               shoal_why *out, shoal_error *err);
 /* Whether `after` is of a Python function; *same: its code, arguments and interpreter are as before. */
 bool shoal_why_is_python(yyjson_val *before, yyjson_val *after, bool *same);
+/* Variables of the environment, and files, that Python code has read: whether one differs, and which. */
+bool shoal_why_python_reads(yyjson_val *before, yyjson_val *after, shoal_arena *arena, shoal_why *out);
 /* The same where the code of a Python model differs. */
 void shoal_why_python(yyjson_val *before, yyjson_val *after, shoal_arena *arena, shoal_why *out);
 /* Why a model differs from what the branch holds; follows inputs to the first leaf. chain[i] is read by chain[i-1]. */

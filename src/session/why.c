@@ -11,7 +11,8 @@
 
 const char *shoal_why_kind_name(shoal_why_kind kind) {
   static const char *const names[] = {"same",  "new",         "code",     "macro",  "variable", "source",
-                                      "input", "environment", "volatile", "layout", "package",  "environment variable"};
+                                      "input", "environment", "volatile", "layout", "package",  "environment variable",
+                                      "file"};
   return names[kind];
 }
 
@@ -188,6 +189,8 @@ static void compare(yyjson_val *before, yyjson_val *after, shoal_arena *arena, s
       shoal_why_python(before, after, arena, out);
       return;
     }
+    if (shoal_why_python_reads(before, after, arena, out))
+      return;
   }
   if (!canon) {
     code_differs(before, after, arena, out);

@@ -105,6 +105,29 @@ static bool variable_differs(yyjson_val *before, yyjson_val *after, shoal_arena 
   return false;
 }
 
+/* A file of which there is nothing has no key. */
+static bool file_differs(yyjson_val *before, yyjson_val *after, shoal_arena *arena, shoal_why *out) {
+  yyjson_val *old = yyjson_obj_get(before, "data_files"), *v;
+  size_t i, n;
+  yyjson_arr_foreach(yyjson_obj_get(after, "data_files"), i, n, v) {
+    yyjson_val *was = named(old, v);
+    shoal_str x = shoal_json_str(was, "key"), y = shoal_json_str(v, "key");
+    if (!was || (!x.ptr && !y.ptr) || (x.ptr && y.ptr && shoal_str_eq(x, y)))
+      continue;
+    *out = (shoal_why){.kind = SHOAL_WHY_FILE,
+                       .what = shoal_arena_str(arena, shoal_json_str(v, "name")),
+                       .after = shoal_str_z(!x.ptr   ? "is new"
+                                            : !y.ptr ? "is gone"
+                                                     : "changed")};
+    return true;
+  }
+  return false;
+}
+
+bool shoal_why_python_reads(yyjson_val *before, yyjson_val *after, shoal_arena *arena, shoal_why *out) {
+  return variable_differs(before, after, arena, out) || file_differs(before, after, arena, out);
+}
+
 bool shoal_why_is_python(yyjson_val *before, yyjson_val *after, bool *same) {
   yyjson_val *was = yyjson_obj_get(before, "python"), *now = yyjson_obj_get(after, "python");
   *same = shoal_str_eq(shoal_json_str(before, "code"), shoal_json_str(after, "code")) &&
@@ -124,6 +147,6 @@ void shoal_why_python(yyjson_val *before, yyjson_val *after, shoal_arena *arena,
                        .what = SHOAL_STR("python"),
                        .before = shoal_arena_str(arena, was),
                        .after = shoal_arena_str(arena, now)};
-  else if (was.ptr && !package_differs(before, after, arena, out) && !variable_differs(before, after, arena, out))
+  else if (was.ptr && !package_differs(before, after, arena, out) && !shoal_why_python_reads(before, after, arena, out))
     (void)function_differs(before, after, arena, out);
 }

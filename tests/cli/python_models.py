@@ -186,20 +186,20 @@ def a_changed_parameter_reruns_training_and_what_is_below():
     p.remove()
 
 
+def counted(p):
+    """An environment with a stand-in that tells of each start of Python, and how often it was started."""
+    fake, real = p.dir + "/.cache/bin", os.path.dirname(sys.executable) + "/python3"
+    p.write({".cache/bin/python3": f"#!/bin/sh\necho started >> {p.dir}/.cache/starts\nexec {real} \"$@\"\n"})
+    os.chmod(fake + "/python3", 0o755)
+    return {"PATH": fake + ":/usr/bin:/bin"}, lambda: len(open(p.dir + "/.cache/starts").readlines()) if os.path.exists(p.dir + "/.cache/starts") else 0
+
+
 @case
 def unchanged_files_start_no_python():
     p = project(PIPELINE, SOURCES)
     p.shoal("run")
     p.write({"models/silver/other.sql": "select 1 as x\n"})  # so that the project is scanned
-    broken = {"PATH": "/usr/bin:/bin", "SHOAL_TEST": "x"}
-    fake = p.dir + "/.cache/bin"
-    os.makedirs(fake)
-    real = os.path.dirname(sys.executable) + "/python3"
-    # a stand-in that tells of each start
-    p.write({".cache/bin/python3": f"#!/bin/sh\necho started >> {p.dir}/.cache/starts\nexec {real} \"$@\"\n"})
-    os.chmod(fake + "/python3", 0o755)
-    env = {"PATH": fake + ":" + broken["PATH"]}
-    starts = lambda: len(open(p.dir + "/.cache/starts").readlines()) if os.path.exists(p.dir + "/.cache/starts") else 0  # noqa: E731
+    env, starts = counted(p)
     p.shoal("plan", env=env)
     same(starts(), 1)  # another interpreter: asked anew
     p.shoal("run", env=env)
@@ -595,6 +595,79 @@ def what_a_model_does_besides_reading_its_inputs_is_seen():
     has(p.shoal("run", code=1).stderr, "python.strict must be true or false", "shoal.yaml:2")
     p.write({"shoal.yaml": "name: t\npython: {strict: false}\n"})
     has(p.shoal("run").stderr, "warning: ml.a reads data/y.csv (lib/help.py:2)")
+    p.remove()
+
+
+@case
+def files_that_models_name_count_by_their_content():
+    lib = "import shoal\nLATE = shoal.file('data/late.csv')\nEARLY = open('data/early.csv').read()\n"
+    body = "from lib.places import LATE, EARLY\nrows = [open(p).read() for p in (shoal.file('data/x.csv'), LATE)]\nreturn pd.DataFrame({'rows': rows + [EARLY]})"
+    p = project({"data/x.csv": "x1", "data/late.csv": "l1", "data/early.csv": "e1", "lib/places.py": lib, "models/ml/a.py": model("ml/a", body),
+                 "models/ml/all.py": model("ml/all", "return sorted(f.name for f in shoal.file('data').iterdir())"), "models/ml/other.py": model("ml/other", "return 1")},
+                "name: t\npython: {strict: true}\n")
+    env, starts = counted(p)
+    p.env.update(env)
+    lacks(p.shoal("run").stderr, "warning")
+    same(p.rows("from ml.a"), [["x1"], ["l1"], ["e1"]])
+    before = starts()
+    p.write({"models/other.sql": "select 1 as x\n"})  # so that the project is scanned
+    same(p.to_run(), ["main.other"])
+    p.shoal("run")
+    has(p.shoal("run").stdout, "nothing to do")
+    same(starts(), before)
+    for file, text, row in (("data/x.csv", "x2", 0), ("data/late.csv", "l2", 1), ("data/early.csv", "e2", 2)):
+        p.write({file: text})
+        same(p.to_run(), ["ml.a", "ml.all"])
+        if row < 2:
+            has(p.shoal("plan").stdout, f"file {file} changed")
+            has(p.shoal("why", "ml.a").stdout, f"file {file} changed", "everything else in its key is the same")
+            same(json.loads(p.shoal("why", "ml.a", "--json").stdout)["kind"], "file")
+        p.shoal("run")
+        same(p.rows("from ml.a")[row], [text])
+    # a file more in the folder, and one less
+    p.write({"data/more/y.csv": ""})
+    same(p.to_run(), ["ml.all"])
+    shutil.rmtree(p.dir + "/data/more")
+    same(p.to_run(), [])
+    # what is not there yet
+    os.remove(p.dir + "/data/x.csv")
+    same(p.to_run(), ["ml.a", "ml.all"])
+    has(p.shoal("why", "ml.a").stdout, "file data/x.csv is gone")
+    has(p.shoal("run", code=1).stderr, "FileNotFoundError", "models/ml/a.py")
+    p.write({"data/x.csv": "x2"})
+    same(p.to_run(), [])
+    p.remove()
+
+
+@case
+def files_that_models_can_not_name_are_refused():
+    p = project({"data/x.csv": "x1", "models/ml/a.py": model("ml/a", "name = 'x'\ntry:\n    return open(shoal.file(f'data/{name}.csv')).read()\nexcept Exception:\n    return ''")})
+    has(p.shoal("run", code=1).stderr, "names the file data/x.csv, which is not written in it", "models/ml/a.py:8")
+    p.write({"models/ml/a.py": model("ml/a", "name = 'x'\nreturn open(shoal.file('data') / f'{name}.csv').read()")})
+    p.shoal("run")
+    p.write({"data/x.csv": "x2"})
+    same(p.to_run(), ["ml.a"])
+    for path in ("/etc/hostname", "../x.csv"):
+        p.write({"models/ml/a.py": model("ml/a", f"return open(shoal.file('{path}')).read()")})
+        has(p.shoal("plan", code=1).stderr, f"names the file {path}, which is not in the project's folder", "models/ml/a.py:6")
+    p.remove()
+
+
+@case
+def a_file_that_is_written_while_a_model_reads_it_is_a_conflict():
+    body = "import shutil\nrows = open(shoal.file('data/x.csv')).read()\nshutil.copy('data/new.csv', 'data/x.csv')\nreturn rows"
+    p = project({"data/x.csv": "old", "data/new.csv": "new", "models/ml/a.py": model("ml/a", body)})
+    has(p.shoal("run", code=4).stderr, "data/x.csv changed while it was run")
+    same(p.to_run(), ["ml.a"])
+    p.remove()
+
+
+@case
+def what_signing_reads_while_a_model_runs_is_not_the_models():
+    p = project({"models/ml/a.py": model("ml/a", "return len(shoal.signature(json.load).key) + len(shoal.signature(help).key)", HEAD + "import json\nfrom lib.more import help\n"),
+                 "lib/more.py": "def help():\n    return 1\n"}, "name: t\npython: {strict: true}\n")
+    for _ in range(2):
+        lacks(p.shoal("run", "--again").stderr, "warning")
     p.remove()
 
 

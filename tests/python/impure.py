@@ -74,6 +74,12 @@ def files():
     assert "make data/x.csv a source" in kinds("return Path('data/x.csv').read_text()")[0].mend
     assert "make data/x.csv a source" in kinds("return pd.read_csv(WHERE)", "WHERE = 'data/x.csv'\n")[0].mend
     assert "make it a source" in kinds("return pd.read_csv('/etc/none.csv')")[0].mend
+    assert 'shoal.file("data/x.csv")' in kinds("return open('data/x.csv')")[0].mend
+    # whose content counts
+    top = "import shoal\nfrom shoal import file\nPLACE = shoal.file('data')\n"
+    none("return open(shoal.file('data/x.csv'))", "return pd.read_csv(file('data/x.csv'), sep=';')", "return open(PLACE / 'x.csv')", "p = shoal.file('data') / x\nreturn pd.read_csv(str(p))", "return shoal.file('data/x.csv').read_text()",
+         "return [open(p) for p in PLACE.glob('*')]", "for p in sorted(PLACE.iterdir()):\n    p.read_bytes()", "import os\nreturn os.listdir(PLACE)", "return read_csv(filepath_or_buffer=PLACE / 'x.csv')", top=top)
+    each("file", "p = shoal.file('data/x.csv')\np = 'data/y.csv'\nreturn open(p)", "return open(x), PLACE", "return open('data/x.csv' or PLACE)", top=top)
 
 
 @case

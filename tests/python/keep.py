@@ -983,6 +983,7 @@ def names_that_are_computed_are_seen_as_they_are_read():
         assert printed(run, "print(f())") == ["ran", "-"]
         assert printed(run, "print([f()])", A_ONE="") == ["ran", "['']"]
         assert printed(run, "print(f('TWO'))", A_TWO="2") == ["ran", "2"]
+        has(" ".join(printed(run, "print(shoal.why(f, 'TWO'))", A_TWO="3")), "$A_TWO")
         # who calls a kept function reads what it reads
         assert printed(run, "print(g())", A_ONE="1", A_TWO="2") == ["g", "12"]
         assert printed(run, "print(g())", A_ONE="1", A_TWO="2") == ["12"]
@@ -1021,6 +1022,161 @@ def values_of_variables_are_kept_nowhere():
                 assert b"hush-hush" not in data, os.path.join(at, name)
                 kept += b"A_SECRET" in data and b'"env"' in data
         assert kept, "the provenance names it"
+
+
+# ---- files ----
+
+DATA = HEAD + "\n\ndef rows(p):\n    with open(p) as f:\n        return f.read().split()\n\n\n"
+
+
+def write(run, path, text):
+    """Another file with the same name: neither size nor time of what was there tells."""
+    full = os.path.join(run.folder, path)
+    os.makedirs(os.path.dirname(full), exist_ok=True)
+    with open(full + ".new", "w") as f:
+        f.write(text)
+    os.utime(full + ".new", ns=(10**18, 10**18))
+    os.replace(full + ".new", full)
+
+
+@case
+def a_file_counts_by_its_content():
+    m = DATA + "@data_function('/f')\ndef f():\n    print('ran')\n    return rows(shoal.file('data/x.csv'))\n"
+    with lab(m=m) as run:
+        write(run, "data/x.csv", "a 1")
+        assert printed(run, "print(f())") == ["ran", "['a',", "'1']"]
+        assert printed(run, "print(f())") == ["['a',", "'1']"]
+        write(run, "data/x.csv", "a 2")
+        assert printed(run, "print(f())") == ["ran", "['a',", "'2']"]
+        write(run, "data/x.csv", "a 1")
+        assert printed(run, "print(f())") == ["['a',", "'1']"]
+        # one process, warm; the same size and time of change
+        text = "import os\nfor v in '1122331':\n    open('n', 'w').write('a ' + v)\n    os.utime('n', ns=(10**18, 10**18))\n    os.replace('n', 'data/x.csv')\n    print(f()[1])\n"
+        assert printed(run, text) == ["1", "1", "2", "2", "ran", "3", "3", "1"]
+        # in place
+        text = "import os\nfor v in '44554':\n    open('data/x.csv', 'w').write('a ' + v)\n    os.utime('data/x.csv', ns=(10**18, 10**18))\n    print(f()[1])\n"
+        assert printed(run, text) == ["ran", "4", "4", "ran", "5", "5", "4"]
+        # it is told
+        text = "[n] = [n for n in shoal.signature(f).explain() if n.kind == 'file']\nprint(n.label, n.line)\n"
+        assert printed(run, text) == ["data/x.csv", "13"]
+
+
+@case
+def a_file_is_named_by_a_constant_or_wherever_a_path_is_held():
+    head = DATA + "import shoal as s\nfrom shoal import file as named\nNAME = 'data/' + 'x.csv'\nPLACE = shoal.file('data/x.csv')\nFOLDER = shoal.file('data')\nHELD = {'p': [FOLDER / 'x.csv']}\n\n\n"
+    uses = ["rows(named(NAME))", "rows(s.file(path='data' + '/x.csv'))", "rows(PLACE)", "rows(HELD['p'][0])", "rows(FOLDER / 'x.csv')", "g()", "(lambda: rows(named(NAME)))()", "h()"]
+    more = "def g(p=PLACE):\n    return rows(p)\n\n\ndef h():\n    from shoal import file\n    return rows(file('data/x.csv'))\n\n\n"
+    with lab() as run:
+        for use in uses:
+            m = head + more + "@data_function('/f')\ndef f():\n    print('ran')\n    return " + use + "\n"
+            write(run, "data/x.csv", "1")
+            assert run("f()", m) == (["1"], ["ran"]), use
+            assert run("f()") == (["1"], []), use
+            write(run, "data/x.csv", "2")
+            assert run("f()") == (["2"], ["ran"]), use
+        # as an argument
+        m = DATA + "@data_function('/f')\ndef f(p):\n    print('ran')\n    return rows(p)\n"
+        for text, ran in (("3", True), ("3", False), ("4", True)):
+            write(run, "data/x.csv", text)
+            assert run("f(shoal.file('data/x.csv'))", m) == ([text], ["ran"] * ran)
+
+
+@case
+def files_whose_names_are_computed_are_seen_as_they_are_asked_for():
+    m = DATA + ("@data_function('/f')\ndef f(name='x'):\n    print('ran')\n    return rows(shoal.file(f'data/{name}.csv'))\n\n\n"
+                "@data_function('/g')\ndef g():\n    print('g')\n    return f() + f('y')\n")
+    with lab(m=m) as run:
+        write(run, "data/x.csv", "1")
+        write(run, "data/y.csv", "2")
+        assert printed(run, "print(g())") == ["g", "ran", "ran", "['1',", "'2']"]
+        assert printed(run, "print(g())") == ["['1',", "'2']"]
+        write(run, "data/y.csv", "3")
+        assert printed(run, "print(f())") == ["['1']"]
+        assert printed(run, "print(g())") == ["g", "ran", "['1',", "'3']"]
+        text = "import os\nfor v in '5566':\n    open('data/x.csv', 'w').write(v)\n    print(f()[0])\n"
+        assert printed(run, text) == ["ran", "5", "5", "ran", "6", "6"]
+        text = "print(shoal.why(f)); os.remove('data/x.csv'); print(shoal.why(f))"
+        has(" ".join(printed(run, "import os\nwith open('data/x.csv', 'w') as at:\n    at.write('7')\n" + text)), "file data/x.csv changed", "file data/x.csv is gone")
+
+
+@case
+def what_is_not_there_counts_too():
+    m = DATA + "@data_function('/f')\ndef f():\n    print('ran')\n    try:\n        return rows(shoal.file('data/no.csv'))\n    except FileNotFoundError:\n        return 'none'\n"
+    m += "@data_function('/g')\ndef g():\n    return rows(shoal.file('data/no.csv'))\n"
+    with lab(m=m) as run:
+        assert printed(run, "print(f())") == ["ran", "none"]
+        assert printed(run, "print(f())") == ["none"]
+        p = run.program("from m import *\ng()")
+        has(p.communicate()[1], "FileNotFoundError", "data/no.csv")
+        write(run, "data/no.csv", "1")
+        assert printed(run, "print(shoal.why(f)); print(f())") == "main.f is not as the code says: file data/no.csv is new ran ['1']".split()
+        write(run, "data/no.csv", "")
+        assert printed(run, "print(f())") == ["ran", "[]"]
+        os.remove(run.folder + "/data/no.csv")
+        assert printed(run, "print(f())") == ["none"]
+
+
+@case
+def a_folder_counts_with_all_that_is_in_it():
+    m = DATA + "@data_function('/f')\ndef f():\n    print('ran')\n    return sum(len(rows(p)) for p in sorted(shoal.file('data').rglob('*.csv')))\n"
+    with lab(m=m) as run:
+        def ran(change):
+            change()
+            return "ran" in printed(run, "print(f())")
+
+        folder = run.folder + "/data"
+        write(run, "data/a/x.csv", "1 2")
+        write(run, "data/y.csv", "3")
+        assert ran(lambda: None) and not ran(lambda: None)
+        assert ran(lambda: write(run, "data/a/x.csv", "1 3"))
+        assert ran(lambda: write(run, "data/a/z.csv", ""))
+        assert ran(lambda: os.rename(folder + "/a/z.csv", folder + "/a/w.csv"))
+        assert ran(lambda: os.remove(folder + "/a/w.csv")) is False  # as it was before
+        assert ran(lambda: os.symlink("y.csv", folder + "/l.csv"))
+        assert ran(lambda: write(run, "data/y.csv", "3 4"))
+        os.symlink("..", folder + "/a/up")
+        refused(lambda: run("f()"), "leads back to a folder above it")
+        os.remove(folder + "/a/up")
+        os.mkfifo(folder + "/pipe")
+        refused(lambda: run("f()"), "pipe is no regular file", "m.py:13")
+        refused(lambda: run("f()", m.replace("'data'", "'data/..'")), "the project's own folder")
+
+
+@case
+def files_elsewhere_count_by_content_and_name():
+    with project({}) as other, lab() as run:
+        m = DATA + f"@data_function('/f')\ndef f():\n    print('ran')\n    return rows(shoal.file('{other}/x.csv'))\n"
+        with open(other + "/x.csv", "w") as f:
+            f.write("1")
+        assert run("f()", m) == (["1"], ["ran"]) and run("f()") == (["1"], [])
+        with open(other + "/x.csv", "w") as f:
+            f.write("2")
+        assert run("f()") == (["2"], ["ran"])
+        # relative paths are the project's, wherever a program runs
+        write(run, "data/x.csv", "3")
+        m = DATA + "@data_function('/f')\ndef f():\n    print('ran')\n    return rows(shoal.file('data/x.csv'))\n"
+        os.mkdir(run.folder + "/sub")
+        assert run("f()", m)[1] == ["ran"]
+        os.chdir(run.folder + "/sub")
+        assert run("f()") == (["3"], [])
+
+
+@case
+def what_is_written_while_a_function_reads_is_not_kept_as_its_content():
+    m = DATA + ("PUT = ['1', '2', '3']\n\n\ndef put():\n    if PUT:\n        with open('data/x.csv', 'w') as f:\n            f.write(PUT.pop(0))\n\n\n"
+                "@data_function('/f')\ndef f(name):\n    print('ran')\n    p = shoal.file(name)\n    before = rows(p)\n    import m\n    getattr(m, 'pu' + 't')()\n    return before\n\n\n"
+                "@data_function('/g')\ndef g():\n    print('ran')\n    before = rows(shoal.file('data/x.csv'))\n    import m\n    getattr(m, 'pu' + 't')()\n    return before\n")
+    for call in ("f('data/x.csv')", "g()"):
+        with lab(m=m.replace("'1', '2', '3'", "'1', '2'")) as run:
+            write(run, "data/x.csv", "0")
+            assert printed(run, f"print({call})") == ["ran", "ran", "ran", "['2']"], call
+            assert printed(run, f"import m; m.PUT.clear(); print({call})")[-1] == "['2']"
+            write(run, "data/x.csv", "0")
+            assert printed(run, f"import m; m.PUT.clear(); print({call})") == ["ran", "['0']"], "of the old content nothing was kept"
+        with lab(m=m) as run:
+            write(run, "data/x.csv", "0")
+            p = run.program(f"from m import *\n{call}")
+            has(p.communicate()[1], "data/x.csv was written while m.", "each of 3 times")
 
 
 main()

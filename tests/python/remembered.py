@@ -58,14 +58,14 @@ class elsewhere:
     """A cache of its own."""
 
     def __enter__(self):
-        self.was, self.folder = _remembered._FOLDER, tempfile.TemporaryDirectory()
+        self.was, self.folder = _remembered.FOLDER, tempfile.TemporaryDirectory()
         forget()
-        _remembered._FOLDER = self.folder.name + "/cache"
+        _remembered.FOLDER = self.folder.name + "/cache"
         return self.folder.name
 
     def __exit__(self, *_):
         forget()
-        _remembered._FOLDER = self.was
+        _remembered.FOLDER = self.was
         self.folder.cleanup()
 
 

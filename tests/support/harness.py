@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the command-line tests share: a temporary project, runs of the real program, cases that print their outcome."""
+import atexit
 import json
 import os
 import re
@@ -12,6 +13,8 @@ import traceback
 BUILD = os.environ.get("SHOAL_BUILD", os.path.join(os.path.dirname(__file__), "../../build"))
 SHOAL = os.path.join(BUILD, "bin/shoal")
 CASES = []
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="shoal-cache-")  # the package writes into the user's; before it is imported
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], True)
 
 
 def case(f):
