@@ -51,6 +51,10 @@ static shoal_status configure(shoal_duckdb *d, shoal_error *err) {
   }
   if (d->config.progress)
     shoal_buf_addz(&sql, "SET enable_progress_bar = true;\n");
+  if (d->config.planner) /* all but what takes filters down to the tables */
+    shoal_buf_addz(&sql, "SET VARIABLE o = (SELECT string_agg(name, ',') FROM duckdb_optimizers() WHERE name NOT IN "
+                         "('expression_rewriter', 'filter_pullup', 'filter_pushdown', 'in_clause', 'regex_range'));\n"
+                         "SET disabled_optimizers = getvariable('o');\n");
   add_resources(&sql, &d->config);
   shoal_buf_addz(&sql, "ATTACH ':memory:' AS " SHOAL_DUCKDB_CATALOG ";\nUSE " SHOAL_DUCKDB_CATALOG ";\n");
   if (d->config.locked) {
@@ -268,6 +272,7 @@ static void op_interrupt(shoal_engine *e) {
 
 static void op_free(shoal_engine *e) {
   shoal_duckdb *d = (shoal_duckdb *)e;
+  shoal_engine_free(d->planner);
   close_instance(d);
   shoal_mutex_dispose(&d->tap.mutex);
   shoal_mutex_dispose(&d->mutex);

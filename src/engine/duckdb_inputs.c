@@ -34,6 +34,11 @@ static shoal_str values_variable(char *out, size_t size, size_t input, size_t k)
   return (shoal_str){out, (size_t)snprintf(out, size, "shoal:%zu:%zu", input, k)};
 }
 
+/* What the numbers of the files were before some were left out. */
+static shoal_str numbers_variable(char *out, size_t size, size_t input) {
+  return (shoal_str){out, (size_t)snprintf(out, size, "shoal:%zu:numbers", input)};
+}
+
 /* The engine would expand *, ? and [ in a path: a foreign file's name must not select other files. */
 static void add_escaped(shoal_buf *out, shoal_str path) {
   for (size_t i = 0; i < path.len; i++) {
@@ -120,6 +125,19 @@ static shoal_status set_values(shoal_duckdb *d, const shoal_scan *scan, size_t i
   shoal_status status = set_list(d, values_variable(name, sizeof name, input, k), values, scan->n_files, type, err);
   shoal_free(values);
   shoal_buf_dispose(&scratch);
+  return status;
+}
+
+static shoal_status set_numbers(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_error *err) {
+  char name[64], text[24];
+  const shoal_type type = {.kind = SHOAL_TYPE_LONG};
+  duckdb_value *values = shoal_calloc(scan->n_files, sizeof *values);
+  if (!values)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < scan->n_files; i++)
+    values[i] = text_value(d, (shoal_str){text, (size_t)snprintf(text, sizeof text, "%zu", scan->numbers[i])});
+  shoal_status status = set_list(d, numbers_variable(name, sizeof name, input), values, scan->n_files, &type, err);
+  shoal_free(values);
   return status;
 }
 
@@ -224,6 +242,7 @@ static shoal_status check_table(const shoal_scan *scan, shoal_error *err) {
 }
 
 static void add_select_items(shoal_buf *sql, const shoal_scan *scan, size_t input, const file_range *range) {
+  char name[64];
   for (size_t i = 0; i < scan->schema->n_fields; i++) {
     shoal_buf_addz(sql, i ? ", " : "SELECT ");
     add_select_item(sql, scan, i, input, range);
@@ -232,11 +251,13 @@ static void add_select_items(shoal_buf *sql, const shoal_scan *scan, size_t inpu
     return;
   if (scan->n_files == 0)
     shoal_buf_addz(sql, ", NULL::BIGINT AS \"" SHOAL_POSITION_FILE "\", NULL::BIGINT AS \"" SHOAL_POSITION_ROW "\"");
+  else if (scan->numbers)
+    shoal_buf_addf(sql, ", getvariable('%s')[file_index::BIGINT + %zu]", numbers_variable(name, sizeof name, input).ptr,
+                   range->first + 1);
   else
-    shoal_buf_addf(sql,
-                   ", file_index::BIGINT + %zu AS \"" SHOAL_POSITION_FILE
-                   "\", file_row_number::BIGINT AS \"" SHOAL_POSITION_ROW "\"",
-                   range->first);
+    shoal_buf_addf(sql, ", file_index::BIGINT + %zu", range->first);
+  if (scan->n_files)
+    shoal_buf_addz(sql, " AS \"" SHOAL_POSITION_FILE "\", file_row_number::BIGINT AS \"" SHOAL_POSITION_ROW "\"");
 }
 
 static shoal_status add_range(shoal_duckdb *d, const shoal_scan *scan, size_t input, const file_range *range,
@@ -292,6 +313,8 @@ static shoal_status add_table(shoal_duckdb *d, const shoal_scan *scan, size_t in
   }
   for (size_t k = 0; k < scan->n_partition_columns; k++)
     SHOAL_TRY(set_values(d, scan, input, k, err));
+  if (scan->positions && scan->numbers)
+    SHOAL_TRY(set_numbers(d, scan, input, err));
   return SHOAL_OK;
 }
 
@@ -467,6 +490,8 @@ static shoal_status add_stream(shoal_duckdb *d, const shoal_scan *scan, size_t i
 }
 
 static shoal_status add_input(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql, shoal_error *err) {
+  if (scan->format == SHOAL_SCAN_TABLE && d->config.planner)
+    return shoal_duckdb_add_stub(d, scan, input, sql, err);
   if (scan->format == SHOAL_SCAN_TABLE)
     return add_table(d, scan, input, sql, err);
   return scan->format == SHOAL_SCAN_ARROW ? add_stream(d, scan, input, sql, err) : add_source(d, scan, input, sql, err);
@@ -497,16 +522,16 @@ shoal_status shoal_duckdb_schemas(shoal_duckdb *d, const shoal_job *job, shoal_e
   return SHOAL_OK;
 }
 
-static shoal_status make_view(shoal_duckdb *d, const shoal_input *input, size_t index, shoal_error *err) {
+static shoal_status make_view(shoal_duckdb *d, shoal_str name, const shoal_scan *scan, size_t index, shoal_error *err) {
   shoal_str schema, table;
   shoal_buf sql = {0};
-  split_name(input->name, &schema, &table);
+  split_name(name, &schema, &table);
   shoal_buf_addz(&sql, "CREATE VIEW " SHOAL_DUCKDB_CATALOG ".");
   shoal_buf_sql_ident(&sql, schema);
   shoal_buf_addc(&sql, '.');
   shoal_buf_sql_ident(&sql, table);
   shoal_buf_addz(&sql, " AS ");
-  shoal_status status = add_input(d, input->scan, index, &sql, err);
+  shoal_status status = add_input(d, scan, index, &sql, err);
   if (status == SHOAL_OK)
     status = shoal_buf_check(&sql, err);
   if (status == SHOAL_OK)
@@ -521,10 +546,11 @@ shoal_status shoal_duckdb_inputs(shoal_duckdb *d, const shoal_job *job, shoal_er
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < job->n_inputs; i++)
     scans[i] = *job->inputs[i].scan;
+  SHOAL_TRY(shoal_duckdb_skip(d, job, scans, err));
   d->scans = scans; /* a query's rows outlive the job, but not what its inputs' `keep` needs */
   d->n_scans = job->n_inputs;
   for (size_t i = 0; i < job->n_inputs; i++) {
-    shoal_status status = make_view(d, &job->inputs[i], i, err);
+    shoal_status status = make_view(d, job->inputs[i].name, &scans[i], i, err);
     if (status < 0) {
       shoal_context(err, "%.*s: ", SHOAL_FMT(job->inputs[i].name));
       return status;

@@ -42,9 +42,10 @@ typedef struct shoal_duckdb {
   size_t n_scans;
   const shoal_job *job;
   shoal_rows_tap tap;
-  bool recording;     /* the job is being set up */
-  shoal_buf made;     /* the statements that set it up */
-  shoal_str streamed; /* in job_arena: the query whose rows are fetched, and the number of its columns */
+  bool recording;        /* the job is being set up */
+  shoal_buf made;        /* the statements that set it up */
+  shoal_engine *planner; /* made at first use */
+  shoal_str streamed;    /* in job_arena: the query whose rows are fetched, and the number of its columns */
   size_t n_streamed;
 } shoal_duckdb;
 
@@ -133,6 +134,13 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_op_execute(shoal_engine *e, const shoal
 /* duckdb_stats.c: the rows that COPY … RETURN_STATS gave. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_read_files(shoal_duckdb *d, duckdb_result *result, const shoal_job *job,
                                                     shoal_arena *arena, shoal_outcome *out, shoal_error *err);
+/* duckdb_skip.c */
+/* Leaves out, in these copies of the job's scans, the files in which the query can't find a row. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_skip(shoal_duckdb *d, const shoal_job *job, shoal_scan *scans,
+                                              shoal_error *err);
+/* In a planner: the view's query over a table without rows, which this makes. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_add_stub(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql,
+                                                  shoal_error *err);
 /* duckdb_tap.c */
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_tap(shoal_duckdb *d, shoal_error *err);
 /* duckdb_keep.c: the function that asks a scan which rows are alive. */

@@ -16,6 +16,7 @@
 #define SHOAL_ENGINE_ENGINE_H
 
 #include "base/hash.h"
+#include "engine/predicate.h"
 #include "engine/schema.h"
 
 typedef struct shoal_engine shoal_engine;
@@ -31,6 +32,7 @@ typedef struct shoal_engine_config {
   size_t n_allowed;
   bool locked;   /* true: no file but `allowed`, settings locked (always for models) */
   bool progress; /* jobs may ask for it: the engine counts what is done, which costs some percent */
+  bool planner;  /* for duckdb_skip.c: tables are stubs without rows, and filters reach them whatever statistics say */
 } shoal_engine_config;
 
 /* Files of a table, or of a csv/json/parquet source. */
@@ -70,12 +72,17 @@ typedef struct shoal_scan {
   void (*keep)(void *arg, size_t file, const int64_t *rows, size_t n, bool *alive);
   void *keep_arg;
   size_t n_whole;
+  /* Of a table: false where no row of files[file] that is alive can satisfy the predicate, whose columns are those of
+     `schema`: such files need not be read. NULL: nothing is known. The engine's own thread. */
+  bool (*may_match)(void *arg, size_t file, const shoal_predicate *predicate);
+  void *match_arg;
   /* Of a table: two columns more, BIGINT, that tell where a row lies: the number of its file in `files`, and its own in
      that file, both counted from 0. */
   bool positions;
   /* Of SHOAL_SCAN_ARROW: batches of structs. Read once, by the one job that has it, and released by its owner after the
      job (for a query: after its rows). */
   struct ArrowArrayStream *stream;
+  const size_t *numbers; /* the engine's own, once it has left out files: what their numbers were */
 } shoal_scan;
 
 #define SHOAL_POSITION_FILE "shoal:file"
