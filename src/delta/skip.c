@@ -172,10 +172,11 @@ static yyjson_val *value_at(const reader *r, const char *part, const shoal_str *
   return v;
 }
 
-static shoal_str text_at(const reader *r, const char *part, const shoal_str *path, size_t n) {
+/* A number's text, or a text. */
+static shoal_str text_at(const reader *r, const char *part, bool numeric, const shoal_str *path, size_t n) {
   yyjson_val *v = value_at(r, part, path, n);
-  if (yyjson_is_raw(v))
-    return (shoal_str){yyjson_get_raw(v), yyjson_get_len(v)};
+  if (numeric)
+    return yyjson_is_raw(v) ? (shoal_str){yyjson_get_raw(v), yyjson_get_len(v)} : SHOAL_STR_NONE;
   return yyjson_is_str(v) ? (shoal_str){yyjson_get_str(v), yyjson_get_len(v)} : SHOAL_STR_NONE;
 }
 
@@ -199,13 +200,19 @@ static void know_partition(const reader *r, const shoal_field *f, known *out) {
   }
 }
 
+static bool is_numeric(shoal_type_kind kind) {
+  return kind == SHOAL_TYPE_BYTE || kind == SHOAL_TYPE_SHORT || kind == SHOAL_TYPE_INTEGER || kind == SHOAL_TYPE_LONG ||
+         kind == SHOAL_TYPE_FLOAT || kind == SHOAL_TYPE_DOUBLE || kind == SHOAL_TYPE_DECIMAL;
+}
+
 static void know_statistics(const reader *r, const shoal_str *path, size_t n, known *out) {
   int64_t rows, nulls;
-  out->min = text_at(r, "minValues", path, n);
+  bool numeric = is_numeric(out->type);
+  out->min = text_at(r, "minValues", numeric, path, n);
   if (out->type != SHOAL_TYPE_FLOAT && out->type != SHOAL_TYPE_DOUBLE) /* B3 */
-    out->max = text_at(r, "maxValues", path, n);
+    out->max = text_at(r, "maxValues", numeric, path, n);
   rows = shoal_json_i64(r->stats, "numRecords", -1);
-  if (n > 1 || !shoal_str_i64(text_at(r, "nullCount", path, n), &nulls))
+  if (n > 1 || !shoal_str_i64(text_at(r, "nullCount", true, path, n), &nulls))
     return; /* writers count a struct's own nulls as its fields', or not */
   out->no_null = nulls == 0;
   out->all_null = rows >= 0 && nulls == rows;

@@ -183,6 +183,14 @@ static void add_rows(writing *w) {
   add_names(sql, job->cluster_by, job->n_cluster_by);
 }
 
+bool shoal_duckdb_holds_floats(const shoal_duckdb_column *columns, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (shoal_str_find(columns[i].engine_type, SHOAL_STR("FLOAT")) >= 0 ||
+        shoal_str_find(columns[i].engine_type, SHOAL_STR("DOUBLE")) >= 0)
+      return true;
+  return false;
+}
+
 static void add_target(writing *w) {
   const shoal_job *job = w->job;
   shoal_buf *sql = &w->sql, path = {0};
@@ -197,6 +205,8 @@ static void add_target(writing *w) {
     sql->status = path.status;
   shoal_buf_dispose(&path);
   shoal_buf_addz(sql, " (FORMAT parquet, COMPRESSION zstd, RETURN_STATS");
+  if (shoal_duckdb_holds_floats(w->columns, w->n))
+    shoal_buf_addz(sql, SHOAL_DUCKDB_NO_BLOOM);
   if (!w->one_file)
     shoal_buf_addz(sql, ", FILENAME_PATTERN 'part-{uuidv7}', OVERWRITE_OR_IGNORE true");
   if (job->n_partition_by) {

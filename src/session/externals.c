@@ -97,6 +97,8 @@ static shoal_status delta_state(shoal_session *s, const char *path, shoal_extern
     shoal_hasher_u64(&h, (uint64_t)x->version);
     shoal_hasher_hash(&h, &commit);
     x->key = shoal_hasher_end(&h);
+    atomic_store(&x->snapshot, snapshot);
+    snapshot = NULL;
   }
   shoal_delta_snapshot_free(snapshot);
   shoal_store_free(store);
@@ -150,11 +152,19 @@ static shoal_status unit_files(shoal_session *s, const shoal_unit *u, shoal_exte
   return SHOAL_OK;
 }
 
+void shoal_session_free_externals(shoal_session *s) {
+  for (size_t i = 0; s->externals && i < s->n_externals; i++)
+    shoal_delta_snapshot_free(atomic_exchange(&s->externals[i].snapshot, NULL));
+  s->n_externals = 0;
+}
+
 shoal_status shoal_session_externals(shoal_session *s, shoal_error *err) {
+  shoal_session_free_externals(s);
   s->externals = SHOAL_NEW_ARRAY(&s->arena, shoal_external, s->config.n_sources);
   s->unit_files = SHOAL_NEW_ARRAY(&s->arena, shoal_external, s->n_units);
   if (!s->externals || !s->unit_files)
     return shoal_fail_nomem(err);
+  s->n_externals = s->config.n_sources;
   for (size_t i = 0; i < s->config.n_sources; i++) {
     const shoal_source *src = &s->config.sources[i];
     SHOAL_TRY(src->kind == SHOAL_SOURCE_FILES ? files_key(s, src, &s->externals[i], err)
@@ -233,7 +243,7 @@ static shoal_status files_scan(shoal_session *s, const shoal_source *src, const 
 shoal_status shoal_session_source_scan(shoal_session *s, size_t source, shoal_opened *opened, shoal_arena *arena,
                                        shoal_scan *out, shoal_error *err) {
   const shoal_source *src = &s->config.sources[source];
-  const shoal_external *x = &s->externals[source];
+  shoal_external *x = &s->externals[source];
   if (src->kind == SHOAL_SOURCE_FILES)
     return files_scan(s, src, x, arena, out, err);
   shoal_delta_table table;
@@ -244,6 +254,8 @@ shoal_status shoal_session_source_scan(shoal_session *s, size_t source, shoal_op
   shoal_delta_snapshot **snapshot = shoal_vec_add(&opened->snapshots);
   if (!snapshot)
     return shoal_fail_nomem(err);
-  SHOAL_TRY(shoal_delta_snapshot_open(&table, x->version, snapshot, err));
+  *snapshot = atomic_exchange(&x->snapshot, NULL);
+  if (!*snapshot)
+    SHOAL_TRY(shoal_delta_snapshot_open(&table, x->version, snapshot, err));
   return shoal_delta_scan(&table, *snapshot, arena, out, err);
 }

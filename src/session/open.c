@@ -83,6 +83,7 @@ void shoal_session_close(shoal_session *s) {
   shoal_session_await_engine(s);
   shoal_session_remember(s);
   cache_state(s);
+  shoal_session_free_externals(s);
   shoal_graph_free(s->graph);
   for (int i = 0; i < s->n_replans; i++) {
     shoal_graph_free(s->old_graphs[i]);

@@ -6,6 +6,8 @@
 #ifndef SHOAL_SESSION_SESSION_H
 #define SHOAL_SESSION_SESSION_H
 
+#include <stdatomic.h>
+
 #include "base/thread.h"
 #include "code/model.h"
 #include "code/project.h"
@@ -49,6 +51,9 @@ typedef struct shoal_external {
   shoal_str table_path; /* of Delta: absolute */
   shoal_str table_id;
   int64_t version;
+  /* What its key was found by, until whoever first reads the table takes it (a large table's costs to be opened): may
+     be NULL. Any thread. */
+  _Atomic(shoal_delta_snapshot *) snapshot;
 } shoal_external;
 
 typedef struct shoal_session {
@@ -84,7 +89,8 @@ typedef struct shoal_session {
   size_t n_units, n_sql_units;
   shoal_macro *macros;
   size_t n_macros;
-  shoal_external *externals;  /* one per config source */
+  shoal_external *externals; /* one per config source */
+  size_t n_externals;
   shoal_external *unit_files; /* one per unit: the files its SQL names */
   shoal_graph *graph;
   bool *pinned;
@@ -458,6 +464,7 @@ SHOAL_MUST_USE shoal_status shoal_session_explain_python(shoal_session *s, const
 SHOAL_MUST_USE shoal_status shoal_session_open_worker(shoal_session *s, shoal_worker **out, shoal_error *err);
 /* Computes the keys of sources and of files named in SQL; part of scan. */
 SHOAL_MUST_USE shoal_status shoal_session_externals(shoal_session *s, shoal_error *err);
+void shoal_session_free_externals(shoal_session *s);
 /* Whether the files that a model reads are what they were when its key was made; SHOAL_ECONFLICT if not. Any thread. */
 SHOAL_MUST_USE shoal_status shoal_session_unchanged(const shoal_session *s, uint32_t node, shoal_error *err);
 /* Texts of macros (indices into s->macros), those that are called before those that call. */

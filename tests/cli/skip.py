@@ -129,6 +129,18 @@ def nothing_is_lost_beside_deletion_vectors():
 
 
 @case
+def zeros_of_both_signs_are_equal():
+    p = Project()
+    p.write({"models/gold/z.sql": "select unnest(['-0.0'::double, 'nan'::double, 1.5]) as x, {'f': '-0.0'::float} as s from range(50)"})
+    p.shoal("run", "gold.z")
+    for where in ("x = 0", "s.f = 0"):
+        same(p.rows(f"select count(*) from gold.z where {where}"), [["50" if where == "x = 0" else "150"]])
+    p.shoal("sql", "select * from gold.z", "--format", "parquet", "-o", "z.parquet")
+    same(duckdb.sql(f"select count(*) from '{p.dir}/z.parquet' where x = 0").fetchone(), (50,))
+    p.remove()
+
+
+@case
 def files_without_rows_for_a_query_are_not_read():
     p = project()
     made(p, random.Random(1))
