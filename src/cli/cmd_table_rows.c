@@ -18,20 +18,22 @@ static shoal_status split_names(cli *c, const char *list, shoal_str **out, size_
   return SHOAL_OK;
 }
 
-/* --property KEY=VALUE … */
-static shoal_status read_properties(cli *c, shoal_delta_kv **out, size_t *n, shoal_error *err) {
+/* --property KEY=VALUE …, --constraint NAME=CONDITION … */
+static shoal_status read_pairs(cli *c, const char *option, const char *form, const shoal_delta_kv **pairs, size_t *n,
+                               shoal_error *err) {
   const char **given;
-  SHOAL_TRY(cli_values(c, "property", &given, n, err));
-  *out = SHOAL_NEW_ARRAY(&c->arena, shoal_delta_kv, *n);
-  if (!*out)
+  SHOAL_TRY(cli_values(c, option, &given, n, err));
+  shoal_delta_kv *out = SHOAL_NEW_ARRAY(&c->arena, shoal_delta_kv, *n);
+  if (!out)
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < *n; i++) {
     shoal_str text = shoal_str_z(given[i]);
     ptrdiff_t eq = shoal_str_chr(text, '=');
     if (eq <= 0)
-      return shoal_fail(err, SHOAL_EINVAL, "--property takes KEY=VALUE, not '%s'", given[i]);
-    (*out)[i] = (shoal_delta_kv){shoal_str_sub(text, 0, (size_t)eq), shoal_str_sub(text, (size_t)eq + 1, text.len)};
+      return shoal_fail(err, SHOAL_EINVAL, "--%s takes %s, not '%s'", option, form, given[i]);
+    out[i] = (shoal_delta_kv){shoal_str_sub(text, 0, (size_t)eq), shoal_str_sub(text, (size_t)eq + 1, text.len)};
   }
+  *pairs = out;
   return SHOAL_OK;
 }
 
@@ -61,6 +63,8 @@ static shoal_status put_rows(shoal_open_table *t, const shoal_delta_create *crea
     wanted.n_partition_by = create->n_partition_by;
     wanted.properties = create->properties;
     wanted.n_properties = create->n_properties;
+    wanted.constraints = create->constraints;
+    wanted.n_constraints = create->n_constraints;
   }
   shoal_status status = shoal_session_table_engine(t, &engine, err);
   if (status >= 0)
@@ -84,18 +88,19 @@ static shoal_status refuse_existing(shoal_open_table *t, shoal_error *err) {
 static shoal_status make_table(cli *c, shoal_open_table *t, shoal_delta_appended *out, shoal_error *err) {
   shoal_delta_create create = {0};
   shoal_str *names;
-  shoal_delta_kv *properties;
+  shoal_engine *engine;
   shoal_schema schema;
   SHOAL_TRY(split_names(c, cli_value(c, "partition-by"), &names, &create.n_partition_by, err));
-  SHOAL_TRY(read_properties(c, &properties, &create.n_properties, err));
+  SHOAL_TRY(read_pairs(c, "property", "KEY=VALUE", &create.properties, &create.n_properties, err));
+  SHOAL_TRY(read_pairs(c, "constraint", "NAME=CONDITION", &create.constraints, &create.n_constraints, err));
   create.partition_by = names;
-  create.properties = properties;
   SHOAL_TRY(refuse_existing(t, err));
   if (cli_has(c, "as"))
     return put_rows(t, &create, out, err);
   SHOAL_TRY(shoal_session_table_schema(t, shoal_str_z(cli_value(c, "schema")), &schema, err));
   create.schema = &schema;
-  SHOAL_TRY(shoal_delta_create_table(&t->delta, &create, err));
+  SHOAL_TRY(shoal_session_table_engine(t, &engine, err));
+  SHOAL_TRY(shoal_delta_create_table(&t->delta, engine, &create, err));
   *out = (shoal_delta_appended){.created = true};
   return SHOAL_OK;
 }
@@ -123,11 +128,13 @@ static const cli_option create_options[] = {
     {"as", 0, "FILE", "of a file's rows, csv, json or parquet; or of a Delta table's", false, false},
     {"partition-by", 0, "COLUMNS", "partition columns, with commas", false, false},
     {"property", 0, "KEY=VALUE", "a table property, delta.enableDeletionVectors=true for one", false, true},
+    {"constraint", 0, "NAME=SQL", "a condition that every row must satisfy, Spark's SQL", false, true},
     {NULL, 0, NULL, NULL, false, false}};
 static const cli_example create_examples[] = {
     {"shoal table create tables/carriers --as data/airlines.csv --property delta.enableDeletionVectors=true",
      "of a file"},
     {"shoal table create tables/visits --schema 'day DATE, n BIGINT' --partition-by day", "without rows"},
+    {"shoal table create tables/counts --schema 'n BIGINT' --constraint 'positive=n > 0'", "rows it must not have"},
     {NULL, NULL}};
 const cli_command cmd_table_create = {
     "table create", "Make a Delta table.", "PATH-or-SOURCE (--schema COLUMNS | --as FILE) [options]",

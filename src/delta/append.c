@@ -36,6 +36,27 @@ static shoal_status open_table(appending *a, shoal_error *err) {
   return status;
 }
 
+static shoal_delta_create creation(const shoal_delta_append *a, const shoal_schema *schema) {
+  return (shoal_delta_create){.schema = schema,
+                              .partition_by = a->partition_by,
+                              .n_partition_by = a->n_partition_by,
+                              .properties = a->properties,
+                              .n_properties = a->n_properties,
+                              .constraints = a->constraints,
+                              .n_constraints = a->n_constraints};
+}
+
+/* What the rows of a table must satisfy that is made of them. */
+static shoal_status foresee_rules(appending *a, const shoal_job *job, shoal_error *err) {
+  shoal_schema *schema = SHOAL_NEW(&a->arena, shoal_schema);
+  if (!schema)
+    return shoal_fail_nomem(err);
+  SHOAL_TRY(shoal_engine_bind(a->engine, job, &a->arena, schema, err));
+  const shoal_delta_create create = creation(a->append, schema);
+  SHOAL_TRY(shoal_delta_describe_table(&create, &a->arena, &a->metadata, &a->protocol, err));
+  return shoal_delta_rules_of(&a->metadata, a->engine, &a->arena, &a->writing.rules, err);
+}
+
 static shoal_status prepare(appending *a, shoal_error *err) {
   const shoal_delta_append *wanted = a->append;
   shoal_job job = *wanted->job;
@@ -51,9 +72,13 @@ static shoal_status prepare(appending *a, shoal_error *err) {
     w->schema = &m->schema;
     w->partition_by = m->partition_columns;
     w->n_partition_by = m->n_partition_columns;
-    SHOAL_TRY(shoal_delta_transaction_open(a->table, a->snapshot, 0, wanted->operation ? wanted->operation : "WRITE",
+    SHOAL_TRY(shoal_delta_transaction_open(a->table, a->snapshot, SHOAL_DELTA_CHECKS,
+                                           wanted->operation ? wanted->operation : "WRITE",
                                            SHOAL_STR("{\"mode\":\"Append\"}"), &a->transaction, err));
+    SHOAL_TRY(shoal_delta_rules_of(m, a->engine, &a->arena, &w->rules, err));
     SHOAL_TRY(shoal_delta_conform(w, &job, err));
+  } else if (wanted->n_constraints) {
+    SHOAL_TRY(foresee_rules(a, &job, err));
   }
   return shoal_delta_write(w, &job, &a->written, err);
 }
@@ -61,14 +86,10 @@ static shoal_status prepare(appending *a, shoal_error *err) {
 /* ---- the commit ---- */
 
 static shoal_status make_table(appending *a, shoal_error *err) {
-  const shoal_delta_create create = {.schema = &a->written.schema,
-                                     .partition_by = a->append->partition_by,
-                                     .n_partition_by = a->append->n_partition_by,
-                                     .properties = a->append->properties,
-                                     .n_properties = a->append->n_properties};
+  const shoal_delta_create create = creation(a->append, &a->written.schema);
   SHOAL_TRY(shoal_delta_describe_table(&create, &a->arena, &a->metadata, &a->protocol, err));
-  SHOAL_TRY(
-      shoal_delta_transaction_open(a->table, NULL, 0, "CREATE TABLE AS SELECT", SHOAL_STR_NONE, &a->transaction, err));
+  SHOAL_TRY(shoal_delta_transaction_open(a->table, NULL, SHOAL_DELTA_CHECKS, "CREATE TABLE AS SELECT", SHOAL_STR_NONE,
+                                         &a->transaction, err));
   shoal_delta_transaction_protocol(a->transaction, &a->protocol);
   shoal_delta_transaction_metadata(a->transaction, &a->metadata);
   return SHOAL_OK;

@@ -3,10 +3,11 @@
  * Rows of a query appended to a table, or a table made of them.
  *
  *  A1 Columns go by name, whatever their order and case; each is cast to the table's type. A column that the query
- * lacks is NULL, one that the table lacks is refused, and so is NULL where the table wants none. A2 The rows are
- * durable before the commit, which is a blind append: no other writer's commit can refuse it unless it changes the
- * columns (delta/transaction.h, T3). A3 Files of an append that failed stay behind where it is not certain that they
- * were not committed: nothing names them, and a vacuum takes them away.
+ * lacks is computed, has its default, or is NULL; one that the table lacks is refused, and so is a row that the table
+ * does not allow (delta/rules.h). A2 The rows are durable before the commit, which is a blind append: no other writer's
+ * commit can refuse it unless it changes the columns or what they must satisfy (delta/transaction.h, T3). A3 Files of
+ * an append that failed stay behind where it is not certain that they were not committed: nothing names them, and a
+ * vacuum takes them away.
  */
 #ifndef SHOAL_DELTA_APPEND_H
 #define SHOAL_DELTA_APPEND_H
@@ -20,6 +21,8 @@ typedef struct shoal_delta_append {
   size_t n_partition_by;
   const shoal_delta_kv *properties; /* of a table that is made (delta/create.h) */
   size_t n_properties;
+  const shoal_delta_kv *constraints; /* of a table that is made; its first rows must satisfy them, too */
+  size_t n_constraints;
   const char *operation; /* commitInfo's; NULL: "WRITE" */
   /* An application's progress (protocol, "Transaction Identifiers"), {NULL,0}: none. An append at or below what the
      table has of it already is done. */

@@ -10,8 +10,10 @@
 
 /* ---- opening ---- */
 
+static unsigned able_to(bool values) { return values ? SHOAL_DELTA_CHECKS : SHOAL_DELTA_COPIES | SHOAL_DELTA_MAPS; }
+
 static shoal_status check_table(shoal_change *c, unsigned flags, shoal_error *err) {
-  unsigned able = SHOAL_DELTA_STAMPS | (flags & SHOAL_CHANGE_VALUES ? 0u : SHOAL_DELTA_COPIES | SHOAL_DELTA_MAPS);
+  unsigned able = SHOAL_DELTA_STAMPS | able_to(flags & SHOAL_CHANGE_VALUES);
   c->mapped = shoal_delta_is_mapped(c->metadata);
   c->feed = shoal_delta_is_on(c->metadata, "delta.enableChangeDataFeed");
   c->vectors = shoal_delta_is_on(c->metadata, "delta.enableDeletionVectors") &&
@@ -48,6 +50,8 @@ shoal_status shoal_change_open(shoal_change *c, const shoal_delta_table *table, 
                                      .n_partition_by = c->metadata->n_partition_columns,
                                      .folder = ""};
   SHOAL_TRY(check_table(c, flags, err));
+  if (flags & SHOAL_CHANGE_VALUES)
+    SHOAL_TRY(shoal_delta_rules_of(c->metadata, engine, &c->arena, &c->writing.rules, err));
   return open_target(c, err);
 }
 
@@ -250,8 +254,8 @@ static shoal_status commit(shoal_change *c, shoal_error *err) {
 
 /* D4 */
 static shoal_status open_transaction(shoal_change *c, bool values, shoal_str parameters, shoal_error *err) {
-  unsigned able = values ? 0u : SHOAL_DELTA_COPIES | SHOAL_DELTA_MAPS;
-  SHOAL_TRY(shoal_delta_transaction_open(c->table, c->snapshot, able, c->operation, parameters, &c->transaction, err));
+  SHOAL_TRY(shoal_delta_transaction_open(c->table, c->snapshot, able_to(values), c->operation, parameters,
+                                         &c->transaction, err));
   shoal_delta_transaction_reads_all(c->transaction);
   if (shoal_str_is(shoal_delta_config(c->metadata, "delta.isolationLevel"), "Serializable"))
     shoal_delta_transaction_isolate(c->transaction, SHOAL_DELTA_SERIALIZABLE);

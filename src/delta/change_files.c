@@ -90,7 +90,9 @@ shoal_status shoal_change_rewrite(shoal_change *c, shoal_error *err) {
   const shoal_input input = {SHOAL_STR("rest"), &scan};
   add_columns(&sql, &c->metadata->schema);
   shoal_buf_addz(&sql, " FROM rest");
-  shoal_status status = write_query(&c->writing, &sql, &input, 1, &c->copied, err);
+  shoal_delta_writing w = c->writing;
+  w.rules = NULL; /* these rows have been there */
+  shoal_status status = write_query(&w, &sql, &input, 1, &c->copied, err);
   c->out->copied = c->copied.rows;
   shoal_buf_dispose(&sql);
   int64_t expected = 0;
@@ -182,6 +184,7 @@ shoal_status shoal_change_write_feed(shoal_change *c, bool values, shoal_error *
   if (c->mapped)
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table has column mapping, and this build does not write its files");
   w.schema = NULL; /* the feed has a column more */
+  w.rules = NULL;  /* its rows are in the table, or are checked there */
   w.folder = SHOAL_DELTA_CHANGES_FOLDER;
   SHOAL_TRY(scan_touched(c, choose_deleted, true, &deleted, err));
   SHOAL_TRY(scan_touched(c, choose_updated, true, &updated, err));

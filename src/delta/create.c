@@ -5,6 +5,7 @@
 #include "base/os.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "delta/rules.h"
 #include "delta/transaction.h"
 
 #define MOST_FEATURES 8
@@ -60,6 +61,10 @@ static shoal_status choose_protocol(const shoal_delta_create *c, shoal_arena *ar
     readers[n_readers++] = writers[n_writers++] = out->writer_features[i]; /* those of types are the reader's, too */
   for (size_t i = 0; i < N_KEPT; i++)
     named = named || (kept[i].feature && !kept[i].legacy && is_on(c, kept[i].key));
+  if (c->n_constraints) {
+    named = true;
+    writers[n_writers++] = SHOAL_STR("checkConstraints");
+  }
   for (size_t i = 0; i < N_KEPT && named; i++) {
     if (!kept[i].feature || !is_on(c, kept[i].key))
       continue;
@@ -86,6 +91,45 @@ static shoal_status check_partitions(const shoal_delta_create *c, shoal_error *e
   return SHOAL_OK;
 }
 
+/* A word in small letters: Delta's names of constraints go by any case. */
+static shoal_status name_constraint(const shoal_delta_create *c, size_t at, shoal_arena *arena, shoal_str *key,
+                                    shoal_error *err) {
+  shoal_str name = c->constraints[at].key;
+  char *out = shoal_arena_printf(arena, SHOAL_DELTA_CONSTRAINT "%.*s", SHOAL_FMT(name));
+  bool word = name.len > 0;
+  if (!out)
+    return shoal_fail_nomem(err);
+  for (char *p = out + sizeof SHOAL_DELTA_CONSTRAINT - 1; *p; p++) {
+    *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + ('a' - 'A')) : *p;
+    word = word && ((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '_');
+  }
+  if (!word)
+    return shoal_fail(err, SHOAL_EINVAL, "'%.*s' names no constraint: letters, digits and _ do", SHOAL_FMT(name));
+  for (size_t i = 0; i < at; i++)
+    if (shoal_str_ieq(c->constraints[i].key, name))
+      return shoal_fail(err, SHOAL_EINVAL, "there are two constraints '%.*s'", SHOAL_FMT(name));
+  *key = shoal_str_z(out);
+  return SHOAL_OK;
+}
+
+/* The properties, and the constraints among them. */
+static shoal_status configure(const shoal_delta_create *c, shoal_arena *arena, shoal_delta_metadata *m,
+                              shoal_error *err) {
+  size_t n = c->n_properties + c->n_constraints;
+  shoal_delta_kv *all = SHOAL_NEW_ARRAY(arena, shoal_delta_kv, n);
+  if (!all)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < c->n_properties; i++)
+    all[i] = c->properties[i];
+  for (size_t i = 0; i < c->n_constraints; i++) {
+    all[c->n_properties + i].value = c->constraints[i].value;
+    SHOAL_TRY(name_constraint(c, i, arena, &all[c->n_properties + i].key, err));
+  }
+  m->configuration = all;
+  m->n_configuration = n;
+  return SHOAL_OK;
+}
+
 shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_arena *arena,
                                         shoal_delta_metadata *metadata, shoal_delta_protocol *protocol,
                                         shoal_error *err) {
@@ -103,22 +147,24 @@ shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_
                                      .schema = *create->schema,
                                      .partition_columns = partitions,
                                      .n_partition_columns = create->n_partition_by,
-                                     .configuration = create->properties,
-                                     .n_configuration = create->n_properties,
                                      .created_ms = shoal_time_now() / 1000};
+  SHOAL_TRY(configure(create, arena, metadata, err));
   return choose_protocol(create, arena, protocol, err);
 }
 
-shoal_status shoal_delta_create_table(const shoal_delta_table *table, const shoal_delta_create *create,
-                                      shoal_error *err) {
+shoal_status shoal_delta_create_table(const shoal_delta_table *table, shoal_engine *engine,
+                                      const shoal_delta_create *create, shoal_error *err) {
   shoal_arena arena = {0};
   shoal_delta_metadata metadata;
   shoal_delta_protocol protocol;
   shoal_delta_transaction *t = NULL;
+  const shoal_delta_rules *rules;
   int64_t version;
   shoal_status status = shoal_delta_describe_table(create, &arena, &metadata, &protocol, err);
   if (status == SHOAL_OK)
-    status = shoal_delta_transaction_open(table, NULL, 0, "CREATE TABLE", SHOAL_STR_NONE, &t, err);
+    status = shoal_delta_rules_of(&metadata, engine, &arena, &rules, err);
+  if (status == SHOAL_OK)
+    status = shoal_delta_transaction_open(table, NULL, SHOAL_DELTA_CHECKS, "CREATE TABLE", SHOAL_STR_NONE, &t, err);
   if (status == SHOAL_OK) {
     shoal_delta_transaction_metadata(t, &metadata);
     shoal_delta_transaction_protocol(t, &protocol);

@@ -109,7 +109,8 @@ enum {
   SHOAL_DELTA_APPENDS = 1, /* it removes nothing */
   SHOAL_DELTA_STAMPS = 2,  /* in-commit timestamps and row ids */
   SHOAL_DELTA_MAPS = 4,    /* physical names and field ids in files, statistics and partition values */
-  SHOAL_DELTA_COPIES = 8   /* no value that was not in the table before: what columns must satisfy they satisfy */
+  SHOAL_DELTA_COPIES = 8,  /* no value that was not in the table before: what columns must satisfy they satisfy */
+  SHOAL_DELTA_CHECKS = 16  /* new rows satisfy constraints, invariants and generated columns (rules.h) */
 };
 /* Whether a commit that this build makes would be right in a table that others write, too: SHOAL_EUNSUPPORTED names the
    feature or setting that asks for more. `able` is of the above. */

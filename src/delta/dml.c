@@ -117,14 +117,31 @@ static void add_values(shoal_buf *sql, const shoal_schema *schema, const shoal_d
   }
 }
 
+/* Generated columns follow the ones they are made of, unless they are set themselves. */
+static bool add_generated(shoal_buf *sql, const shoal_change *c, const shoal_delta_set *sets, size_t n) {
+  const shoal_schema *schema = &c->metadata->schema;
+  size_t made = 0;
+  for (size_t i = 0; i < schema->n_fields; i++) {
+    if (!shoal_delta_is_generated(c->writing.rules, i) || shoal_change_find_set(sets, n, schema->fields[i].name) >= 0)
+      continue;
+    shoal_buf_addz(sql, made++ ? ", " : "SELECT * REPLACE (");
+    shoal_buf_addf(sql, "%.*s AS ", SHOAL_FMT(c->writing.rules->generated[i]));
+    shoal_buf_sql_ident(sql, schema->fields[i].name);
+  }
+  shoal_buf_addz(sql, made ? ") FROM (" : "");
+  return made > 0;
+}
+
 static shoal_status update(shoal_change *c, const shoal_delta_set *sets, size_t n, shoal_str where, shoal_error *err) {
   shoal_buf sql = {0};
   if (n == 0)
     return shoal_fail(err, SHOAL_EINVAL, "no column is set");
   SHOAL_TRY(shoal_change_check_sets(&c->metadata->schema, sets, n, err));
+  bool generates = add_generated(&sql, c, sets, n);
   shoal_change_add_place(&sql, SHOAL_CHANGE_UPDATED_SQL);
   add_values(&sql, &c->metadata->schema, sets, n);
   add_where(&sql, where);
+  shoal_buf_addz(&sql, generates ? ") AS changed_" : "");
   shoal_status status = shoal_buf_check(&sql, err);
   if (status == SHOAL_OK)
     status = shoal_change_select(c, shoal_buf_str(&sql), NULL, 0, err);

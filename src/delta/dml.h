@@ -5,7 +5,8 @@
  * condition that is NULL for a row does not hold for it.
  *
  * SHOAL_ECONFLICT: others changed meanwhile what was read; nothing was changed. SHOAL_EUNSUPPORTED, by name: what the
- * table asks of its writers and is not done here (constraints, generated and identity columns when values come in).
+ * table asks of its writers and is not done here (identity columns, expressions that this build does not evaluate, when
+ * values come in). SHOAL_EINVAL: a row that the table's constraints forbid (delta/rules.h).
  */
 #ifndef SHOAL_DELTA_DML_H
 #define SHOAL_DELTA_DML_H

@@ -14,6 +14,7 @@ typedef struct merging {
   shoal_change *c;
   const shoal_delta_merge *merge;
   shoal_schema source;
+  const shoal_str *defaults; /* of the table's columns, as SQL; {NULL,0}: no clause needs it */
 } merging;
 
 /* ---- what can't be ---- */
@@ -31,8 +32,15 @@ static shoal_status check_clause(const merging *m, const shoal_delta_clause *k, 
 
 static bool takes_all(const shoal_delta_clause *k) { return k->then != SHOAL_DELTA_THEN_DELETE && k->n_sets == 0; }
 
-/* Columns of the source that would get lost, and defaults that would not be applied. */
-static shoal_status check_columns(const merging *m, const shoal_delta_clause *k, shoal_error *err) {
+/* Whether the clause itself says what the column becomes. */
+static bool gives(const merging *m, const shoal_delta_clause *k, const shoal_field *f) {
+  return takes_all(k) ? shoal_schema_find(&m->source, f->name) >= 0
+                      : shoal_change_find_set(k->sets, k->n_sets, f->name) >= 0;
+}
+
+/* Columns of the source that would get lost; defaults of columns that an insert leaves out. */
+static shoal_status check_columns(const merging *m, const shoal_delta_clause *k, shoal_str *defaults,
+                                  shoal_error *err) {
   const shoal_schema *table = &m->c->metadata->schema;
   for (size_t i = 0; takes_all(k) && i < m->source.n_fields; i++)
     if (shoal_schema_find(table, m->source.fields[i].name) < 0)
@@ -40,11 +48,8 @@ static shoal_status check_columns(const merging *m, const shoal_delta_clause *k,
                         SHOAL_FMT(m->source.fields[i].name));
   for (size_t i = 0; k->then == SHOAL_DELTA_THEN_INSERT && i < table->n_fields; i++) {
     const shoal_field *f = &table->fields[i];
-    bool given = takes_all(k) ? shoal_schema_find(&m->source, f->name) >= 0
-                              : shoal_change_find_set(k->sets, k->n_sets, f->name) >= 0;
-    if (!given && shoal_str_find(f->metadata, SHOAL_STR("\"CURRENT_DEFAULT\"")) >= 0)
-      return shoal_fail(err, SHOAL_EUNSUPPORTED, "column '%.*s' has a default that this build does not apply",
-                        SHOAL_FMT(f->name));
+    if (!defaults[i].ptr && !gives(m, k, f))
+      SHOAL_TRY(shoal_delta_default_sql(f, m->c->engine, &m->c->arena, &defaults[i], err));
   }
   return SHOAL_OK;
 }
@@ -54,10 +59,14 @@ static shoal_status check(merging *m, shoal_error *err) {
   const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM source_rows"), .inputs = &input, .n_inputs = 1};
   if (m->merge->n_clauses == 0)
     return shoal_fail(err, SHOAL_EINVAL, "a merge without clauses does nothing");
+  shoal_str *defaults = SHOAL_NEW_ARRAY(&m->c->arena, shoal_str, m->c->metadata->schema.n_fields);
+  if (!defaults)
+    return shoal_fail_nomem(err);
+  m->defaults = defaults;
   SHOAL_TRY(shoal_engine_bind(m->c->engine, &job, &m->c->arena, &m->source, err));
   for (size_t i = 0; i < m->merge->n_clauses; i++) {
     SHOAL_TRY(check_clause(m, &m->merge->clauses[i], err));
-    SHOAL_TRY(check_columns(m, &m->merge->clauses[i], err));
+    SHOAL_TRY(check_columns(m, &m->merge->clauses[i], defaults, err));
   }
   return SHOAL_OK;
 }
@@ -109,7 +118,7 @@ static void add_made(shoal_buf *sql, const merging *m, const shoal_delta_clause 
     shoal_buf_addz(sql, "target.");
     shoal_buf_sql_ident(sql, f->name);
   } else {
-    shoal_change_add_value(sql, f, SHOAL_STR("NULL"));
+    shoal_change_add_value(sql, f, m->defaults[f - m->c->metadata->schema.fields]);
   }
   if (name.status < 0)
     sql->status = name.status;
@@ -135,19 +144,38 @@ static bool has_when(const shoal_delta_merge *merge, shoal_delta_when when) {
   return false;
 }
 
+/* A generated column follows the ones it is made of, but where a clause gives it. */
+static void add_generated(shoal_buf *sql, const merging *m, size_t column) {
+  const shoal_field *f = &m->c->metadata->schema.fields[column];
+  if (!shoal_delta_is_generated(m->c->writing.rules, column))
+    return;
+  shoal_buf_addz(sql, ", CASE WHEN \"" SHOAL_CHANGE_ACTION "\" IN (0");
+  for (size_t i = 0; i < m->merge->n_clauses; i++)
+    if (m->merge->clauses[i].then != SHOAL_DELTA_THEN_DELETE && !gives(m, &m->merge->clauses[i], f))
+      shoal_buf_addf(sql, ", %zu", i + 1);
+  shoal_buf_addf(sql, ") THEN %.*s ELSE ", SHOAL_FMT(m->c->writing.rules->generated[column]));
+  shoal_buf_sql_ident(sql, f->name);
+  shoal_buf_addz(sql, " END AS ");
+  shoal_buf_sql_ident(sql, f->name);
+}
+
 /* Numbers of clauses become kinds of changes. */
-static void add_kinds(shoal_buf *sql, const shoal_delta_merge *merge) {
+static void add_kinds(shoal_buf *sql, const merging *m) {
+  const shoal_delta_merge *merge = m->merge;
   static const shoal_change_kind kinds[] = {SHOAL_CHANGE_DELETED, SHOAL_CHANGE_UPDATED, SHOAL_CHANGE_INSERTED};
   shoal_buf_addz(sql, "SELECT * REPLACE (CASE \"" SHOAL_CHANGE_ACTION "\"");
   for (size_t i = 0; i < merge->n_clauses; i++)
     shoal_buf_addf(sql, " WHEN %zu THEN %d", i + 1, kinds[merge->clauses[i].then]);
-  shoal_buf_addz(sql, " END AS \"" SHOAL_CHANGE_ACTION "\") FROM (");
+  shoal_buf_addz(sql, " END AS \"" SHOAL_CHANGE_ACTION "\"");
+  for (size_t i = 0; i < m->c->metadata->schema.n_fields; i++)
+    add_generated(sql, m, i);
+  shoal_buf_addz(sql, ") FROM (");
 }
 
 static void add_query(shoal_buf *sql, const merging *m) {
   bool left = has_when(m->merge, SHOAL_DELTA_NOT_BY_SOURCE), right = has_when(m->merge, SHOAL_DELTA_NOT_MATCHED);
   const shoal_schema *schema = &m->c->metadata->schema;
-  add_kinds(sql, m->merge);
+  add_kinds(sql, m);
   add_number(sql, m->merge);
   for (size_t i = 0; i < schema->n_fields; i++)
     add_column(sql, m, &schema->fields[i]);
@@ -224,7 +252,7 @@ static shoal_status describe(shoal_change *c, const shoal_delta_merge *merge, sh
 shoal_status shoal_delta_merge_rows(const shoal_delta_table *table, shoal_engine *engine,
                                     const shoal_delta_merge *merge, shoal_delta_changed *out, shoal_error *err) {
   shoal_change c;
-  merging m = {&c, merge, {0}};
+  merging m = {.c = &c, .merge = merge};
   shoal_str parameters = SHOAL_STR_NONE;
   *out = (shoal_delta_changed){.version = -1};
   shoal_status status = shoal_change_open(&c, table, engine, "MERGE", SHOAL_CHANGE_VALUES, err);

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "delta/rules.h"
 
 #define MAX_TRIES 10000 /* every lost try is somebody else's commit, so this is patience, not luck */
 #define ROW_TRACKING SHOAL_STR("delta.rowTracking")
@@ -283,11 +284,14 @@ static shoal_status note_action(shoal_delta_transaction *t, const shoal_action *
     SHOAL_TRY(shoal_delta_protocol_parse(a->raw, &t->arena, &t->now_protocol, err));
     SHOAL_TRY(shoal_delta_protocol_check(&t->now_protocol, err));
   } else if (a->kind == SHOAL_ACTION_METADATA) {
-    shoal_str schema = t->now_metadata.schema_json;
-    size_t n = t->now_metadata.n_partition_columns;
+    const shoal_delta_metadata before = t->now_metadata;
     SHOAL_TRY(shoal_delta_metadata_parse(a->raw, &t->arena, &t->now_metadata, err));
-    if (!shoal_str_eq(schema, t->now_metadata.schema_json) || n != t->now_metadata.n_partition_columns)
+    if (!shoal_str_eq(before.schema_json, t->now_metadata.schema_json) ||
+        before.n_partition_columns != t->now_metadata.n_partition_columns)
       return shoal_fail(err, SHOAL_ECONFLICT, "version %lld, committed meanwhile, changes the table's columns",
+                        (long long)version);
+    if (t->able & SHOAL_DELTA_CHECKS && !shoal_delta_same_constraints(&before, &t->now_metadata))
+      return shoal_fail(err, SHOAL_ECONFLICT, "version %lld, committed meanwhile, changes the table's constraints",
                         (long long)version);
   } else if (a->kind == SHOAL_ACTION_DOMAIN && shoal_str_eq(a->id, ROW_TRACKING)) {
     return note_domain(t, a->raw, err);

@@ -4,11 +4,11 @@
  * feature that is merely supported costs nothing as long as no column or setting uses it, so those are what is looked
  * at; features that bind every commit, and unknown ones, are refused by name.
  */
-#include "delta/delta_internal.h"
+#include "delta/rules.h"
 
 /* Supported, they ask nothing of our commits beyond what is checked below. */
 static const char *const harmless[] = {
-    "allowColumnDefaults",                          /* every column is written */
+    "allowColumnDefaults",                          /* every column is written, if need be by its default */
     "appendOnly",           "changeDataFeed",       /* whole files added or removed need no cdc action */
     "checkConstraints",     "checkpointProtection", /* concerns log clean-up */
     "clustering",           "columnMapping",        "deletionVectors",     "domainMetadata", "generatedColumns",
@@ -47,24 +47,28 @@ static shoal_status check_settings(const shoal_delta_metadata *m, unsigned able,
   for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
     if (!(able & switches[i].unless) && shoal_delta_is_on(m, switches[i].key))
       return refuse(switches[i].says, err);
-  for (size_t i = 0; i < m->n_configuration && !(able & SHOAL_DELTA_COPIES); i++)
-    if (shoal_str_starts(m->configuration[i].key, SHOAL_STR("delta.constraints.")))
+  shoal_str name;
+  for (size_t i = 0; i < m->n_configuration && !(able & (SHOAL_DELTA_COPIES | SHOAL_DELTA_CHECKS)); i++)
+    if (shoal_delta_is_constraint(m->configuration[i].key, &name))
       return refuse("has CHECK constraints", err);
   return SHOAL_OK;
 }
 
-/* What a column's metadata asks for. Names inside a struct count as well: only its text is looked at. */
-static shoal_status check_columns(const shoal_field *fields, size_t n, shoal_error *err) {
+/* What a column's metadata asks for: only its text is looked at. Inside structs and their like nothing is checked, so
+   `able` has no CHECKS there. */
+static shoal_status check_columns(const shoal_field *fields, size_t n, unsigned able, shoal_error *err) {
   static const struct {
     const char *key, *says;
-  } uses[] = {{"\"delta.invariants\"", "has columns with invariants"},
-              {"\"delta.generationExpression\"", "has generated columns"},
-              {"\"delta.identity.", "has identity columns"}};
+    unsigned unless;
+  } uses[] = {{"\"delta.invariants\"", "an invariant", SHOAL_DELTA_CHECKS},
+              {"\"delta.generationExpression\"", "a generation expression", SHOAL_DELTA_CHECKS},
+              {"\"delta.identity.", "an identity, whose numbers the writer gives out", 0}};
   for (size_t i = 0; i < n; i++) {
     for (size_t k = 0; k < sizeof uses / sizeof *uses; k++)
-      if (shoal_str_find(fields[i].metadata, shoal_str_z(uses[k].key)) >= 0)
-        return refuse(uses[k].says, err);
-    SHOAL_TRY(check_columns(fields[i].type.fields, fields[i].type.n_fields, err));
+      if (!(able & uses[k].unless) && shoal_str_find(fields[i].metadata, shoal_str_z(uses[k].key)) >= 0)
+        return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table's column '%.*s' has %s: this build does not write it",
+                          SHOAL_FMT(fields[i].name), uses[k].says);
+    SHOAL_TRY(check_columns(fields[i].type.fields, fields[i].type.n_fields, able & ~(unsigned)SHOAL_DELTA_CHECKS, err));
   }
   return SHOAL_OK;
 }
@@ -75,5 +79,5 @@ shoal_status shoal_delta_check_write(const shoal_delta_protocol *protocol, const
   SHOAL_TRY(check_settings(metadata, able, err));
   if (able & SHOAL_DELTA_COPIES)
     return SHOAL_OK;
-  return check_columns(metadata->schema.fields, metadata->schema.n_fields, err);
+  return check_columns(metadata->schema.fields, metadata->schema.n_fields, able, err);
 }

@@ -22,31 +22,40 @@ static shoal_status refuse_strangers(const shoal_schema *table, const shoal_sche
   return SHOAL_OK;
 }
 
-static shoal_status refuse_defaults(const shoal_schema *table, const shoal_schema *rows, shoal_error *err) {
-  for (size_t i = 0; i < table->n_fields; i++) {
-    const shoal_field *f = &table->fields[i];
-    if (shoal_schema_find(rows, f->name) < 0 && shoal_str_find(f->metadata, SHOAL_STR("\"CURRENT_DEFAULT\"")) >= 0)
-      return shoal_fail(err, SHOAL_EUNSUPPORTED,
-                        "the rows have no column '%.*s', which has a default that this build does not apply",
-                        SHOAL_FMT(f->name));
-  }
-  return SHOAL_OK;
-}
-
 /* SELECT CAST("a" AS BIGINT) AS "a", … FROM (the query). */
-static void add_columns(shoal_buf *sql, const shoal_schema *table, const shoal_schema *rows) {
-  for (size_t i = 0; i < table->n_fields; i++) {
-    ptrdiff_t at = shoal_schema_find(rows, table->fields[i].name);
+static shoal_status add_columns(const shoal_delta_writing *w, const shoal_schema *rows, shoal_buf *sql,
+                                shoal_error *err) {
+  for (size_t i = 0; i < w->schema->n_fields; i++) {
+    const shoal_field *f = &w->schema->fields[i];
+    ptrdiff_t at = shoal_schema_find(rows, f->name);
+    shoal_str otherwise = SHOAL_STR("NULL");
+    if (at < 0)
+      SHOAL_TRY(shoal_delta_default_sql(f, w->engine, w->arena, &otherwise, err));
     shoal_buf_addz(sql, i ? ", CAST(" : "SELECT CAST(");
     if (at >= 0)
       shoal_buf_sql_ident(sql, rows->fields[at].name);
     else
-      shoal_buf_addz(sql, "NULL");
+      shoal_buf_add(sql, otherwise);
     shoal_buf_addz(sql, " AS ");
-    shoal_type_sql(sql, &table->fields[i].type);
+    shoal_type_sql(sql, &f->type);
     shoal_buf_addz(sql, ") AS ");
-    shoal_buf_sql_ident(sql, table->fields[i].name);
+    shoal_buf_sql_ident(sql, f->name);
   }
+  return SHOAL_OK;
+}
+
+/* SELECT * REPLACE (year("day") AS "year", …) FROM ( */
+static bool add_generated(const shoal_delta_writing *w, const shoal_schema *rows, shoal_buf *sql) {
+  size_t n = 0;
+  for (size_t i = 0; i < w->schema->n_fields; i++) {
+    if (!shoal_delta_is_generated(w->rules, i) || shoal_schema_find(rows, w->schema->fields[i].name) >= 0)
+      continue;
+    shoal_buf_addz(sql, n++ ? ", " : "SELECT * REPLACE (");
+    shoal_buf_addf(sql, "%.*s AS ", SHOAL_FMT(w->rules->generated[i]));
+    shoal_buf_sql_ident(sql, w->schema->fields[i].name);
+  }
+  shoal_buf_addz(sql, n ? ") FROM (" : "");
+  return n > 0;
 }
 
 shoal_status shoal_delta_conform(const shoal_delta_writing *w, shoal_job *job, shoal_error *err) {
@@ -54,13 +63,16 @@ shoal_status shoal_delta_conform(const shoal_delta_writing *w, shoal_job *job, s
   shoal_buf sql = {0};
   SHOAL_TRY(shoal_engine_bind(w->engine, job, w->arena, &rows, err));
   SHOAL_TRY(refuse_strangers(w->schema, &rows, err));
-  SHOAL_TRY(refuse_defaults(w->schema, &rows, err));
-  add_columns(&sql, w->schema, &rows);
+  bool generates = add_generated(w, &rows, &sql);
+  shoal_status status = add_columns(w, &rows, &sql, err);
   shoal_str body = shoal_str_trim(job->sql);
   while (shoal_str_ends(body, SHOAL_STR(";")))
     body = shoal_str_trim(shoal_str_sub(body, 0, body.len - 1));
-  shoal_buf_addf(&sql, " FROM (%.*s\n) AS rows_", SHOAL_FMT(body));
-  return shoal_buf_take(&sql, w->arena, &job->sql, err);
+  shoal_buf_addf(&sql, " FROM (%.*s\n) AS rows_%s", SHOAL_FMT(body), generates ? ") AS given_" : "");
+  if (status == SHOAL_OK)
+    status = shoal_buf_take(&sql, w->arena, &job->sql, err);
+  shoal_buf_dispose(&sql);
+  return status;
 }
 
 /* ---- what the table wants never to be NULL ---- */
@@ -107,6 +119,37 @@ static shoal_status check_fields(null_check *c, const shoal_field *fields, size_
     c->depth--;
   }
   return SHOAL_OK;
+}
+
+/* ---- what the table asks of its rows ---- */
+
+/* N1 of rules.h, over the files in the staging. */
+static shoal_status check_rules(const shoal_delta_writing *w, const shoal_outcome *made, const char *staging,
+                                shoal_error *err) {
+  size_t n = w->n_partition_by;
+  if (!w->rules || made->n_files == 0)
+    return SHOAL_OK;
+  size_t *columns = SHOAL_NEW_ARRAY(w->arena, size_t, n);
+  shoal_scan_file *files = SHOAL_NEW_ARRAY(w->arena, shoal_scan_file, made->n_files);
+  if (!columns || !files)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < n; i++)
+    columns[i] = (size_t)shoal_schema_find(w->rules->schema, w->partition_by[i]); /* there: the engine has cut by it */
+  for (size_t i = 0; i < made->n_files; i++) {
+    const shoal_output_file *f = &made->files[i];
+    files[i] = (shoal_scan_file){shoal_str_z(shoal_arena_printf(w->arena, "%s/%.*s", staging, SHOAL_FMT(f->name))),
+                                 f->partition_values};
+    if (!files[i].path.ptr)
+      return shoal_fail_nomem(err);
+  }
+  const shoal_scan scan = {.format = SHOAL_SCAN_TABLE,
+                           .schema = w->rules->schema,
+                           .partition_columns = columns,
+                           .n_partition_columns = n,
+                           .files = files,
+                           .n_files = made->n_files,
+                           .n_whole = made->n_files};
+  return shoal_delta_rules_check(w->rules, w->engine, &scan, w->arena, err);
 }
 
 /* ---- files ---- */
@@ -164,6 +207,8 @@ shoal_status shoal_delta_write(const shoal_delta_writing *w, const shoal_job *jo
   SHOAL_TRY(shoal_store_staging(w->table->store, w->arena, &staging, err));
   run.staging = staging;
   shoal_status status = shoal_engine_execute(w->engine, &run, w->arena, &made, err);
+  if (status == SHOAL_OK)
+    status = check_rules(w, &made, staging, err);
   if (status == SHOAL_OK)
     status = describe_files(w, &made, out, err);
   if (status == SHOAL_OK)

@@ -6,7 +6,7 @@
 #ifndef SHOAL_DELTA_WRITE_H
 #define SHOAL_DELTA_WRITE_H
 
-#include "delta/delta.h"
+#include "delta/rules.h"
 
 #define SHOAL_DELTA_CHANGES_FOLDER "_change_data/" /* protocol, "Add CDC File" */
 
@@ -14,7 +14,8 @@ typedef struct shoal_delta_writing {
   const shoal_delta_table *table;
   shoal_engine *engine; /* allowed to write into the store's staging */
   shoal_arena *arena;
-  const shoal_schema *schema; /* of the table; NULL: it is made of these rows */
+  const shoal_schema *schema;     /* of the table; NULL: it is made of these rows */
+  const shoal_delta_rules *rules; /* what new rows must satisfy; NULL: nothing, or they are not new */
   const shoal_str *partition_by;
   size_t n_partition_by;
   const char *folder;  /* within the table: "", or a folder's name ending with '/' */
@@ -29,10 +30,11 @@ typedef struct shoal_delta_written {
 } shoal_delta_written;
 
 /* Makes the job's query one of the table's columns: they go by name, whatever their order and case, each cast to the
-   table's type; what the rows lack is NULL. SHOAL_EINVAL: a column that the table lacks. SHOAL_EUNSUPPORTED: a column
-   that the rows lack has a default. */
+   table's type; what the rows lack is computed, has its default, or is NULL (N2 of rules.h). SHOAL_EINVAL: a column
+   that the table lacks. SHOAL_EUNSUPPORTED: a default that is not evaluated here. */
 SHOAL_MUST_USE shoal_status shoal_delta_conform(const shoal_delta_writing *w, shoal_job *job, shoal_error *err);
-/* Runs the job and puts its files. SHOAL_EINVAL: NULL where the table wants none. All of *out is in the arena. */
+/* Runs the job and puts its files. SHOAL_EINVAL: NULL where the table wants none, a row that breaks a rule. All of *out
+   is in the arena. */
 SHOAL_MUST_USE shoal_status shoal_delta_write(const shoal_delta_writing *w, const shoal_job *job,
                                               shoal_delta_written *out, shoal_error *err);
 

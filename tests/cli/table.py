@@ -266,7 +266,7 @@ def what_the_table_asks_of_its_writers_is_kept_or_refused():
     p = project()
     filled(p, "tables/check", files=1, n=10)
     deltalake.DeltaTable(p.dir + "/tables/check").alter.add_constraint({"small": "id < 100"})
-    has(p.shoal("table", "update", "tables/check", "--set", "id = 1000", "--where", "id = 1", code=1).stderr, "CHECK constraints")
+    has(p.shoal("table", "update", "tables/check", "--set", "id = 1000", "--where", "id = 1", code=1).stderr, "the constraint 'small', id < 100, does not hold for 1 row: id = 1000, kind = b, v = 1, note = n1", "nothing was written")
     p.shoal("table", "delete", "tables/check", "--where", "id = 1")  # rows that go break none
     same(len(rows(p, "tables/check")), 9)
     filled(p, "tables/ict", VECTORS, "delta.enableInCommitTimestamps=true", files=1, n=10)
@@ -275,6 +275,165 @@ def what_the_table_asks_of_its_writers_is_kept_or_refused():
     stamps = [e["inCommitTimestamp"] for e in entries]
     same(stamps, sorted(set(stamps), reverse=True))
     same((entries[0]["operationMetrics"]["numDeletedRows"], entries[0]["isBlindAppend"]), ("1", False))
+    p.remove()
+
+
+def described(p, name, fields, configuration=None, partitions=()):
+    """A table as another writer leaves it: fields of (name, type, metadata), without rows."""
+    os.makedirs(f"{p.dir}/{name}/_delta_log")
+    schema = {"type": "struct", "fields": [{"name": n, "type": t, "nullable": True, "metadata": m} for n, t, m in fields]}
+    features = ["checkConstraints", "generatedColumns", "allowColumnDefaults", "invariants", "identityColumns", "changeDataFeed"]
+    with open(f"{p.dir}/{name}/_delta_log/{0:020}.json", "w") as f:
+        for action in ({"protocol": {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": features}},
+                       {"metaData": {"id": "t", "format": {"provider": "parquet", "options": {}}, "schemaString": json.dumps(schema), "partitionColumns": list(partitions), "configuration": configuration or {}, "createdTime": 0}}):
+            f.write(json.dumps(action) + "\n")
+
+
+def refused(p, name, *args):
+    """What a writing verb says that changes nothing, the log and the folder included."""
+    before = sorted(os.walk(f"{p.dir}/{name}"))
+    err = p.shoal("table", *args, code=1).stderr
+    same(sorted(os.walk(f"{p.dir}/{name}")), before)
+    return err
+
+
+@case
+def constraints_hold_for_every_row_that_comes():
+    p = project()
+    p.write({"good.csv": "id,kind,v,note\n300,a,1,x\n", "bad.csv": "id,kind,v,note\n301,a,1,x\n-5,b,,y\n-6,c,2,z\n", "hole.csv": "kind\na\n"})
+    for name, properties, partition in (("tables/plain", [], None), ("tables/vec", [VECTORS, FEED], "kind")):
+        want = filled(p, name, *properties, files=1, n=20, partition=partition)
+        deltalake.DeltaTable(f"{p.dir}/{name}").alter.add_constraint({"positive": "id >= 0 AND kind IN ('a', 'b', 'c')"})  # delta-rs stores it in other words
+        p.shoal("table", "append", name, "good.csv")
+        want.append((300, "a", 1, "x"))
+        has(refused(p, name, "append", name, "bad.csv"), "the constraint 'positive', id >= 0 AND (kind = 'a' OR kind = 'b' OR kind = 'c'), does not hold for 2 rows: id = -", "nothing was written")
+        has(refused(p, name, "append", name, "hole.csv"), "does not hold for 1 row: id = NULL, kind = a")  # neither true nor false
+        has(refused(p, name, "overwrite", name, "bad.csv", "--all"), "for 2 rows")
+        has(refused(p, name, "overwrite", name, "bad.csv", "--where", "true"), "for 2 rows")
+        has(refused(p, name, "update", name, "--set", "kind = 'd'", "--where", "id = 3"), "id = 3, kind = d, v = 3, note = n3")
+        merge = ["merge", name, "--using", "bad.csv", "--on", "target.id = -source.id"]
+        has(refused(p, name, *merge, "--when", "matched then update set id = source.id"), "for 2 rows")
+        has(refused(p, name, *merge, "--when", "not matched and source.id > 0 then insert (id) values (source.id)"), "kind = NULL")
+        p.shoal("table", *merge, "--when", "matched and source.v is null then delete", "--when", "matched then update set v = source.v")
+        want = [(i, k, 2 if i == 6 else v, n) for i, k, v, n in want if i != 5]
+        p.shoal("table", "update", name, "--set", "v = 7", "--where", "id = 8")
+        same(peers(p, name), [(i, k, 7 if i == 8 else v, n) for i, k, v, n in want])
+        p.shoal("table", "overwrite", name, "good.csv", "--all")
+        same(peers(p, name), [(300, "a", 1, "x")])
+    p.remove()
+
+
+@case
+def constraints_are_made_with_a_table():
+    p = project()
+    made = ["--constraint", "Positive=amount > 0", "--constraint", "named=who IS NOT NULL OR id > 1"]
+    p.shoal("table", "create", "tables/t", "--as", "a.csv", *made, "--property", "delta.appendOnly=true")
+    p.shoal("table", "create", "tables/e", "--schema", "id BIGINT, amount BIGINT, who VARCHAR", *made)
+    p.shoal("table", "append", "tables/e", "a.csv")
+    for name in ("tables/t", "tables/e"):
+        t = delta(p, name)
+        same({k: v for k, v in t.metadata().configuration.items() if "constraints" in k}, {"delta.constraints.positive": "amount > 0", "delta.constraints.named": "who IS NOT NULL OR id > 1"})
+        assert "checkConstraints" in t.protocol().writer_features
+        bad = pyarrow.table({"id": [1], "amount": [-1], "who": ["x"]})
+        try:
+            deltalake.write_deltalake(t, bad, mode="append")
+            raise AssertionError("delta-rs took a row that the constraint forbids")
+        except Exception as e:
+            assert "invalid data" in str(e), e
+        deltalake.write_deltalake(t, pyarrow.table({"id": [9], "amount": [1], "who": ["x"]}), mode="append")
+        same(rows(p, name), [(1, 10, "ann"), (2, 20, None), (3, 30, "cid"), (9, 1, "x")])
+        p.write({"bad.csv": "id,amount,who\n4,0,x\n"})
+        has(refused(p, name, "append", name, "bad.csv"), "the constraint 'positive', amount > 0, does not hold for 1 row: amount = 0")
+    create = ["table", "create", "tables/no", "--as", "a.csv", "--constraint"]
+    has(p.shoal(*create, "c=amount > 10", code=1).stderr, "the constraint 'c', amount > 10, does not hold for 1 row: amount = 10, id = 1, who = ann")
+    has(p.shoal(*create, "c=amount / 2 > 1", code=1).stderr, "'/' of", "does not evaluate")
+    has(p.shoal(*create, "c=price > 1", code=1).stderr, "'price', which is no column")
+    has(p.shoal(*create, "c", code=1).stderr, "--constraint takes NAME=CONDITION")
+    has(p.shoal(*create, "a.b=id > 1", code=1).stderr, "names no constraint")
+    has(p.shoal(*create, "c=id > 1", "--constraint", "C=id > 2", code=1).stderr, "two constraints 'C'")
+    has(p.shoal("table", "create", "tables/no", "--schema", "id INT", "--constraint", "c=id % 2 = 0", code=1).stderr, "'%' of (integer, integer)")
+    same(os.path.exists(p.dir + "/tables/no/_delta_log"), False)
+    p.remove()
+
+
+@case
+def invariants_and_what_is_not_evaluated():
+    p = project()
+    p.write({"r.csv": "id,v\n1,5\n2,1\n"})
+    described(p, "tables/i", [("id", "long", {}), ("v", "long", {"delta.invariants": json.dumps({"expression": {"expression": "v > 3"}})})])
+    has(refused(p, "tables/i", "append", "tables/i", "r.csv"), "the invariant of column 'v', v > 3, does not hold for 1 row: v = 1, id = 2")
+    for configuration, metadata, why in (({"delta.constraints.even": "id % 2 = 0"}, {}, "the constraint 'even', id % 2 = 0: it has '%' of"),
+                                         ({"DELTA.CONSTRAINTS.c": "upper(id) = 'X'"}, {}, "it has 'upper' of (long)"),
+                                         ({}, {"delta.generationExpression": "rand()"}, "the generated column 'v', rand()"),
+                                         ({}, {"delta.invariants": "{}"}, "invariant without an expression"),
+                                         ({}, {"delta.identity.start": 1, "delta.identity.step": 1}, "the table's column 'v' has an identity")):
+        shutil.rmtree(p.dir + "/tables/x", ignore_errors=True)
+        described(p, "tables/x", [("id", "long", {}), ("v", "long", metadata)], configuration)
+        has(refused(p, "tables/x", "append", "tables/x", "r.csv"), why)
+        has(refused(p, "tables/x", "overwrite", "tables/x", "r.csv", "--all"), why)
+        p.shoal("table", "delete", "tables/x", "--all")  # what brings no values works
+    inside = {"type": "struct", "fields": [{"name": "v", "type": "long", "nullable": True, "metadata": {"delta.invariants": json.dumps({"expression": {"expression": "s.v > 3"}})}}]}
+    described(p, "tables/n", [("id", "long", {}), ("s", inside, {})])
+    p.write({"n.ndjson": '{"id": 1, "s": {"v": 5}}\n'})
+    has(refused(p, "tables/n", "append", "tables/n", "n.ndjson"), "column 'v' has an invariant")
+    p.remove()
+
+
+@case
+def generated_columns_are_computed_and_checked():
+    p = project()
+    fields = [("id", "long", {}), ("at", "timestamp", {}), ("day", "date", {"delta.generationExpression": "CAST(at AS DATE)"}), ("y", "integer", {"delta.generationExpression": "YEAR(at)"}),
+              ("twice", "long", {"delta.generationExpression": "id * 2"})]
+    p.write({"r.csv": "id,at\n1,2020-05-05 10:11:12+00\n2,\n", "whole.csv": "id,at,day,y,twice\n3,2021-12-31 23:59:59+00,2021-12-31,2021,6\n",
+             "wrong.csv": "id,at,day\n4,2022-01-01 00:00:00+00,2022-01-02\n", "nulls.csv": "id,y\n5,2020\n", "s.csv": "id,at\n2,2001-02-03 04:05:06+00\n7,2002-01-01 00:00:00+00\n"})
+    for name, configuration, partition in (("tables/g", {}, ()), ("tables/p", {"delta.enableChangeDataFeed": "true"}, ("day",))):
+        described(p, name, fields, configuration, partition)
+        seen = lambda: read(p, name, "id, \"at\", day, y, twice")  # noqa: E731,B023
+        p.shoal("table", "append", name, "r.csv")
+        p.shoal("table", "append", name, "whole.csv")
+        want = [(1, "2020-05-05 10:11:12+00", "2020-05-05", 2020, 2), (2, None, None, None, 4), (3, "2021-12-31 23:59:59+00", "2021-12-31", 2021, 6)]
+        same(seen(), want)
+        has(refused(p, name, "append", name, "wrong.csv"), "the generated column 'day', CAST(at AS DATE), does not hold for 1 row: at = 2022-01-01 00:00:00+00, day = 2022-01-02")
+        has(refused(p, name, "append", name, "nulls.csv"), "the generated column 'y', YEAR(at), does not hold")
+        has(refused(p, name, "update", name, "--set", "y = 1999", "--where", "id = 1"), "at = 2020-05-05 10:11:12+00, y = 1999")
+        p.shoal("table", "update", name, "--set", "at = TIMESTAMPTZ '1999-12-31 12:00:00+00'", "--where", "id = 1")
+        want[0] = (1, "1999-12-31 12:00:00+00", "1999-12-31", 1999, 2)
+        same(seen(), want)
+        p.shoal("table", "merge", name, "--using", "s.csv", "--on", "id", "--when", "matched then update", "--when", "not matched then insert")
+        want[1] = (2, "2001-02-03 04:05:06+00", "2001-02-03", 2001, 4)
+        want.append((7, "2002-01-01 00:00:00+00", "2002-01-01", 2002, 14))
+        same(seen(), want)
+        has(refused(p, name, "merge", name, "--using", "s.csv", "--on", "id", "--when", "matched then update set y = 1"), "the generated column 'y'")
+        p.shoal("table", "merge", name, "--using", "s.csv", "--on", "id", "--when", "matched and source.id = 7 then update set id = 8", "--when", "not matched by source and target.id = 1 then update set at = NULL")
+        want[0], want[3] = (1, None, None, None, 2), (8,) + want[3][1:4] + (16,)
+        same(seen(), want)
+        if configuration:
+            same(changes(p, name, 5, "id", "y", "twice"), [("update_postimage", 1, None, 2), ("update_postimage", 8, 2002, 16), ("update_preimage", 1, 1999, 2), ("update_preimage", 7, 2002, 14)])
+        p.shoal("table", "overwrite", name, "r.csv", "--all")
+        same(seen()[0][2:], ("2020-05-05", 2020, 2))
+    p.remove()
+
+
+@case
+def defaults_stand_in_for_columns_that_are_not_there():
+    p = project()
+    described(p, "tables/d", [("id", "long", {}), ("v", "long", {"CURRENT_DEFAULT": "42"}), ("s", "string", {"CURRENT_DEFAULT": "'it is'"}), ("day", "date", {"CURRENT_DEFAULT": "current_date()"}),
+                              ("odd", "double", {"CURRENT_DEFAULT": "rand()"}), ("twice", "long", {"delta.generationExpression": "v * 2"})], {"delta.constraints.c": "v < 100 OR v IS NULL"})
+    p.write({"some.csv": "id,odd\n1,0.5\n", "null.csv": "id,v,s,odd\n2,,,1.5\n", "none.csv": "id\n3\n", "s.csv": "id,odd\n1,9.5\n4,2.5\n"})
+    seen = lambda: read(p, "tables/d", "id, v, s, day >= date '2026-01-01', odd, twice")  # noqa: E731
+    p.shoal("table", "append", "tables/d", "some.csv")
+    p.shoal("table", "append", "tables/d", "null.csv")  # NULL that is given stays
+    want = [(1, 42, "it is", True, 0.5, 84), (2, None, None, True, 1.5, None)]
+    has(refused(p, "tables/d", "append", "tables/d", "none.csv"), "the default of column 'odd', rand()")
+    same(seen(), want)
+    p.shoal("table", "merge", "tables/d", "--using", "s.csv", "--on", "id", "--when", "matched then update", "--when", "not matched and source.odd > 2 then insert")
+    want = [(1, 42, "it is", True, 9.5, 84), want[1], (4, 42, "it is", True, 2.5, 84)]
+    same(seen(), want)
+    p.shoal("table", "merge", "tables/d", "--using", "none.csv", "--on", "id", "--when", "not matched then insert (id, odd, v) values (source.id, 0, 99)")
+    same(seen(), want[:2] + [(3, 99, "it is", True, 0, 198)] + want[2:])
+    has(refused(p, "tables/d", "merge", "tables/d", "--using", "s.csv", "--on", "target.id = source.id + 100", "--when", "not matched then insert (id) values (source.id)"), "the default of column 'odd', rand()")
+    p.shoal("table", "overwrite", "tables/d", "some.csv", "--all")
+    same(seen(), [(1, 42, "it is", True, 0.5, 84)])
     p.remove()
 
 

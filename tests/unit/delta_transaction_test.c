@@ -195,6 +195,36 @@ static void test_changed_table(void **state) {
   }
 }
 
+/* Rows were checked against the constraints of the version that was read: with others they must be written again. */
+static void test_other_constraints_meanwhile(void **state) {
+  (void)state;
+#define UNDER(config) HEAD("{\"minReaderVersion\":1,\"minWriterVersion\":3}", config)
+  static const struct {
+    const char *before, *after;
+    shoal_status status;
+  } cases[] = {
+      {UNDER(""), UNDER("\"k\":\"v\""), SHOAL_OK},
+      {UNDER(""), UNDER("\"delta.constraints.c\":\"a > 0\""), SHOAL_ECONFLICT},
+      {UNDER(""), UNDER("\"Delta.Constraints.c\":\"a > 0\""), SHOAL_ECONFLICT},
+      {UNDER("\"delta.constraints.c\":\"a > 0\""), UNDER("\"k\":\"v\",\"delta.constraints.c\":\"a > 0\""), SHOAL_OK},
+      {UNDER("\"delta.constraints.c\":\"a > 0\""), UNDER("\"delta.constraints.c\":\"a > 1\""), SHOAL_ECONFLICT},
+      {UNDER("\"delta.constraints.c\":\"a > 0\""), UNDER("\"delta.constraints.d\":\"a > 0\""), SHOAL_ECONFLICT},
+      {UNDER("\"delta.constraints.c\":\"a > 0\""), UNDER(""), SHOAL_ECONFLICT}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    shoal_error err = {0};
+    int64_t version;
+    shoal_delta_transaction *tx;
+    shoal_delta_table t = make(cases[i].before);
+    shoal_delta_snapshot *s = open_at(&t, 0);
+    put(&t, 1, cases[i].after);
+    CHECK_OK(shoal_delta_transaction_open(&t, s, SHOAL_DELTA_CHECKS, "WRITE", SHOAL_STR_NONE, &tx, &err), &err);
+    CHECK_STATUS(shoal_delta_transaction_commit(tx, &version, &err), cases[i].status, &err);
+    shoal_delta_transaction_free(tx);
+    shoal_delta_snapshot_free(s);
+    shoal_store_free(t.store);
+  }
+}
+
 static void test_append_only(void **state) {
   (void)state;
   shoal_error err = {0};
@@ -360,9 +390,10 @@ static void test_new_table(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_matrix),    cmocka_unit_test(test_changed_table), cmocka_unit_test(test_append_only),
-      cmocka_unit_test(test_stamps),    cmocka_unit_test(test_nth_failure),   cmocka_unit_test(test_writers_at_once),
-      cmocka_unit_test(test_new_table),
+      cmocka_unit_test(test_matrix),          cmocka_unit_test(test_changed_table),
+      cmocka_unit_test(test_append_only),     cmocka_unit_test(test_other_constraints_meanwhile),
+      cmocka_unit_test(test_stamps),          cmocka_unit_test(test_nth_failure),
+      cmocka_unit_test(test_writers_at_once), cmocka_unit_test(test_new_table),
   };
   return cmocka_run_group_tests_name("delta/transaction", tests, NULL, NULL);
 }

@@ -341,9 +341,9 @@ static void foreign_settings_are_heeded(void **state) {
       {"\"appendOnly\"", "\"delta.appendOnly\":\"true\"", "", "append-only"},
       {"\"inCommitTimestamp\"", "\"delta.enableInCommitTimestamps\":\"true\"", "", "in-commit timestamps"},
       {"\"checkConstraints\"", "\"delta.constraints.c\":\"n > 0\"", "", "CHECK constraints"},
-      {"\"generatedColumns\"", "", "\\\"delta.generationExpression\\\":\\\"1\\\"", "generated columns"},
-      {"\"identityColumns\"", "", "\\\"delta.identity.start\\\":1", "identity columns"},
-      {"\"invariants\"", "", "\\\"delta.invariants\\\":\\\"x\\\"", "invariants"},
+      {"\"generatedColumns\"", "", "\\\"delta.generationExpression\\\":\\\"1\\\"", "a generation expression"},
+      {"\"identityColumns\"", "", "\\\"delta.identity.start\\\":1", "an identity"},
+      {"\"invariants\"", "", "\\\"delta.invariants\\\":\\\"x\\\"", "an invariant"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     projected p = open_lake(*state != NULL);
