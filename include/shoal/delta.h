@@ -38,7 +38,7 @@ SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_scan(shoal_table *t, int64_t v
 
 /* Appends the rows of a stream, a struct of columns, which go by name and are cast to the table's types; makes the
    table of them where there is none. The stream is released, whatever happens. *version: the commit's, -1: there were
-   no rows. SHOAL_EINVAL: columns that don't fit. */
+   no rows. SHOAL_EINVAL: columns that don't fit, a row that the table does not allow. */
 SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_append(shoal_table *t, struct ArrowArrayStream *rows,
                                                          int64_t *version, shoal_error *err);
 

@@ -212,6 +212,10 @@ static shoal_status make_column(maker *m, yyjson_val *node, shoal_typed *out) {
                  ? make_clock(m, name, out)
                  : shoal_expression_refuse(m, "it names '%.*s', which is no column of the table", SHOAL_FMT(name));
     }
+    if (shoal_str_find(in.fields[at].metadata, SHOAL_STR("\"__CHAR_VARCHAR_TYPE_STRING\":\"char(")) >= 0) {
+      shoal_buf_dispose(&sql);
+      return shoal_expression_refuse(m, "'%.*s' is a char, which Spark pads where it compares it", SHOAL_FMT(name));
+    }
     if (i == 0 && m->used)
       m->used[at] = true;
     out->type = in.fields[at].type;

@@ -35,6 +35,9 @@ static shoal_field columns[] = {
     {.name = SHOAL_STR("arr"), .type = {.kind = SHOAL_TYPE_ARRAY, .fields = &element, .n_fields = 1}},
     {.name = SHOAL_STR("date"), .type = {.kind = SHOAL_TYPE_DATE}},
     {.name = SHOAL_STR("user"), .type = {.kind = SHOAL_TYPE_STRING}},
+    {.name = SHOAL_STR("code"),
+     .type = {.kind = SHOAL_TYPE_STRING},
+     .metadata = SHOAL_STR("{\"__CHAR_VARCHAR_TYPE_STRING\":\"char(3)\"}")},
     {.name = SHOAL_STR("huge"), .type = {.kind = SHOAL_TYPE_DECIMAL, .precision = 38}},
 };
 static const shoal_schema schema = {columns, sizeof columns / sizeof *columns};
@@ -116,6 +119,7 @@ static const example agreed[] = {
     {"st.z = 1", SHOAL_TYPE_VOID, NULL},
     {"arr IS NOT NULL", SHOAL_TYPE_VOID, "true"},
     {"arr = arr", SHOAL_TYPE_VOID, NULL},
+    {"code <> 'a'", SHOAL_TYPE_VOID, NULL},
     {"user = 'u' AND date < day", SHOAL_TYPE_VOID, "true"}, /* words of the engine's grammar */
     {"yes = i IN (5)", SHOAL_TYPE_VOID, NULL},              /* which binds tighter? */
     {"CASE WHEN i > 4 THEN yes ELSE false END", SHOAL_TYPE_VOID, "true"},
