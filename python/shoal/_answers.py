@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any, Callable, Iterator, Protocol
+from typing import Any, Iterator, Protocol
 
-from . import _calls, _codecs, _frames, _lake, _tables
-from ._kept import error
+from . import _calls, _codecs, _decorated, _frames, _lake, _tables
+from ._kept import Kept, error
 from ._shoal import Error, read_arrow
 
 
@@ -21,7 +21,7 @@ class Plan(Protocol):
 @contextlib.contextmanager
 def from_plan(plan: Plan) -> Iterator[None]:
     _tables.planned = lambda name: _planned(plan, name)
-    _tables.planned_call = lambda dataset, f, args, kwargs: _called(plan, dataset, f, args, kwargs)
+    _tables.planned_call = lambda kept, args, kwargs: _called(plan, kept, args, kwargs)
     try:
         yield
     finally:
@@ -66,11 +66,13 @@ def _planned(plan: Plan, dataset: str) -> Planned | PlannedObject:
     return Planned(dataset, told)
 
 
-def _called(plan: Plan, dataset: str, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Planned | PlannedObject | None:
+def _called(plan: Plan, kept: Kept, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Planned | PlannedObject | None:
     """The plan's result of another model, if it is of this very call. None: then it is a part of the model that calls it, whose
     key covers its code either way."""
+    f, dataset = kept.function, kept.dataset
+    assert dataset
     try:
-        arguments, code = _calls.arguments_key(f, args, kwargs), _calls.code_of(f).key
+        arguments, code = _calls.arguments_key(f, args, kwargs), (kept.decorated or _decorated.NOTHING).code(_calls.code_of(f).key)
         if os.getpid() != plan.process or arguments != _calls.arguments_key(f, (), {}):
             return None
     except (Error, TypeError):  # what has no key, or can't be called so

@@ -9,7 +9,7 @@ import inspect
 import os
 from typing import Any, Callable, NamedTuple
 
-from . import _contents, _files, _forms
+from . import _contents, _decorated, _files, _forms
 from ._forms import label_of as label_of
 from ._guards import Guards
 from ._kept import Kept, error, undecorated
@@ -137,9 +137,10 @@ def describe(f: Callable[..., Any]) -> dict[str, Any]:
         raise error("invalid", f"{_forms.label_of(function)} can't be a model: {e}",
                     "give its parameters defaults, or wrap the call in a function without parameters", code.nodes[0].path, code.nodes[0].line) from None
     file, line = code.nodes[0].path, code.nodes[0].line
+    decorated = _decorated.of(f, kept.dataset) if isinstance(kept, Kept) else _decorated.NOTHING
     return {
         "dataset": kept.dataset if isinstance(kept, Kept) else None,
-        "code": code.key,
+        "code": decorated.code(code.key),
         "args": arguments,
         "loads": code.loads,
         "calls": sorted(code.names.makes.keys() - {kept.dataset if isinstance(kept, Kept) else None}),
@@ -149,5 +150,6 @@ def describe(f: Callable[..., Any]) -> dict[str, Any]:
         "files": _files.below(n.path for n in code.nodes),
         "file": file,
         "line": line,
+        "decorated": decorated.text,
         "doc": (inspect.getdoc(function) or "").partition("\n\n")[0],
     }

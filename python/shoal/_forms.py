@@ -337,7 +337,9 @@ class Walk:
                 self.names.makes[kept.dataset] = f
             else:
                 self.names.cached[label_of(kept.function)] = f
-            return self.target(kept.function, label_of(kept.function), user)
+            if not kept.decorated or not kept.decorated.layout:
+                return self.target(kept.function, label_of(kept.function), user)
+            return self._laid(kept, user)
         if _environment.leads_there(f):
             self._open_environment(user)
         code = f.__code__
@@ -353,6 +355,15 @@ class Walk:
                 self.todo.append((functools.partial(self._package_function, owner, module), node, f, there))
             else:
                 self.todo.append((self._function, node, f, there))
+        return node
+
+    def _laid(self, kept: _kept.Kept, user: _User) -> int:
+        """Its rows come back in another order than it gives them."""
+        node, fresh = self.node("layout", id(kept), label_of(kept.function), kept.decorated.path, kept.decorated.line)
+        if fresh:
+            self.alive.append(kept)
+            self.body(node, "layout", kept.decorated.layout)
+            self.edge(node, "function", "", self.target(kept.function, label_of(kept.function), user))
         return node
 
     def _package_function(self, owner: Package, module: str | None, node: int, f: Any, user: _User) -> None:

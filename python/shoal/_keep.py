@@ -14,12 +14,13 @@ import concurrent.futures
 import contextvars
 import functools
 import inspect
+import json
 import os
 import threading
 import time
-from typing import Any, Callable, Generator, Iterable, Iterator, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Callable, Generator, Iterable, Iterator, NamedTuple, ParamSpec, Sequence, TypeVar
 
-from . import _calls, _contents, _environment, _lake, _owners, _progress, _tables, _told as _told_of
+from . import _calls, _contents, _decorated, _environment, _lake, _owners, _progress, _tables, _told as _told_of
 from ._calls import Code
 from ._kept import Kept, dataset as dataset_of, error, makers, undecorated
 from ._owners import INTERPRETER
@@ -100,6 +101,7 @@ class _Frame:
         self.children: dict[str, str] = {}  # datasets made within, and their signatures
         self.torn = False  # something that it reads has moved meanwhile
         self.refused: Exception | None = None  # the function may have caught it
+        self.broken: _decorated.Broken | None = None  # of what is expected of its result, once that is stored
         self.written: set[str] = set()  # variables of the environment that it has set itself
         self.files: dict[str, _contents.State] = {}  # as they were when it asked for them
 
@@ -190,10 +192,11 @@ _TRIES = 3  # of a call whose files are written meanwhile
 class _Call:
     """A call to be kept: of a function, under a dataset's name or none."""
 
-    __slots__ = ("dataset", "function", "args", "kwargs", "label", "code", "arguments", "files", "root", "tries")
+    __slots__ = ("dataset", "function", "args", "kwargs", "label", "code", "arguments", "decorated", "files", "root", "tries")
 
-    def __init__(self, dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], decorated: _decorated.Decorated | None = None) -> None:
         self.dataset, self.function, self.args, self.kwargs = dataset, undecorated(f), args, kwargs
+        self.decorated = _decorated.of(f, dataset) if decorated is None else decorated
         self.label = _calls.label_of(self.function)
         self.root = _owners.root()
         self.tries = 0
@@ -225,7 +228,7 @@ class _Call:
         return _calls.arguments_told(self.function, self.args, self.kwargs)
 
     def key(self, loads: dict[Read, str | None]) -> str:
-        return _calls.call_key(self.code.key, self.arguments, [(_text(read), key) for read, key in loads.items()])
+        return _calls.call_key(self.decorated.code(self.code.key), self.arguments, [(_text(read), key) for read, key in loads.items()])
 
     def run(self) -> Any:
         return self.function(*self.args, **self.kwargs)
@@ -273,9 +276,23 @@ def _in_run(call: _Call, run: _Run, outer: _Frame | None) -> Steps:
             result, reads, value, fresh = yield from _compute(call, run, outer, known)
         else:
             value = yield _Wait(lambda: _value(run, result, call))
+    if call.decorated.expects:
+        yield _Wait(lambda: _expect(call, run, outer, result, fresh))
     yield _Wait(lambda: _settle(call, run, outer, result, {**known, **reads}, fresh))
     _remember(call, run.session, result, {**known, **reads}, value)
     return value
+
+
+def _expect(call: _Call, run: _Run, outer: _Frame | None, result: Result, fresh: _Frame | None) -> None:
+    """Holds back what breaks an expectation, and all that is being computed of it: no key covers what is expected."""
+    broken = fresh.broken if fresh else None
+    if broken is None:
+        broken = _decorated.told(run.session, result, call.decorated, json.loads(run.session.provenance(result)))
+    held = _decorated.warn(call.name, call.decorated, broken)
+    if held is not None:
+        for frame in outer.above() if outer else ():
+            frame.refused = held
+        raise held
 
 
 def _find(call: _Call, run: _Run, known: dict[Read, str | None]) -> tuple[Result | None, dict[Read, str | None]]:
@@ -358,15 +375,18 @@ def _within(frame: _Frame, body: Callable[[], Any]) -> Steps:
 
 def _store(call: _Call, run: _Run, frame: _Frame, lease: object, base: str, value: Any, us: int) -> tuple[Result, Any]:
     session = run.session
-    origin = _lake.Origin(call.name, _told(call, run, frame), us)
+    origin = _lake.Origin(call.name, _told(call, run, frame), us, call.decorated)
     if not frame.seen:
-        return _lake.store(session, lease, call.dataset, value, origin)
+        result, value = _lake.store(session, lease, call.dataset, value, origin)
+        frame.broken = origin.broken
+        return result, value
     result, inner = session.begin(call.key({**frame.known, **frame.seen}), call.name)
     if inner is not None:
         try:
             result, value = _lake.store(session, inner, call.dataset, value, origin)
         finally:
             session.end(inner)
+    frame.broken = origin.broken
     session.trace(base, sorted(_text(read) for read in frame.seen))
     return result, value
 
@@ -384,7 +404,9 @@ def preimage(call: _Call, reads: dict[Read, str | None], seen: Iterable[Read]) -
     reached["data_files"] += [{"name": read[0][1:], **({"key": reads[read]} if reads[read] else {})} for read in seen if _is_file(read)]
     return {
         "python": {"function": call.label, "version": INTERPRETER.version, "path": _told_of.relative(first.path) if first.path else None, "line": first.line},
-        "code": call.code.key,
+        "code": call.decorated.code(call.code.key),
+        "layout": call.decorated.layout or "0" * 64,
+        **({"expects": call.decorated.expects} if call.decorated.expects else {}),
         "arguments": call.arguments,
         "called": call.called,
         **reached,
@@ -408,11 +430,13 @@ def _settle(call: _Call, run: _Run, outer: _Frame | None, result: Result, reads:
 
 def _adopt_children(run: _Run, result: Result) -> None:
     """What was kept within a result that somebody else has made belongs to this branch, too."""
-    import json
-
     for dataset, signature in json.loads(run.session.provenance(result)).get("children", {}).items():
-        child = run.session.find(signature)
+        child, decorated = run.session.find(signature), _decorated.of(run.makers.get(dataset), dataset)
         if child:
+            if decorated.expects:
+                held = _decorated.warn(dataset, decorated, _decorated.told(run.session, child, decorated, json.loads(run.session.provenance(child))))
+                if held is not None:
+                    raise held
             _adopt_children(run, child)
             run.hold(dataset, child)
 
@@ -552,9 +576,9 @@ class _Hit(NamedTuple):
     value: Callable[[], Any]
 
 
-def _at(dataset: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _at(dataset: str | None, decorated: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What tells calls apart that differ in plain values only; None: they differ in more."""
-    parts: list[Any] = [dataset, len(args)]
+    parts: list[Any] = [dataset, decorated, len(args)]
     for name, value in (*enumerate(args), *kwargs.items()):
         cls = type(value)
         if cls is float:
@@ -566,7 +590,7 @@ def _at(dataset: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 
 
 def _remember(call: _Call, session: Session, result: Result, reads: dict[Read, str | None], value: Any) -> None:
-    known, at = _calls.known(call.function), _at(call.dataset, call.args, call.kwargs)
+    known, at = _calls.known(call.function), _at(call.dataset, call.decorated.text, call.args, call.kwargs)
     if known is None or at is None or known.code.key != call.code.key:
         return
     if len(known.hits) >= _MOST_HITS:
@@ -575,9 +599,9 @@ def _remember(call: _Call, session: Session, result: Result, reads: dict[Read, s
     known.hits[at] = _Hit(session, list(held), list(held.values()), result, call.dataset, _lake.reader(session, result, value, call.name))
 
 
-def _quick(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Hit | None:
+def _quick(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], decorated: _decorated.Decorated) -> _Hit | None:
     known = _calls.known(f)
-    hit = known.hits.get(_at(dataset, args, kwargs)) if known and known.hits else None
+    hit = known.hits.get(_at(dataset, decorated.text, args, kwargs)) if known and known.hits else None
     if hit is None or hit.session is not _tables.session(True):
         return None
     frame = _frame.get()
@@ -593,14 +617,14 @@ def _quick(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kw
     return hit
 
 
-def _call(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    hit = _quick(dataset, f, args, kwargs)
-    return hit.value() if hit is not None else _drive(_steps(_Call(dataset, f, args, kwargs)))
+def _call(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], decorated: _decorated.Decorated) -> Any:
+    hit = _quick(dataset, f, args, kwargs, decorated)
+    return hit.value() if hit is not None else _drive(_steps(_Call(dataset, f, args, kwargs, decorated)))
 
 
-async def _call_async(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    hit = _quick(dataset, f, args, kwargs)
-    return hit.value() if hit is not None else await _drive_async(_steps(_Call(dataset, f, args, kwargs)))
+async def _call_async(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], decorated: _decorated.Decorated) -> Any:
+    hit = _quick(dataset, f, args, kwargs, decorated)
+    return hit.value() if hit is not None else await _drive_async(_steps(_Call(dataset, f, args, kwargs, decorated)))
 
 
 # ---- what users call ----
@@ -608,44 +632,48 @@ async def _call_async(dataset: str | None, f: Callable[..., Any], args: tuple[An
 
 def keep(path: str | os.PathLike[str], f: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """The result of ``f(*args, **kwargs)``, computed unless it was before, kept as the dataset that the path names."""
-    name, f = dataset_of(path), undecorated(f)
+    name, decorated, f = dataset_of(path), _decorated.of(f, dataset_of(path)), undecorated(f)
     if _tables.planned is not None:
         return f(*args, **kwargs)
     call = _call_async if inspect.iscoroutinefunction(f) else _call
-    return call(name, f, args, kwargs)  # type: ignore[return-value]
+    return call(name, f, args, kwargs, decorated)  # type: ignore[return-value]
 
 
-def _planned_call(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return _tables.planned_call(dataset, f, args, kwargs) if dataset and _tables.planned_call is not None else None
+def _planned_call(kept: Kept, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return _tables.planned_call(kept, args, kwargs) if kept.dataset and _tables.planned_call is not None else None
 
 
-def _wrap(dataset: str | None, f: Callable[P, R]) -> Callable[P, R]:
+def _wrap(dataset: str | None, f: Callable[P, R], decorated: _decorated.Decorated = _decorated.NOTHING) -> Callable[P, R]:
     """While `shoal run` runs a model, the other models that it calls have run before; whatever else it calls is a part of it."""
+    kept = Kept(dataset, f, decorated)
     if inspect.iscoroutinefunction(f):
         @functools.wraps(f)
         async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
             if _tables.planned is not None:
-                made = _planned_call(dataset, f, args, kwargs)
+                made = _planned_call(kept, args, kwargs)
                 return made.value() if made is not None else await f(*args, **kwargs)
-            return await _call_async(dataset, f, args, kwargs)
+            return await _call_async(dataset, f, args, kwargs, decorated)
     else:
         @functools.wraps(f)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
             if _tables.planned is not None:
-                made = _planned_call(dataset, f, args, kwargs)
+                made = _planned_call(kept, args, kwargs)
                 return made.value() if made is not None else f(*args, **kwargs)
-            return _call(dataset, f, args, kwargs)
+            return _call(dataset, f, args, kwargs, decorated)
 
-    wrapper.__shoal__ = Kept(dataset, f)  # type: ignore[attr-defined]
+    wrapper.__shoal__ = kept  # type: ignore[attr-defined]
     if dataset:
         makers[dataset] = wrapper
     return wrapper  # type: ignore[return-value]
 
 
-def data_function(path: str | os.PathLike[str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """The function makes the dataset that the path names; it runs only when its code, what it calls or its inputs change."""
+def data_function(path: str | os.PathLike[str], *, partition_by: Sequence[str] | str | None = None, cluster_by: Sequence[str] | str | None = None,
+                  expect: Sequence[_decorated.Expectation] | _decorated.Expectation | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """The function makes the dataset that the path names; it runs only when its code, what it calls or its inputs change.
+    `partition_by` and `cluster_by` lay out the table's files; what breaks `expect` is not published (``"n > 0"``,
+    ``{"not_null": ["day"], "severity": "warn"}``, ``{"unique": ["day", "id"]}``, ``{"rows": "> 0"}``)."""
     name = dataset_of(path)
-    return lambda f: _wrap(name, f)
+    return lambda f: _wrap(name, f, _decorated.decorated_by(f, partition_by=partition_by, cluster_by=cluster_by, expect=expect))
 
 
 def cache(f: Callable[P, R]) -> Callable[P, R]:
@@ -671,7 +699,10 @@ def eval(f: Callable[P, R], /, *args: P.args, export_graph: str | os.PathLike[st
 
     def steps() -> Steps:
         with _progress.shown(_calls.label_of(f)):
-            value = yield from _within(_Frame(run, outer, None, {}), functools.partial(f, *args, **kwargs))
+            frame = _Frame(run, outer, None, {})
+            value = yield from _within(frame, functools.partial(f, *args, **kwargs))
+            if frame.refused:  # caught
+                raise frame.refused
             yield _Wait(run.publish)
         return value
 

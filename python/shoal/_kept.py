@@ -16,10 +16,10 @@ makers: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()  #
 class Kept:
     """What the wrapper of a kept function has as ``__shoal__``."""
 
-    __slots__ = ("dataset", "function")
+    __slots__ = ("dataset", "function", "decorated")
 
-    def __init__(self, dataset: str | None, function: Callable[..., Any]) -> None:
-        self.dataset, self.function = dataset, function
+    def __init__(self, dataset: str | None, function: Callable[..., Any], decorated: Any = None) -> None:
+        self.dataset, self.function, self.decorated = dataset, function, decorated  # a _decorated.Decorated, for who has one
 
 
 def dataset(path: str | os.PathLike[str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Callable
 
 from . import _codecs, _frames
 from ._codecs import codec as codec
+from ._decorated import NOTHING, Broken, Decorated
 from ._frames import gather as gather
 from ._kept import error
 from ._shoal import Error, Result, Session
@@ -17,10 +18,11 @@ _ONCE = ("batches", "pyarrow.RecordBatchReader")  # who has read it can't read i
 class Origin:
     """What a result came from: its provenance, but for what the value itself adds."""
 
-    __slots__ = ("label", "told", "us")
+    __slots__ = ("label", "told", "us", "decorated", "broken")
 
-    def __init__(self, label: str, told: dict[str, Any], us: int) -> None:
-        self.label, self.told, self.us = label, told, us
+    def __init__(self, label: str, told: dict[str, Any], us: int, decorated: Decorated = NOTHING) -> None:
+        self.label, self.told, self.us, self.decorated = label, told, us, decorated
+        self.broken: Broken | None = None  # of what the decorator expects; None: nobody has asked
 
     def json(self, value: dict[str, Any]) -> str:
         return json.dumps({**self.told, "value": value})
@@ -31,11 +33,14 @@ def store(session: Session, lease: object, dataset: str | None, value: Any, orig
     try:
         rows = _frames.rows_of(value, origin.label)
         if rows:
-            result = session.put_table(lease, dataset, rows.type, rows.source.__arrow_c_stream__(), origin.json(rows.meta), origin.us)
-            return result, load(session, result, origin.label) if rows.type in _ONCE else value
+            result, origin.broken = session.put_table(lease, dataset, rows.type, rows.source.__arrow_c_stream__(), origin.json(rows.meta), origin.us, *origin.decorated.place)
+            return result, load(session, result, origin.label) if rows.type in _ONCE or origin.decorated.layout else value
     except (_frames.NotFaithful, Error) as e:
-        if isinstance(e, Error) and e.status != "engine" or not session.trusted():
+        if isinstance(e, Error) and (e.status != "engine" or origin.decorated.text) or not session.trusted():
             raise not_a_table(value, origin.label, e) from e
+    if origin.decorated.text:
+        raise error("invalid", f"the result of {origin.label} ({_codecs.type_name(value)}) is no table, so what its decorator says of one means nothing",
+                    "return a table, or take partition_by, cluster_by and expect out", origin.decorated.path, origin.decorated.line)
     packed = _codecs.pack(value, session.trusted, origin.label)
     return session.put_object(lease, dataset, packed.type, packed.codec, packed.payload, origin.json({}), origin.us), value
 

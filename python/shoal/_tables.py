@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     import pyarrow
 
     from ._answers import Planned, PlannedObject
+    from ._kept import Kept
 
 _lock = threading.Lock()
 _sessions: dict[_Key, Session] = {}
 _store: str | None = None
 planned: Callable[[str], Planned | PlannedObject] | None = None  # while a model of `shoal run` runs: the run's own result of a dataset
-planned_call: Callable[[str, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Planned | PlannedObject | None] | None = None  # likewise, of a call
+planned_call: Callable[[Kept, tuple[Any, ...], dict[str, Any]], Planned | PlannedObject | None] | None = None  # likewise, of a call
 _branch: contextvars.ContextVar[str | None] = contextvars.ContextVar("shoal.branch", default=None)
 
 

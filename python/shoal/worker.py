@@ -26,7 +26,7 @@ import types
 import time
 from typing import Any, Callable, Iterator
 
-from . import Error, __version__, _answers, _contents, _describe, _environment, _impure, _kept, _observed, _remembered
+from . import Error, __version__, _answers, _contents, _decorated, _describe, _environment, _impure, _kept, _observed, _remembered
 from ._calls import Code, code_of
 from ._kept import Kept, undecorated
 from ._told import reached
@@ -255,7 +255,7 @@ class Plan:
 def run(project: Project, request: dict[str, Any], plan: Plan) -> dict[str, Any]:
     f = project.find(request["file"], request["dataset"])
     code = code_of(f)
-    if code.key != request["code"]:  # a model that ran before may have changed what this one reads
+    if _decorated.of(f, request["dataset"]).code(code.key) != request["code"]:  # a model that ran before may have changed what this one reads
         return {"stale": True}
     before = time.process_time()
     with _answers.from_plan(plan), project.running(code):

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/str.h"
+#include "code/model.h"
 #include "code/python.h"
 #include "form.h"
 
@@ -67,4 +68,29 @@ PyObject *shoal_py_call_signature(PyObject *module, PyObject *args) {
   }
   shoal_arena_dispose(&arena);
   return ok && call.loads ? PyUnicode_FromString(hex) : NULL;
+}
+
+static PyObject *key_or_none(const shoal_hash *h) {
+  char hex[SHOAL_HASH_HEX + 1];
+  shoal_hash_hex(h, hex);
+  return Py_BuildValue("z", shoal_hash_zero(h) ? NULL : hex);
+}
+
+PyObject *shoal_py_decorated(PyObject *module, PyObject *args) {
+  shoal_str text, path;
+  Py_ssize_t n_text, n_path;
+  int line;
+  shoal_arena arena = {0};
+  shoal_model m = {0};
+  shoal_error err = {0};
+  if (!PyArg_ParseTuple(args, "s#s#i", &text.ptr, &n_text, &path.ptr, &n_path, &line))
+    return NULL;
+  text.len = (size_t)n_text, path.len = (size_t)n_path;
+  shoal_status status = shoal_model_decorate(text, path, line, &arena, &m, &err);
+  shoal_hash layout = m.n_partition_by + m.n_cluster_by ? shoal_layout_hash(&m) : (shoal_hash){{0}};
+  shoal_hash expects = shoal_expects_hash(&m);
+  PyObject *result =
+      status < 0 ? shoal_py_raise(module, &err) : Py_BuildValue("(NN)", key_or_none(&layout), key_or_none(&expects));
+  shoal_arena_dispose(&arena);
+  return result;
 }

@@ -28,6 +28,9 @@ PyObject *shoal_py_code(PyObject *module, PyObject *args);
 PyObject *shoal_py_dataset(PyObject *module, PyObject *args);
 /* call_signature(code, arguments, python, [(name, key or None)]) -> 64 hex digits: code/python.h's. */
 PyObject *shoal_py_call_signature(PyObject *module, PyObject *args);
+/* decorated(text, path, line) -> (layout, expects): of what a decorator says (code/model.h), the keys; None: nothing.
+ */
+PyObject *shoal_py_decorated(PyObject *module, PyObject *args);
 
 /* A value made of plain values only; -1 with an exception for any other. */
 int shoal_py_encode_plain(shoal_hasher *h, PyObject *value);

@@ -268,6 +268,8 @@ typedef struct putting {
   shoal_outcome cost;
   shoal_result_draft draft;
   shoal_arena arena;
+  shoal_model model; /* what the decorator says, no more */
+  shoal_keep_broken broken;
   shoal_result result;
 } putting;
 
@@ -321,17 +323,84 @@ static shoal_status put_rows(putting *p, struct ArrowArrayStream *stream, shoal_
   shoal_status status = shoal_py_engine_take(shared, &engine, err);
   shoal_mutex_unlock(&shared->mutex);
   SHOAL_TRY(status);
-  status = shoal_keep_put_table(shared->s->lake, engine, stream, &p->draft, &p->arena, &p->result, err);
+  status = shoal_keep_put_table(shared->s->lake, engine, stream, &p->model, &p->draft, &p->arena, &p->result,
+                                &p->broken, err);
   shoal_py_engine_give_back(shared, engine);
   return status;
 }
 
+typedef struct decorator {
+  const char *text, *path;
+  Py_ssize_t n;
+  int line;
+} decorator;
+
+static shoal_status take_decorated(const decorator *d, shoal_arena *arena, shoal_model *out, shoal_error *err) {
+  if (d->n == 0)
+    return SHOAL_OK;
+  out->path = shoal_str_z(d->path);
+  return shoal_model_decorate((shoal_str){d->text, (size_t)d->n}, out->path, d->line, arena, out, err);
+}
+
+static bool add_broken(const shoal_expect *e, uint64_t rows, PyObject *list) {
+  shoal_buf text = {0};
+  shoal_expect_text(e, &text);
+  shoal_str words = shoal_buf_str(&text);
+  PyObject *one =
+      Py_BuildValue("(s#KN)", words.ptr, (Py_ssize_t)words.len, (unsigned long long)rows, PyBool_FromLong(e->warn));
+  bool ok = one && PyList_Append(list, one) == 0;
+  Py_XDECREF(one);
+  shoal_buf_dispose(&text);
+  return ok;
+}
+
+/* [(expectation, rows, warn)], or None where nobody counted. */
+static PyObject *broken_list(const shoal_model *m, const shoal_keep_broken *b) {
+  if (!b->checked)
+    Py_RETURN_NONE;
+  PyObject *list = PyList_New(0);
+  for (size_t i = 0; list && i < b->n; i++)
+    if (!add_broken(&m->expects[b->broken[i].expect], b->broken[i].rows, list))
+      Py_CLEAR(list);
+  return list;
+}
+
+static shoal_status count_broken(shoal_py_session *shared, putting *p, const shoal_result *r, shoal_error *err) {
+  shoal_engine *engine = NULL;
+  shoal_mutex_lock(&shared->mutex);
+  shoal_status status = shoal_py_engine_take(shared, &engine, err);
+  shoal_mutex_unlock(&shared->mutex);
+  SHOAL_TRY(status);
+  status = shoal_keep_check(shared->s->lake, engine, &p->model, r, &p->arena, &p->broken, err);
+  shoal_py_engine_give_back(shared, engine);
+  return status;
+}
+
+PyObject *shoal_py_check(PyObject *self, PyObject *args) {
+  PyObject *o;
+  const shoal_result *r;
+  decorator d;
+  putting p = {0};
+  shoal_error err = {0};
+  if (!PyArg_ParseTuple(args, "Os#si", &o, &d.text, &d.n, &d.path, &d.line) ||
+      !(r = shoal_py_result_of(module_of(self), o)) || !locked(self, refresh, NULL))
+    return NULL;
+  shoal_status status = take_decorated(&d, &p.arena, &p.model, &err);
+  Py_BEGIN_ALLOW_THREADS if (status >= 0) status = count_broken(shoal_py_session_of(self), &p, r, &err);
+  Py_END_ALLOW_THREADS PyObject *result =
+      status < 0 ? shoal_py_raise(module_of(self), &err) : broken_list(&p.model, &p.broken);
+  shoal_arena_dispose(&p.arena);
+  return result;
+}
+
 PyObject *shoal_py_put_table(PyObject *self, PyObject *args) {
   putting p = {0};
-  PyObject *lease, *capsule;
+  PyObject *lease, *capsule, *broken = NULL;
+  decorator d;
   shoal_error err = {0};
   shoal_status status;
-  if (!PyArg_ParseTuple(args, "OzsOsL", &lease, &p.dataset, &p.type, &capsule, &p.provenance, &p.us))
+  if (!PyArg_ParseTuple(args, "OzsOsLs#si", &lease, &p.dataset, &p.type, &capsule, &p.provenance, &p.us, &d.text, &d.n,
+                        &d.path, &d.line))
     return NULL;
   struct ArrowArrayStream *stream = PyCapsule_GetPointer(capsule, "arrow_array_stream");
   if (!stream || !draft_of(&p, lease))
@@ -340,8 +409,14 @@ PyObject *shoal_py_put_table(PyObject *self, PyObject *args) {
     PyErr_SetString(PyExc_ValueError, "the stream was read before");
     return NULL;
   }
-  Py_BEGIN_ALLOW_THREADS status = put_rows(&p, stream, &err);
-  Py_END_ALLOW_THREADS return put_done(self, &p, status, &err);
+  status = take_decorated(&d, &p.arena, &p.model, &err);
+  Py_BEGIN_ALLOW_THREADS if (status >= 0) status = put_rows(&p, stream, &err);
+  Py_END_ALLOW_THREADS if (status >= 0 && !(broken = broken_list(&p.model, &p.broken))) {
+    shoal_arena_dispose(&p.arena);
+    return NULL;
+  }
+  PyObject *result = put_done(self, &p, status, &err);
+  return result ? Py_BuildValue("(NN)", result, broken) : (Py_XDECREF(broken), NULL);
 }
 
 /* ---- reading ---- */

@@ -63,6 +63,7 @@ static PyMethodDef methods[] = {
     {"code", shoal_py_code, METH_VARARGS, "code(code, version) -> digest"},
     {"dataset", shoal_py_dataset, METH_VARARGS, "dataset(path) -> name"},
     {"call_signature", shoal_py_call_signature, METH_VARARGS, "call_signature(code, arguments, python, loads) -> key"},
+    {"decorated", shoal_py_decorated, METH_VARARGS, "decorated(text, path, line) -> (layout, expects), keys or None"},
     {"environment_policy", shoal_py_environment_policy, METH_VARARGS,
      "environment_policy(folder) -> {package: policy}"},
     {"why", shoal_py_why, METH_VARARGS, "why(before, after): the first difference of two provenances"},

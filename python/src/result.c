@@ -56,6 +56,10 @@ static PyObject *get_bytes(PyObject *self, void *unused) {
   return (void)unused, PyLong_FromUnsignedLongLong(of(self)->bytes);
 }
 
+static PyObject *get_failed(PyObject *self, void *unused) {
+  return (void)unused, PyBool_FromLong(of(self)->failed_expectation);
+}
+
 static void result_dealloc(PyObject *self) {
   PyTypeObject *type = Py_TYPE(self);
   shoal_arena_dispose(&((result_object *)self)->arena);
@@ -72,6 +76,7 @@ static PyGetSetDef result_members[] = {
     {"made_us", get_made_us, NULL, "when", NULL},
     {"wall_us", get_wall_us, NULL, "what it took to compute", NULL},
     {"rows", get_rows, NULL, "of a table", NULL},
+    {"failed", get_failed, NULL, "an expectation, when it was computed", NULL},
     {"bytes", get_bytes, NULL, "in the lake", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -39,6 +39,7 @@ PyObject *shoal_py_begin(PyObject *self, PyObject *args);
 PyObject *shoal_py_end(PyObject *self, PyObject *args);
 PyObject *shoal_py_put_object(PyObject *self, PyObject *args);
 PyObject *shoal_py_put_table(PyObject *self, PyObject *args);
+PyObject *shoal_py_check(PyObject *self, PyObject *args);
 PyObject *shoal_py_payload(PyObject *self, PyObject *args);
 PyObject *shoal_py_rows(PyObject *self, PyObject *args);
 PyObject *shoal_py_provenance(PyObject *self, PyObject *args);

@@ -214,6 +214,33 @@ static shoal_status read_header(reader *r, shoal_str header, int line, shoal_err
   return read_lists(r, root, err);
 }
 
+shoal_status shoal_model_decorate(shoal_str text, shoal_str path, int line, shoal_arena *arena, shoal_model *out,
+                                  shoal_error *err) {
+  static const char *const known[] = {"partition_by", "cluster_by", "expect", NULL};
+  char *at = shoal_arena_cstr(arena, path);
+  shoal_yaml *root;
+  if (!at)
+    return shoal_fail_nomem(err);
+  SHOAL_TRY(shoal_yaml_parse(text, at, line, arena, &root, err)); /* JSON is YAML */
+  if (!root || root->kind != SHOAL_YAML_MAP)
+    return shoal_fail(err, SHOAL_EINVAL, "%s:%d: what the decorator says must be a map", at, line);
+  SHOAL_TRY(shoal_yaml_known(root, at, "data_function", known, err));
+  reader r = {.path = at, .arena = arena, .m = out};
+  return read_lists(&r, root, err);
+}
+
+shoal_status shoal_model_object(const shoal_model *m, shoal_str type, shoal_error *err) {
+  const char *what = m->n_expects        ? "expect"
+                     : m->n_partition_by ? "partition_by"
+                     : m->n_cluster_by   ? "cluster_by"
+                                         : NULL;
+  if (!what)
+    return SHOAL_OK;
+  (void)shoal_fail(err, SHOAL_EINVAL, "the result (%.*s) is no table, so %s means nothing", SHOAL_FMT(type), what);
+  shoal_hint(err, "return a table, or take %s out of the decorator", what);
+  return SHOAL_EINVAL;
+}
+
 static shoal_status bad_path(shoal_str path, shoal_error *err, const char *why, const char *hint) {
   shoal_status status = shoal_fail(err, SHOAL_EINVAL, "%.*s: %s", SHOAL_FMT(path), why);
   shoal_hint(err, "%s", hint);
@@ -282,6 +309,18 @@ void shoal_model_place_error(const shoal_model *m, shoal_error *err) {
   if (err->position > 0)
     shoal_model_place(m, err->position - 1, &line, &column);
   shoal_error_at(err, m->path.ptr, line, column, err->length);
+}
+
+shoal_hash shoal_layout_hash(const shoal_model *m) {
+  shoal_hasher h;
+  shoal_hasher_init(&h, "shoal/1/layout");
+  shoal_hasher_list(&h, m->n_partition_by);
+  for (size_t i = 0; i < m->n_partition_by; i++)
+    shoal_hasher_str(&h, m->partition_by[i]);
+  shoal_hasher_list(&h, m->n_cluster_by);
+  for (size_t i = 0; i < m->n_cluster_by; i++)
+    shoal_hasher_str(&h, m->cluster_by[i]);
+  return shoal_hasher_end(&h);
 }
 
 shoal_hash shoal_expects_hash(const shoal_model *m) {

@@ -45,6 +45,14 @@ typedef struct shoal_model {
    header has one. Views into `text`, which must outlive the model, or copies in the arena. */
 SHOAL_MUST_USE shoal_status shoal_model_parse(shoal_str path, shoal_str text, shoal_arena *arena, shoal_model *out,
                                               shoal_error *err);
+/* What a Python function's decorator says besides the dataset: `text` is JSON with partition_by, cluster_by and expect
+   as in a header, whose lines all count as `line` of the file at `path`. Fills in these alone. */
+SHOAL_MUST_USE shoal_status shoal_model_decorate(shoal_str text, shoal_str path, int line, shoal_arena *arena,
+                                                 shoal_model *out, shoal_error *err);
+/* SHOAL_EINVAL: the result is an object of that type, and the model says what only holds of tables. */
+SHOAL_MUST_USE shoal_status shoal_model_object(const shoal_model *m, shoal_str type, shoal_error *err);
+/* Of how the files are laid out: partition_by and cluster_by. */
+shoal_hash shoal_layout_hash(const shoal_model *m);
 /* Line and column in the model's file of a byte of its SQL. */
 void shoal_model_place(const shoal_model *m, int64_t position, int *line, int *column);
 /* An engine's error points into the SQL (err->position); people look at the file. Without a position the file is named.

@@ -40,6 +40,7 @@ typedef struct shoal_unit {
   shoal_str python;      /* of a function in a Python file: the interpreter's "3.11", which counts; {NULL,0}: SQL */
   shoal_hash arguments;  /* of such a function: its parameters' defaults */
   shoal_str description; /* likewise */
+  shoal_str decorated;   /* likewise: JSON, what shoal_model_decorate reads; {NULL,0}: nothing */
   int line;              /* where the model begins in its file; SQL: 1 */
 } shoal_unit;
 

@@ -126,6 +126,10 @@ static shoal_status stage(call *c, const char *path, const char *staging, shoal_
                    .inputs = &input,
                    .n_inputs = 1,
                    .staging = staging,
+                   .partition_by = c->task->model.partition_by,
+                   .n_partition_by = c->task->model.n_partition_by,
+                   .cluster_by = c->task->model.cluster_by,
+                   .n_cluster_by = c->task->model.n_cluster_by,
                    .rows_hash = !c->task->no_rows_hash,
                    .ordered = true};
   shoal_status status = shoal_engine_execute(c->engine, &job, &c->task->arena, out, err);
@@ -152,6 +156,7 @@ static shoal_status keep_text(shoal_task *task, shoal_str text, shoal_str *out, 
 static shoal_status take_object(call *c, yyjson_val *told, const char *path, shoal_error *err) {
   shoal_buf bytes = {0};
   shoal_task_python *p = &c->task->python;
+  SHOAL_TRY(shoal_model_object(&c->task->model, shoal_json_str(told, "type"), err));
   SHOAL_TRY(keep_text(c->task, shoal_json_str(told, "codec"), &p->codec, err));
   shoal_status status = shoal_os_read_file(path, SHOAL_MAX_BUF, &bytes, err);
   if (status >= 0)

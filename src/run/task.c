@@ -76,87 +76,16 @@ static shoal_job job_of(const shoal_task *task, const shoal_input *inputs) {
                      .rows_hash = !task->no_rows_hash};
 }
 
-/* How many rows of `result` break expectation i. */
-static shoal_status count_broken(shoal_task *task, shoal_engine *engine, const shoal_scan *result, size_t i,
-                                 uint64_t *out, shoal_error *err) {
-  shoal_buf sql = {0};
-  shoal_rows *rows = NULL;
-  int64_t n = 0;
-  shoal_input input = {SHOAL_STR("result"), result};
-  shoal_expect_sql(&task->model, i, &sql);
-  shoal_status status = shoal_buf_check(&sql, err);
-  shoal_job job = {.sql = shoal_buf_str(&sql),
-                   .inputs = &input,
-                   .n_inputs = 1,
-                   .macros = task->macros,
-                   .n_macros = task->n_macros,
-                   .variables = task->variables,
-                   .n_variables = task->n_variables,
-                   .clock_fixed = task->clock_fixed,
-                   .now_us = task->now_us};
-  if (status >= 0)
-    status = shoal_engine_query(engine, &job, &rows, err);
-  if (status >= 0)
-    status = shoal_rows_next(rows, err);
-  if (status == SHOAL_OK && !shoal_str_i64(shoal_rows_text(rows, 0), &n))
-    status = shoal_fail(err, SHOAL_EENGINE, "an expectation's count is no number");
-  if (status < 0) {
-    err->position = 0;
-    shoal_error_at(err, task->model.path.ptr, task->model.expects[i].line, 1, 0);
-    shoal_context(err, "in expect");
-  }
-  *out = (uint64_t)n;
-  shoal_rows_free(rows);
-  shoal_buf_dispose(&sql);
-  return status < 0 ? status : SHOAL_OK;
-}
-
 static shoal_status check_expects(shoal_task *task, shoal_engine *engine, const shoal_scan *result, bool *holds,
                                   shoal_error *err) {
-  *holds = true;
-  task->broken = SHOAL_NEW_ARRAY(&task->arena, shoal_broken, task->model.n_expects);
-  if (!task->broken)
-    return shoal_fail_nomem(err);
-  for (size_t i = 0; i < task->model.n_expects; i++) {
-    uint64_t rows;
-    SHOAL_TRY(count_broken(task, engine, result, i, &rows, err));
-    if (rows == 0)
-      continue;
-    task->broken[task->n_broken++] = (shoal_broken){i, rows};
-    *holds &= task->model.expects[i].warn;
-  }
-  return SHOAL_OK;
-}
-
-/* The staged files as a table. Partition columns come from the files' values, as they will for every reader. */
-static shoal_status staged_scan(shoal_task *task, const char *staging, const shoal_outcome *made, shoal_scan *out,
-                                shoal_error *err) {
-  shoal_scan_file *files = SHOAL_NEW_ARRAY(&task->arena, shoal_scan_file, made->n_files);
-  size_t *columns = SHOAL_NEW_ARRAY(&task->arena, size_t, task->model.n_partition_by);
-  if (!files || !columns)
-    return shoal_fail_nomem(err);
-  for (size_t i = 0; i < made->n_files; i++) {
-    char *path = shoal_arena_printf(&task->arena, "%s/%.*s", staging, SHOAL_FMT(made->files[i].name));
-    if (!path)
-      return shoal_fail_nomem(err);
-    files[i] = (shoal_scan_file){shoal_str_z(path), made->files[i].partition_values};
-  }
-  for (size_t i = 0; i < task->model.n_partition_by; i++) {
-    ptrdiff_t at = shoal_schema_find(&made->schema, task->model.partition_by[i]);
-    if (at < 0)
-      return shoal_fail(err, SHOAL_EINVAL, "partition_by names %.*s, which is no column",
-                        SHOAL_FMT(task->model.partition_by[i]));
-    columns[i] = (size_t)at;
-  }
-  *out = (shoal_scan){.format = SHOAL_SCAN_TABLE,
-                      .schema = &made->schema,
-                      .partition_columns = columns,
-                      .n_partition_columns = task->model.n_partition_by,
-                      .files = files,
-                      .n_files = made->n_files,
-                      .uniform = true,
-                      .rows = made->rows};
-  return SHOAL_OK;
+  const shoal_job of = {.macros = task->macros,
+                        .n_macros = task->n_macros,
+                        .variables = task->variables,
+                        .n_variables = task->n_variables,
+                        .clock_fixed = task->clock_fixed,
+                        .now_us = task->now_us};
+  return shoal_expects_check(&task->model, engine, &of, result, &task->arena, &task->broken, &task->n_broken, holds,
+                             err);
 }
 
 static shoal_status execute_sql(shoal_task *task, shoal_engine *engine, const shoal_input *inputs, const char *staging,
@@ -180,7 +109,7 @@ static shoal_status compute_staged(shoal_task *task, const shoal_task_context *c
     SHOAL_TRY(task->unchanged(task->unchanged_arg, task, err));
   if (task->model.n_expects) {
     shoal_scan scan;
-    SHOAL_TRY(staged_scan(task, staging, &made, &scan, err));
+    SHOAL_TRY(shoal_staged_scan(&task->model, staging, &made, &task->arena, &scan, err));
     SHOAL_TRY(check_expects(task, engine, &scan, &holds, err));
   }
   if (task->again && task->generations > 0) {

@@ -9,6 +9,7 @@
 #include "code/model.h"
 #include "engine/worker.h"
 #include "lake/lake.h"
+#include "run/expect.h"
 
 typedef struct shoal_task_input {
   shoal_str name; /* as the SQL writes it, lower case */
@@ -37,11 +38,6 @@ typedef struct shoal_task_python {
   size_t n_observed;
   const char *output; /* what came of it: the file that has what it printed; NULL: it did not begin */
 } shoal_task_python;
-
-typedef struct shoal_broken {
-  size_t expect; /* index into model.expects */
-  uint64_t rows; /* that break it */
-} shoal_broken;
 
 typedef enum shoal_task_outcome {
   SHOAL_TASK_COMPUTED, /* result is ours */

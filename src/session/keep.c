@@ -100,34 +100,88 @@ void shoal_keep_end(shoal_heart *heart, shoal_lease *lease) {
   shoal_lease_release(lease);
 }
 
-static shoal_status execute(shoal_engine *engine, struct ArrowArrayStream *stream, const char *staging,
-                            shoal_arena *arena, shoal_outcome *out, shoal_error *err) {
+typedef struct table_draft {
+  shoal_lake *lake;
+  shoal_engine *engine;
+  const shoal_model *model;
+  shoal_result_draft *draft;
+  shoal_arena *arena;
+} table_draft;
+
+static shoal_status execute(table_draft *t, struct ArrowArrayStream *stream, shoal_outcome *out, shoal_error *err) {
+  const shoal_model *m = t->model;
   shoal_scan scan = {.format = SHOAL_SCAN_ARROW, .stream = stream};
   shoal_input input = {SHOAL_STR("kept_rows"), &scan};
   shoal_job job = {.sql = SHOAL_STR("from kept_rows"),
                    .inputs = &input,
                    .n_inputs = 1,
-                   .staging = staging,
+                   .staging = t->draft->staging,
+                   .partition_by = m->partition_by,
+                   .n_partition_by = m->n_partition_by,
+                   .cluster_by = m->cluster_by,
+                   .n_cluster_by = m->n_cluster_by,
                    .rows_hash = true,
                    .ordered = true};
-  return shoal_engine_execute(engine, &job, arena, out, err);
+  t->draft->partition_by = m->partition_by;
+  t->draft->n_partition_by = m->n_partition_by;
+  return shoal_engine_execute(t->engine, &job, t->arena, out, err);
+}
+
+static shoal_status check(table_draft *t, const shoal_scan *scan, shoal_keep_broken *out, bool *holds,
+                          shoal_error *err) {
+  out->checked = true;
+  return shoal_expects_check(t->model, t->engine, &(shoal_job){0}, scan, t->arena, &out->broken, &out->n, holds, err);
+}
+
+static shoal_status put_staged(table_draft *t, struct ArrowArrayStream *stream, shoal_result *out,
+                               shoal_keep_broken *broken, shoal_error *err) {
+  shoal_outcome made = {0};
+  shoal_scan scan;
+  bool won, holds = true;
+  int64_t cpu_us = t->draft->outcome->cpu_us, wall_us = t->draft->outcome->wall_us;
+  SHOAL_TRY(execute(t, stream, &made, err));
+  made.cpu_us += cpu_us; /* what it took to compute is what it takes to have it again */
+  made.wall_us += wall_us;
+  t->draft->outcome = &made;
+  if (t->model->n_expects) {
+    SHOAL_TRY(shoal_staged_scan(t->model, t->draft->staging, &made, t->arena, &scan, err));
+    SHOAL_TRY(check(t, &scan, broken, &holds, err));
+  }
+  t->draft->failed_expectation = !holds;
+  shoal_status status = shoal_result_put(t->lake, t->draft, t->arena, out, &won, err);
+  broken->checked &= won; /* else it is another's rows */
+  return status;
 }
 
 shoal_status shoal_keep_put_table(shoal_lake *lake, shoal_engine *engine, struct ArrowArrayStream *stream,
-                                  shoal_result_draft *draft, shoal_arena *arena, shoal_result *out, shoal_error *err) {
+                                  const shoal_model *m, shoal_result_draft *draft, shoal_arena *arena,
+                                  shoal_result *out, shoal_keep_broken *broken, shoal_error *err) {
   char *staging = NULL;
-  shoal_outcome made = {0};
-  bool won;
-  int64_t cpu_us = draft->outcome->cpu_us, wall_us = draft->outcome->wall_us;
+  table_draft t = {lake, engine, m, draft, arena};
+  *broken = (shoal_keep_broken){0};
   SHOAL_TRY(shoal_store_staging(lake->store, arena, &staging, err));
-  shoal_status status = execute(engine, stream, staging, arena, &made, err);
-  made.cpu_us += cpu_us; /* what it took to compute is what it takes to have it again */
-  made.wall_us += wall_us;
   draft->staging = staging;
-  draft->outcome = &made;
-  if (status >= 0)
-    status = shoal_result_put(lake, draft, arena, out, &won, err);
+  shoal_status status = put_staged(&t, stream, out, broken, err);
+  draft->outcome = NULL;
   shoal_ignore(shoal_os_remove_tree(staging, NULL)); /* leftovers are removed by whoever makes the next folder */
+  return status;
+}
+
+shoal_status shoal_keep_check(shoal_lake *lake, shoal_engine *engine, const shoal_model *m, const shoal_result *r,
+                              shoal_arena *arena, shoal_keep_broken *out, shoal_error *err) {
+  shoal_delta_snapshot *snapshot = NULL;
+  shoal_scan scan;
+  bool holds;
+  table_draft t = {.lake = lake, .engine = engine, .model = m, .arena = arena};
+  *out = (shoal_keep_broken){0};
+  if (r->codec.ptr)
+    return shoal_model_object(m, r->type, err);
+  shoal_status status = shoal_result_open(lake, r, &snapshot, err);
+  if (status >= 0)
+    status = shoal_result_scan(lake, r, snapshot, arena, &scan, err);
+  if (status >= 0)
+    status = check(&t, &scan, out, &holds, err);
+  shoal_delta_snapshot_free(snapshot);
   return status;
 }
 

@@ -8,6 +8,7 @@
 #define SHOAL_SESSION_KEEP_H
 
 #include "lake/heart.h"
+#include "run/expect.h"
 #include "session/session.h"
 
 /* Makes the lake where there is none, and brings the state up to the branch's head: one small read when nothing is new.
@@ -33,11 +34,23 @@ SHOAL_MUST_USE shoal_status shoal_keep_begin(shoal_lake *lake, shoal_heart *hear
                                              shoal_lookup *look, shoal_lease **lease, shoal_error *err);
 void shoal_keep_end(shoal_heart *heart, shoal_lease *lease);
 
-/* Puts a table: the rows of an Arrow stream, which stays the caller's. The draft's staging and outcome are filled in.
+/* What a result breaks of a model's expectations; checked: false where they were not counted. */
+typedef struct shoal_keep_broken {
+  shoal_broken *broken;
+  size_t n;
+  bool checked;
+} shoal_keep_broken;
+/* Puts a table: the rows of an Arrow stream, which stays the caller's. The draft's staging and outcome are filled in;
+   of `m`, layout and expectations count. What breaks these is put nevertheless, as a run does: it is never published.
  */
 SHOAL_MUST_USE shoal_status shoal_keep_put_table(shoal_lake *lake, shoal_engine *engine,
-                                                 struct ArrowArrayStream *stream, shoal_result_draft *draft,
-                                                 shoal_arena *arena, shoal_result *out, shoal_error *err);
+                                                 struct ArrowArrayStream *stream, const shoal_model *m,
+                                                 shoal_result_draft *draft, shoal_arena *arena, shoal_result *out,
+                                                 shoal_keep_broken *broken, shoal_error *err);
+/* Counts over a result that is in the lake. */
+SHOAL_MUST_USE shoal_status shoal_keep_check(shoal_lake *lake, shoal_engine *engine, const shoal_model *m,
+                                             const shoal_result *r, shoal_arena *arena, shoal_keep_broken *out,
+                                             shoal_error *err);
 
 /* One dataset that is to hold a result. */
 typedef struct shoal_keep_set {

@@ -104,6 +104,8 @@ static void write_python(shoal_jw *w, const shoal_node *n) {
   shoal_jw_kstr(w, "version", n->unit->python);
   shoal_jw_end(w);
   write_hash(w, "arguments", &n->unit->arguments);
+  if (!shoal_hash_zero(&n->unit->expects))
+    write_hash(w, "expects", &n->unit->expects); /* calls ask whether these were checked */
 }
 
 static void write_preimage(const shoal_session *s, shoal_jw *w, const shoal_node *n, shoal_str sql, int first_line) {
@@ -261,7 +263,11 @@ static shoal_status prepare_python(shoal_session *s, const shoal_node *n, shoal_
                                   .own = shoal_arena_printf(&t->arena, "%s/.shoal", s->root),
                                   .strict = strict < 0 ? shoal_session_is_protected(s, s->branch) : strict > 0,
                                   .timeout_us = s->config.python_timeout_us};
-  return t->python.own ? SHOAL_OK : shoal_fail_nomem(err);
+  if (!t->python.own)
+    return shoal_fail_nomem(err);
+  return n->unit->decorated.len
+             ? shoal_model_decorate(n->unit->decorated, n->unit->path, n->unit->line, &t->arena, &t->model, err)
+             : SHOAL_OK;
 }
 
 static shoal_status unchanged(const void *arg, const shoal_task *task, shoal_error *err) {

@@ -100,7 +100,7 @@ static shoal_hash basis_of(shoal_session *s) {
   shoal_hasher h;
   char *real = NULL;
   const char *path = getenv("PYTHONPATH");
-  shoal_hasher_init(&h, "shoal/1/python/basis");
+  shoal_hasher_init(&h, "shoal/2/python/basis");
   shoal_hasher_z(&h, SHOAL_VERSION);
   shoal_hasher_str(&h, s->python.interpreter);
   if (shoal_os_realpath(s->python.interpreter.ptr, &s->arena, &real, NULL) >= 0)
@@ -123,8 +123,10 @@ static void encode_file(const shoal_python_file *f, shoal_buf *out) {
     shoal_put_hash(out, &f->rests_on[i].hash);
   }
   shoal_put_u32(out, (uint32_t)f->n_units);
-  for (size_t i = 0; i < f->n_units; i++)
+  for (size_t i = 0; i < f->n_units; i++) {
     shoal_unit_encode(&f->units[i], out);
+    shoal_put_str(out, f->units[i].decorated);
+  }
 }
 
 static shoal_status decode_file(shoal_decoder *d, shoal_arena *arena, shoal_python_file *f, shoal_error *err) {
@@ -140,8 +142,10 @@ static shoal_status decode_file(shoal_decoder *d, shoal_arena *arena, shoal_pyth
   f->units = SHOAL_NEW_ARRAY(arena, shoal_unit, f->n_units);
   if (!f->rests_on || !f->units)
     return shoal_fail_nomem(err);
-  for (size_t i = 0; i < f->n_units; i++)
+  for (size_t i = 0; i < f->n_units; i++) {
     SHOAL_TRY(shoal_unit_decode(d, arena, &f->units[i], err));
+    f->units[i].decorated = shoal_take_str(d);
+  }
   return SHOAL_OK;
 }
 
@@ -236,6 +240,18 @@ static shoal_status take_refs(shoal_session *s, yyjson_val *told, shoal_unit *u,
   return SHOAL_OK;
 }
 
+/* What the decorator says counts like a SQL model's header. That the code's key covers the layout is the worker's
+   doing, so that calls have the same one. */
+static shoal_status take_decorated(shoal_session *s, shoal_unit *u, shoal_error *err) {
+  shoal_model m = {0};
+  if (!u->decorated.len)
+    return SHOAL_OK;
+  SHOAL_TRY(shoal_model_decorate(u->decorated, u->path, u->line, &s->arena, &m, err));
+  u->layout = m.n_partition_by + m.n_cluster_by ? shoal_layout_hash(&m) : (shoal_hash){{0}};
+  u->expects = shoal_expects_hash(&m);
+  return SHOAL_OK;
+}
+
 static shoal_status take_unit(shoal_session *s, const shoal_python_file *f, yyjson_val *told, shoal_unit *u,
                               shoal_error *err) {
   *u = (shoal_unit){.name = keep(s, told, "dataset"),
@@ -243,10 +259,12 @@ static shoal_status take_unit(shoal_session *s, const shoal_python_file *f, yyjs
                     .content = f->content,
                     .python = keep(s, told, "python"),
                     .description = keep(s, told, "doc"),
+                    .decorated = keep(s, told, "decorated"),
                     .line = (int)shoal_json_i64(told, "line", 1)};
   if (!shoal_hash_unhex(shoal_json_str(told, "code"), &u->canon) ||
       !shoal_hash_unhex(shoal_json_str(told, "args"), &u->arguments))
     return shoal_fail(err, SHOAL_EENGINE, "the worker told no key of %.*s", SHOAL_FMT(u->name));
+  SHOAL_TRY(take_decorated(s, u, err));
   return take_refs(s, told, u, err);
 }
 

@@ -68,18 +68,6 @@ shoal_status shoal_session_encode_units(const shoal_session *s, shoal_buf *out, 
   return shoal_buf_check(out, err);
 }
 
-static shoal_hash layout_of(const shoal_model *m) {
-  shoal_hasher h;
-  shoal_hasher_init(&h, "shoal/1/layout");
-  shoal_hasher_list(&h, m->n_partition_by);
-  for (size_t i = 0; i < m->n_partition_by; i++)
-    shoal_hasher_str(&h, m->partition_by[i]);
-  shoal_hasher_list(&h, m->n_cluster_by);
-  for (size_t i = 0; i < m->n_cluster_by; i++)
-    shoal_hasher_str(&h, m->cluster_by[i]);
-  return shoal_hasher_end(&h);
-}
-
 static shoal_status copy_form(const shoal_model *m, const shoal_sql_form *form, shoal_arena *arena, shoal_unit *u,
                               shoal_error *err) {
   u->canon = form->canon;
@@ -140,7 +128,7 @@ static shoal_status analyse(shoal_session *s, const shoal_watch_entry *file, con
     *u = (shoal_unit){.name = m.name,
                       .path = m.path,
                       .content = file->hash,
-                      .layout = layout_of(&m),
+                      .layout = shoal_layout_hash(&m),
                       .expects = shoal_expects_hash(&m),
                       .tags = m.tags,
                       .n_tags = m.n_tags,

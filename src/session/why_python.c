@@ -128,6 +128,11 @@ bool shoal_why_python_reads(yyjson_val *before, yyjson_val *after, shoal_arena *
   return variable_differs(before, after, arena, out) || file_differs(before, after, arena, out);
 }
 
+static bool layout_differs(yyjson_val *before, yyjson_val *after) {
+  shoal_str was = shoal_json_str(before, "layout"), now = shoal_json_str(after, "layout");
+  return was.ptr && now.ptr && !shoal_str_eq(was, now);
+}
+
 bool shoal_why_is_python(yyjson_val *before, yyjson_val *after, bool *same) {
   yyjson_val *was = yyjson_obj_get(before, "python"), *now = yyjson_obj_get(after, "python");
   *same = shoal_str_eq(shoal_json_str(before, "code"), shoal_json_str(after, "code")) &&
@@ -147,6 +152,8 @@ void shoal_why_python(yyjson_val *before, yyjson_val *after, shoal_arena *arena,
                        .what = SHOAL_STR("python"),
                        .before = shoal_arena_str(arena, was),
                        .after = shoal_arena_str(arena, now)};
-  else if (was.ptr && !package_differs(before, after, arena, out) && !shoal_why_python_reads(before, after, arena, out))
-    (void)function_differs(before, after, arena, out);
+  else if (was.ptr && !package_differs(before, after, arena, out) &&
+           !shoal_why_python_reads(before, after, arena, out) && !function_differs(before, after, arena, out) &&
+           layout_differs(before, after))
+    out->kind = SHOAL_WHY_LAYOUT;
 }

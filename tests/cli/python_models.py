@@ -761,5 +761,72 @@ def what_a_called_model_made_of_a_pinned_one_is_not_taken_for_the_call():
     p.remove()
 
 
+TABLE = HEAD + "@shoal.data_function('/t'%)\ndef t():\n    return pd.DataFrame({'c': ['y', 'x', 'y'], 'n': [3, 2, 1]})\n"
+
+
+def decorated(what):
+    return {"models/t.py": TABLE.replace("%", ", " + what if what else "")}
+
+
+@case
+def what_a_model_expects_holds_its_publication_back():
+    p = project({**decorated("expect=['n > 1', {'unique': ['c'], 'severity': 'warn'}]"), "models/u.sql": "select n from t\n"})
+    r = p.shoal("run", code=3)
+    has(r.all, "n > 1", "unique: c", "main.t fails an expectation, so nothing was published")
+    assert "main.t" not in p.shoal("ls").stdout
+    has(p.shoal("run", code=3).all, "n > 1")  # its result is there and still fails
+    p.write(decorated("expect=['n > 0', {'rows': '= 3'}, {'not_null': ['c', 'n']}]"))
+    has(p.shoal("run").stdout, "published #1 on main: 2 datasets")
+    same(len(glob.glob(f"{p.dir}/lake/main/t/_shoal/*")), 1)  # expectations are no part of the key
+    has(p.shoal("run").stdout, "nothing to do")
+    p.write(decorated("expect='n < 3'"))  # on a result that is published already
+    has(p.shoal("run", code=3).all, "n < 3")
+    p.write(decorated("expect=[{'not_nul': ['c']}]"))
+    has(p.shoal("run", code=1).stderr, "models/t.py:3: unknown key 'not_nul' in expect")
+    p.write(decorated("expect=['zz > 0']"))
+    has(p.shoal("run", code=1).stderr, "models/t.py", "zz")
+    p.write(decorated("expect=[{1}]"))
+    has(p.shoal("run", code=1).stderr, "models/t.py:3", "texts and lists of texts")
+    p.remove()
+
+
+@case
+def a_models_table_is_laid_out_as_its_decorator_says():
+    p = project(decorated(""))
+    p.shoal("run")
+    p.write(decorated("partition_by=['c'], cluster_by='n'"))
+    same(p.to_run(), ["main.t"])  # it is part of the files, so of the key
+    has(p.shoal("why", "main.t").stdout, "partition_by or cluster_by")
+    p.shoal("run")
+    import polars
+
+    same(sorted(polars.read_delta(p.dir + "/lake/main/t").rows()), [("x", 2), ("y", 1), ("y", 3)])
+    log = sorted(glob.glob(f"{p.dir}/lake/main/t/_delta_log/*.json"))[-1]
+    has(open(log).read(), '"partitionColumns":["c"]', '"partitionValues":{"c":"x"}')
+    # a call has the same key
+    script = f"import sys; sys.path[:0] = [{p.dir!r}]\nfrom models.t import t\nprint(t().n.tolist())"
+    r = subprocess.run([sys.executable, "-c", script], cwd=p.dir, env=p.env, capture_output=True, text=True)
+    same((r.stdout, r.stderr), ("[2, 1, 3]\n", ""))
+    same(len(glob.glob(f"{p.dir}/lake/main/t/_shoal/*/*")), 2)
+    p.write(decorated("partition_by='zz'"))
+    has(p.shoal("run", code=1).stderr, 'partition_by names "zz", which is no column')
+    p.write({"models/t.py": TABLE.replace("%", ", partition_by='c'").replace("pd.DataFrame", "dict")})
+    has(p.shoal("run", code=1).stderr, "models/t.py", "(dict) is no table, so partition_by means nothing")
+    p.remove()
+
+
+@case
+def the_layout_of_what_is_called_counts():
+    first = HEAD + "from models.t import t\n@shoal.data_function('/first')\ndef first():\n    return {'n': int(t().n[0])}\n"
+    p = project({**decorated("cluster_by='n'"), "models/first.py": first})
+    p.shoal("run")
+    same(p.json("show", "main.first")["entry"]["bytes"], len('{"n":1}'))
+    p.write(decorated("cluster_by='c'"))
+    same(p.to_run(), ["main.first", "main.t"])
+    p.write(decorated("cluster_by='n', expect='n > 0'"))
+    same(p.to_run(), [])
+    p.remove()
+
+
 if __name__ == "__main__":
     main()
