@@ -359,7 +359,7 @@ class Walk:
 
     def _laid(self, kept: _kept.Kept, user: _User) -> int:
         """Its rows come back in another order than it gives them."""
-        node, fresh = self.node("layout", id(kept), label_of(kept.function), kept.decorated.path, kept.decorated.line)
+        node, fresh = self.node("layout", id(kept), label_of(kept.function) + ", its layout", kept.decorated.path, kept.decorated.line)
         if fresh:
             self.alive.append(kept)
             self.body(node, "layout", kept.decorated.layout)
