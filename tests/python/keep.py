@@ -2,9 +2,6 @@
 """Functions whose results are kept. A function tells that it runs by printing. A first part of cases goes by the behaviours of
 dds_py (its 26 groups of tests, [dds: group]), a second by what it, joblib and others get wrong ([unsound: what]), a third by what
 neither has."""
-import contextlib
-import importlib
-import io
 import json
 import os
 import signal
@@ -19,7 +16,7 @@ import numpy
 import pandas
 import polars
 import pyarrow
-from harness import SHOAL, case, has, main
+from harness import case, has, main
 from lab import ENV, HEAD, lab, printed, refused
 from modules import project
 
