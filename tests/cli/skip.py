@@ -166,6 +166,19 @@ def files_without_rows_for_a_query_are_not_read():
 
 
 @case
+def what_follows_from_the_clock_leaves_nothing_out():
+    p = project()
+    made(p, random.Random(1))
+    for name in os.listdir(p.dir + "/tables/t"):
+        if name.endswith(".parquet"):
+            os.unlink(f"{p.dir}/tables/t/{name}")
+    same(p.rows("select count(*) from raw.t where tz > timestamptz '2030-01-01 00:00:00+00'"), [["0"]])
+    for where in ("tz > now()", "d > current_date", "tz > get_current_timestamp() + interval 1 year"):
+        has(p.shoal("sql", f"select count(*) from raw.t where {where}", code=1).all, ".parquet")
+    p.remove()
+
+
+@case
 def a_model_reads_what_it_needs():
     p = project()
     made(p, random.Random(1), True)
