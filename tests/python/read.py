@@ -159,7 +159,8 @@ def what_nobody_reads_is_freed():
     many(60)
     before = memory()
     many(300)
-    assert (memory() - before) * 4096 < 8 << 20, (memory() - before) * 4096
+    # A sanitizer keeps what was freed in quarantine.
+    assert (memory() - before) * 4096 < 8 << 20 or "SHOAL_SANITIZED" in os.environ, (memory() - before) * 4096
 
 
 @case
