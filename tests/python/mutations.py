@@ -7,11 +7,9 @@ compiles to something else, the key must differ. And what shows counts: where th
 change was: a constant, a class, a default. SHOAL_SEED chooses others, SHOAL_BUDGET scales their number."""
 import importlib
 import io
-import json
 import os
 import random
 import re
-import select
 import shutil
 import signal
 import sys
@@ -21,7 +19,7 @@ import warnings
 
 sys.path[:0] = [os.path.join(os.path.dirname(__file__), "../support"), os.path.join(os.environ["SHOAL_BUILD"], "python")]
 from harness import case, main
-from mutate import code_of, codes, mutate, tokens_of
+from mutate import code_of, codes, in_child, mutate, tokens_of
 
 import shoal
 
@@ -102,31 +100,7 @@ class Scenario:
 
     def ask(self, trace=False):
         """What each function's key, result and running code objects are; None: the module is broken, or it takes too long."""
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                os.close(read)
-                with os.fdopen(write, "w") as f:
-                    f.write(json.dumps(self._answer(trace)))
-            except BaseException as e:
-                if trace:
-                    print(self.folder, repr(e), file=sys.__stderr__, flush=True)
-            finally:
-                os._exit(0)
-        os.close(write)
-        data, until = b"", time.monotonic() + (60 if trace else 5)
-        with os.fdopen(read, "rb", buffering=0) as f:
-            while select.select([f], [], [], max(0, until - time.monotonic()))[0]:
-                more = f.read(1 << 16)
-                if not more:
-                    break
-                data += more
-            else:
-                os.kill(child, signal.SIGKILL)
-                data = b""
-        os.waitpid(child, 0)
-        return json.loads(data) if data else None
+        return in_child(lambda: self._answer(trace), 60 if trace else 5, self.folder if trace else None)
 
     def _answer(self, trace):
         import resource

@@ -7,13 +7,10 @@ functions. SHOAL_SEED chooses others, SHOAL_BUDGET scales their number."""
 import ast
 import gc
 import importlib
-import json
 import os
 import pkgutil
 import random
-import select
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -22,7 +19,7 @@ import warnings
 
 sys.path[:0] = [os.path.join(os.path.dirname(__file__), "../support"), os.path.join(os.environ["SHOAL_BUILD"], "python")]
 from harness import case, main
-from mutate import code_of, codes, mutate, tokens_of
+from mutate import code_of, codes, in_child, mutate, tokens_of
 
 import shoal
 
@@ -60,32 +57,6 @@ def functions_of(name, parts):
                     pass
     shoal.accept_module(module)
     return [f for m in modules for f in vars(m).values() if isinstance(f, types.FunctionType) and f.__module__ == m.__name__]
-
-
-def in_child(work, seconds=AT_ONCE):
-    """What `work` gives in a forked process, as JSON; None if it takes too long or fails."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(read)
-            with os.fdopen(write, "w") as f:
-                f.write(json.dumps(work()))
-        finally:
-            os._exit(0)
-    os.close(write)
-    data, until = b"", time.monotonic() + seconds
-    with os.fdopen(read, "rb", buffering=0) as f:
-        while select.select([f], [], [], max(0, until - time.monotonic()))[0]:
-            more = f.read(1 << 16)
-            if not more:
-                break
-            data += more
-        else:
-            os.kill(child, signal.SIGKILL)
-            data = b""
-    os.waitpid(child, 0)
-    return json.loads(data) if data else None
 
 
 def key(f):
@@ -168,7 +139,7 @@ def one_mutation(f, base, files, rng, top):
     with open(path, "w", encoding="utf-8") as out:
         out.write(made[0])
     try:
-        answer = in_child(work)
+        answer = in_child(work, AT_ONCE)
     finally:
         os.unlink(path)
         with open(path, "w", encoding="utf-8") as out:
@@ -190,7 +161,7 @@ def no_change_in_large_packages_is_missed():
         files = Files()
         while time.monotonic() < until or made < 20:
             f = rng.choice(every[rng.choice(list(every))])
-            base = in_child(lambda: refusal_or_key(f))
+            base = in_child(lambda: refusal_or_key(f), AT_ONCE)
             if base is None or "refused" in base:
                 slow += base is None
                 if base:

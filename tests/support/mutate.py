@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One token of a Python source changed at random, and what its code objects are then."""
+"""One token of a Python source changed at random, what its code objects are then, and a process of its own to look at it in."""
 import io
+import json
+import os
 import re
+import select
+import signal
+import sys
+import time
 import tokenize
 import types
 
@@ -60,3 +66,32 @@ def mutate(text, tokens, rng, lines):
     row = rows[t.start[0] - 1]
     rows[t.start[0] - 1] = row[:t.start[1]] + new + row[t.end[1]:]
     return "".join(rows), f"line {t.start[0]}: {t.string} -> {new}"
+
+
+def in_child(work, seconds, told=None):
+    """What `work` gives in a forked process, as JSON; None if it takes too long or fails, which is said where `told` names it."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(read)
+            with os.fdopen(write, "w") as f:
+                f.write(json.dumps(work()))
+        except BaseException as e:
+            if told:
+                print(told, repr(e), file=sys.__stderr__, flush=True)
+        finally:
+            os._exit(0)
+    os.close(write)
+    data, until = b"", time.monotonic() + seconds
+    with os.fdopen(read, "rb", buffering=0) as f:
+        while select.select([f], [], [], max(0, until - time.monotonic()))[0]:
+            more = f.read(1 << 16)
+            if not more:
+                break
+            data += more
+        else:
+            os.kill(child, signal.SIGKILL)
+            data = b""
+    os.waitpid(child, 0)
+    return json.loads(data) if data else None
