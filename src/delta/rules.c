@@ -196,6 +196,15 @@ static shoal_status tell(const shoal_delta_rule *r, int64_t n, const shoal_buf *
   return SHOAL_EINVAL;
 }
 
+/* SHOAL_DONE: there is none. *rows is the caller's to free, also after a failure. */
+static shoal_status first_row(shoal_engine *engine, shoal_buf *sql, const shoal_input *input, shoal_rows **rows,
+                              shoal_error *err) {
+  SHOAL_TRY(shoal_buf_check(sql, err));
+  const shoal_job job = {.sql = shoal_buf_str(sql), .inputs = input, .n_inputs = 1};
+  SHOAL_TRY(shoal_engine_query(engine, &job, rows, err));
+  return shoal_rows_next(*rows, err);
+}
+
 /* One of the rows that break the rule, the columns that it names first. */
 static shoal_status show(const shoal_delta_rules *rules, const shoal_delta_rule *r, int64_t n, shoal_engine *engine,
                          const shoal_input *input, shoal_error *err) {
@@ -205,12 +214,7 @@ static shoal_status show(const shoal_delta_rules *rules, const shoal_delta_rule 
   add_columns(&sql, rules, r->used, true, &shown);
   add_columns(&sql, rules, r->used, false, &shown);
   shoal_buf_addf(&sql, " FROM written WHERE (%.*s) IS NOT TRUE LIMIT 1", SHOAL_FMT(r->sql));
-  shoal_status status = shoal_buf_check(&sql, err);
-  const shoal_job job = {.sql = shoal_buf_str(&sql), .inputs = input, .n_inputs = 1};
-  if (status == SHOAL_OK)
-    status = shoal_engine_query(engine, &job, &rows, err);
-  if (status == SHOAL_OK)
-    status = shoal_rows_next(rows, err);
+  shoal_status status = first_row(engine, &sql, input, &rows, err);
   if (status == SHOAL_OK)
     describe_row(rows, &row);
   shoal_rows_free(rows);
@@ -230,12 +234,7 @@ static shoal_status count(const shoal_delta_rules *rules, shoal_engine *engine, 
     shoal_buf_addf(&sql, "%s count(*) FILTER (WHERE (%.*s) IS NOT TRUE)", i ? "," : "SELECT",
                    SHOAL_FMT(rules->list[i].sql));
   shoal_buf_addz(&sql, " FROM written");
-  shoal_status status = shoal_buf_check(&sql, err);
-  const shoal_job job = {.sql = shoal_buf_str(&sql), .inputs = input, .n_inputs = 1};
-  if (status == SHOAL_OK)
-    status = shoal_engine_query(engine, &job, &rows, err);
-  if (status == SHOAL_OK)
-    status = shoal_rows_next(rows, err);
+  shoal_status status = first_row(engine, &sql, input, &rows, err);
   for (size_t i = 0; i < rules->n && status == SHOAL_OK; i++)
     if (!shoal_str_i64(shoal_rows_text(rows, i), &broken[i]))
       status = shoal_fail(err, SHOAL_EENGINE, "the engine counted rows in another way");
