@@ -133,7 +133,8 @@ static const cli_option create_options[] = {
 static const cli_example create_examples[] = {
     {"shoal table create tables/carriers --as data/airlines.csv --property delta.enableDeletionVectors=true",
      "of a file"},
-    {"shoal table create tables/visits --schema 'day DATE, n BIGINT' --partition-by day", "without rows"},
+    {"shoal table create tables/visits --schema 'day DATE, n BIGINT' --property delta.enableChangeDataFeed=true",
+     "without rows, and changes will be told"},
     {"shoal table create tables/counts --schema 'n BIGINT' --constraint 'positive=n > 0'", "rows it must not have"},
     {NULL, NULL}};
 const cli_command cmd_table_create = {

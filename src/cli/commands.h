@@ -15,6 +15,10 @@ void cli_json_plan(cli *c, const shoal_plan *plan, const shoal_bound *bound, con
                    shoal_buf *out);
 /* Runs a query and prints its rows, or writes them to `path`. Ctrl-C cancels it: SHOAL_ECANCELLED. */
 SHOAL_MUST_USE shoal_status cli_sql(cli *c, shoal_str sql, const char *path, shoal_error *err);
+/* Shows a job's rows as --format says, or writes them to `path` by way of the store's staging, which the engine may
+   write to. Ctrl-C cancels it: SHOAL_ECANCELLED. */
+SHOAL_MUST_USE shoal_status cli_show_rows(cli *c, shoal_engine *engine, shoal_store *store, const shoal_job *job,
+                                          const char *path, shoal_error *err);
 /* The prompt of `shoal sql`, until its end. The exit code. */
 int cli_prompt(cli *c);
 /* "models/gold/delays.sql:7  avg(x) → median(x)": why a model runs, in a few words. The texts are in c's arena. */

@@ -14,7 +14,7 @@ static const struct {
 } kinds[] = {
     {"add", SHOAL_ACTION_ADD},           {"remove", SHOAL_ACTION_REMOVE},   {"metaData", SHOAL_ACTION_METADATA},
     {"protocol", SHOAL_ACTION_PROTOCOL}, {"txn", SHOAL_ACTION_TXN},         {"domainMetadata", SHOAL_ACTION_DOMAIN},
-    {"sidecar", SHOAL_ACTION_SIDECAR},   {"commitInfo", SHOAL_ACTION_INFO},
+    {"sidecar", SHOAL_ACTION_SIDECAR},   {"commitInfo", SHOAL_ACTION_INFO}, {"cdc", SHOAL_ACTION_CDC},
 };
 
 static shoal_status copy(shoal_str s, shoal_arena *arena, shoal_str *out, shoal_error *err) {
@@ -117,6 +117,7 @@ static shoal_status parse_body(yyjson_val *v, const char *name, shoal_arena *are
   case SHOAL_ACTION_ADD:
     return parse_add(v, name, arena, out, err);
   case SHOAL_ACTION_REMOVE:
+  case SHOAL_ACTION_CDC:
     return parse_file(v, name, arena, out, err);
   case SHOAL_ACTION_TXN:
     SHOAL_TRY(shoal_json_need_str(v, "appId", name, arena, &out->id, err));

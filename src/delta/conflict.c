@@ -70,6 +70,7 @@ static shoal_status check_action(const shoal_delta_intent *ours, const shoal_del
     return check_removed(ours, theirs, a->file.path, err);
   case SHOAL_ACTION_SIDECAR:
   case SHOAL_ACTION_INFO:
+  case SHOAL_ACTION_CDC:
   case SHOAL_ACTION_OTHER:
     break;
   }

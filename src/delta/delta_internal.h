@@ -59,9 +59,10 @@ shoal_status shoal_delta_log_missing(const shoal_delta_table *table, const shoal
 
 /* --- action.c: one action --- */
 typedef enum shoal_action_kind {
-  SHOAL_ACTION_OTHER, /* cdc, and what later versions invent */
+  SHOAL_ACTION_OTHER, /* what later versions invent */
   SHOAL_ACTION_ADD,
   SHOAL_ACTION_REMOVE,
+  SHOAL_ACTION_CDC, /* a change data file; no part of a state */
   SHOAL_ACTION_METADATA,
   SHOAL_ACTION_PROTOCOL,
   SHOAL_ACTION_TXN,

@@ -77,6 +77,7 @@ shoal_status shoal_replay_apply(shoal_replay *r, const shoal_action *a, shoal_er
   case SHOAL_ACTION_SIDECAR:
     return add_sidecar(r, a, err);
   case SHOAL_ACTION_INFO:
+  case SHOAL_ACTION_CDC:
   case SHOAL_ACTION_OTHER:
     break;
   }
