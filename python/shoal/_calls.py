@@ -7,6 +7,7 @@ import collections
 import functools
 import inspect
 import os
+import types
 from typing import Any, Callable, NamedTuple
 
 from . import _contents, _decorated, _files, _forms
@@ -32,38 +33,62 @@ class Code(NamedTuple):
 
 
 class Known:
-    """A function's code as it was last seen, and what was made of it: good as long as the guards hold."""
+    """The key of a function's code as it was last seen, and what was made of it: good as long as the guards hold."""
 
-    __slots__ = ("function", "code", "guards", "folder", "hits")
+    __slots__ = ("function", "key", "code", "guards", "node", "folder", "hits", "_parameters")
 
-    def __init__(self, function: Any, code: Code, guards: Guards) -> None:
-        self.function, self.code, self.guards = function, code, guards
+    def __init__(self, function: Any, key: str, code: Code | None, guards: Guards, node: int) -> None:
+        self.function, self.key, self.guards, self.node = function, key, guards, node
+        self.code = code  # None: only its key was asked for, as that of something it is a part of
         self.folder = os.getcwd()  # decides whose code a module is
         self.hits: dict[Any, Any] = {}  # for who keeps results: by call
+        self._parameters: tuple[str, ...] | None | bool = False
+
+    @property
+    def parameters(self) -> tuple[str, ...] | None:
+        """The names of its parameters, if that is all there is to say of them."""
+        if self._parameters is False:
+            self._parameters = _plain_parameters(self.function)
+        return self._parameters  # type: ignore[return-value]
 
 
-_MOST = 4_000  # functions; the oldest are forgotten
+def _plain_parameters(f: Any) -> tuple[str, ...] | None:
+    code = f.__code__ if type(f) is types.FunctionType and not vars(f) else None  # what is wrapped shows other parameters
+    if code is None or code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS) or code.co_kwonlyargcount or code.co_posonlyargcount:
+        return None
+    return code.co_varnames[:code.co_argcount]
+
+
+_MOST = 20_000  # functions; the oldest are forgotten
 _known: collections.OrderedDict[int, Known] = collections.OrderedDict()
 
 
 def known(f: Callable[..., Any]) -> Known | None:
     found = _known.get(id(f))  # which holds the function, so the address is its own
-    return found if found is not None and found.folder == os.getcwd() and found.guards.hold() else None
+    return found if found is not None and found.folder == os.getcwd() and found.guards.hold(found.node) else None
 
 
 def code_of(f: Callable[..., Any]) -> Code:
     f = undecorated(f)
     found = known(f)
-    if found is not None:
+    if found is not None and found.code is not None:
         return found.code
     walk, root = _forms.walk_of(f)
     signature = walk.signature(root)
     code = Code(signature.key, signature.explain(), walk.names, sorted(walk.packages - {INTERPRETER, OWN}))
-    if walk.guards.holding and not walk.level and not walk.anywhere:
-        _known[id(f)] = Known(f, code, walk.guards)
-        if len(_known) > _MOST:
-            _known.popitem(last=False)
+    if not walk.level and not walk.anywhere and walk.guards.hold(root):
+        _know(Known(f, code.key, code, walk.guards, root))
+    for one, node, key in walk.kept_keys():
+        before = known(one)
+        if before is None or before.key != key:
+            _know(Known(one, key, None, walk.guards, node))
     return code
+
+
+def _know(one: Known) -> None:
+    _known[id(one.function)] = one
+    if len(_known) > _MOST:
+        _known.popitem(last=False)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -76,6 +76,9 @@ def _unplain(v: dict[str, Any]) -> Any:
     return float(v["of"]) if tag == "float" else v
 
 
+_JSON = json.JSONDecoder(object_hook=_unplain)
+
+
 # ---- all ----
 
 
@@ -118,7 +121,7 @@ def _pickle(value: Any, trusted: Callable[[], bool], label: str) -> bytes:
 
 def unpack(codec: str, kind: str, payload: bytes, trusted: Callable[[], bool], label: str) -> Any:
     if codec == "json":
-        return json.loads(payload, object_hook=_unplain)
+        return _JSON.decode(payload.decode())
     if codec == "text":
         return payload.decode("utf-8", "surrogatepass")
     if codec == "bytes":

@@ -139,7 +139,7 @@ class Walk:
         self.form = Form()
         self.names = LakeNames()
         self.packages: set[Package] = set()
-        self.guards = Guards()
+        self.guards = Guards(self.form)
         self.level = self.introspects = level
         self.todo: collections.deque[tuple[Callable[..., None], int, Any, _User]] = collections.deque()
         self.alive: list[Any] = []  # identities are addresses
@@ -148,6 +148,7 @@ class Walk:
         self.whole: set[int] = set()  # modules that count as a whole
         self.failures: dict[int, Error] = {}
         self.functions: list[types.FunctionType] = []  # the project's
+        self.kept: dict[int, tuple[Any, int]] = {}  # functions whose results are kept, and their nodes: by identity
         self.environment: set[int] = set()  # functions that hold the environment, or what reads it, by some name
 
     def run(self, f: object, label: str) -> int:
@@ -168,6 +169,14 @@ class Walk:
             label, path, line, key, edges = told[n]
             nodes.append(Node(label, self.kinds[n], path, line, key, tuple(Edge(k, s, place[t]) for k, s, t in edges)))
         return Signature(self.form.key(root), nodes)
+
+    def kept_keys(self) -> list[tuple[Any, int, str]]:
+        """Of the kept functions that were met, where the key is what a walk of their own would give, and needs no more than itself
+        to be looked up: function, node and key."""
+        names = self.names
+        if self.level or self.anywhere or self.failures or names.loads or names.variables or names.files:
+            return []
+        return [(f, node, self.form.key(node)) for f, node in self.kept.values()]
 
     def _raise_failure(self, root: int) -> None:
         if self.failures:
@@ -242,7 +251,7 @@ class Walk:
                 held.add("package")
             return made
 
-        self.guards.value(value)
+        self.guards.value(node, value)
         try:
             digest, refs = encode(value, resolve, self._element, "shoal/1/python/value")
         except Error as e:
@@ -337,9 +346,9 @@ class Walk:
                 self.names.makes[kept.dataset] = f
             else:
                 self.names.cached[label_of(kept.function)] = f
-            if not kept.decorated or not kept.decorated.layout:
-                return self.target(kept.function, label_of(kept.function), user)
-            return self._laid(kept, user)
+            node = self.target(kept.function, label_of(kept.function), user)
+            self.kept[id(kept.function)] = kept.function, node
+            return self._laid(kept, node) if kept.decorated and kept.decorated.layout else node
         if _environment.leads_there(f):
             self._open_environment(user)
         code = f.__code__
@@ -357,13 +366,13 @@ class Walk:
                 self.todo.append((self._function, node, f, there))
         return node
 
-    def _laid(self, kept: _kept.Kept, user: _User) -> int:
+    def _laid(self, kept: _kept.Kept, function: int) -> int:
         """Its rows come back in another order than it gives them."""
         node, fresh = self.node("layout", id(kept), label_of(kept.function) + ", its layout", kept.decorated.path, kept.decorated.line)
         if fresh:
             self.alive.append(kept)
             self.body(node, "layout", kept.decorated.layout)
-            self.edge(node, "function", "", self.target(kept.function, label_of(kept.function), user))
+            self.edge(node, "function", "", function)
         return node
 
     def _package_function(self, owner: Package, module: str | None, node: int, f: Any, user: _User) -> None:
@@ -373,7 +382,7 @@ class Walk:
         if owner is not INTERPRETER:
             self.introspects = max(self.introspects, 1)
         if owner is INTERPRETER and f.__code__.co_qualname == "singledispatch.<locals>.wrapper":
-            self.guards.give_up()
+            self.guards.give_up(node)
             for i, (key, value) in enumerate(f.registry.items()):  # its closure has a cache besides
                 self.link(node, "case", f"{i}", key, user, None)
                 self.link(node, "implementation", f"{i}", value, user, None)
@@ -382,7 +391,7 @@ class Walk:
 
     def _attached(self, node: int, f: types.FunctionType, user: _User, facts: Facts | None) -> None:
         """What a function object has besides its code: closure, defaults, attributes."""
-        self.guards.function(f)
+        self.guards.function(node, f)
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
             try:
                 value = cell.cell_contents
@@ -460,7 +469,7 @@ class Walk:
         return node
 
     def _lake_names(self, f: types.FunctionType, facts: Facts) -> None:
-        names = self.names
+        names, keeps = self.names, False
         names.dynamic |= any(one.module.partition(".")[0] == "shoal" for one in facts.imports)
         for call in facts.calls:
             what = _shoal_function(call.name, f.__globals__)
@@ -468,10 +477,15 @@ class Walk:
             dataset = _dataset_named(f"main.{call.first}" if plain else call.first) if what else None
             if what == "keep" and dataset:
                 names.makes.setdefault(dataset, None)
+                keeps = True
             elif what in ("load", "table") and dataset and call.alone:
                 names.loads.add(dataset)
             elif what in ("load", "table", "sql"):
                 names.dynamic = True
+        for name in facts.passed if keeps else ():
+            value = f.__globals__.get(name)
+            if type(value) is types.FunctionType and "__shoal__" not in vars(value):
+                self.kept[id(value)] = value, self.target(value, name, _User(name, None, 0))
 
     def _globals(self, node: int, f: types.FunctionType, facts: Facts, user: _User) -> None:
         own = f.__globals__
@@ -482,9 +496,9 @@ class Walk:
         file = file_of(f.__code__.co_filename, own)
         for name in sorted(facts.globals):
             value = own.get(name, built.get(name, _MISSING))
-            self.guards.name(own, name)
+            self.guards.name(node, own, name)
             if name not in own:
-                self.guards.name(built, name)
+                self.guards.name(node, built, name)
             kind = "global" if name in own or value is _MISSING else "builtin"
             value = _in_project(value)
             if any(value is v for v in _READS_GLOBALS):
@@ -509,14 +523,14 @@ class Walk:
             self._imports_by_name(node, facts, user)
 
     def _all(self, node: int, own: dict[str, Any], user: _User) -> None:
-        self.guards.give_up()  # modules change while they are used
+        self.guards.give_up(node)  # modules change while they are used
         for name, value in list(own.items()):
             if name not in _MODULE_DERIVED and not (isinstance(name, str) and _cells.is_history(own, name)):
                 self.link(node, "global", name, value, user, None)
 
     def _imports_by_name(self, node: int, facts: Facts, user: _User) -> None:
         """import_module("helpers"): the modules whose names the code has as strings."""
-        self.guards.give_up()
+        self.guards.give_up(node)
         found = False
         for name in sorted(facts.strings):
             if not all(part.isidentifier() for part in name.lstrip(".").split(".")):
@@ -543,7 +557,7 @@ class Walk:
                 self.edge(node, "import", f"{name}.{part}", self.package(owner, "package", name, part))
             return
         module = _import_project(name)
-        self.guards.give_up()  # what it finds, the next import may not
+        self.guards.give_up(node)  # what it finds, the next import may not
         if module is None:
             self.edge(node, "import", name, self.target(_MISSING, name, user))
             return
@@ -562,7 +576,7 @@ class Walk:
 
     def _annotations(self, node: int, annotations: Any, own: dict[str, Any], user: _User) -> None:
         if annotations:
-            self.guards.give_up()
+            self.guards.give_up(node)
         for name, value in (annotations or {}).items():
             self.link(node, "annotation", str(name), value, user, None)
             for text in _texts_in(value):  # resolved by whoever asks for type hints
@@ -593,7 +607,7 @@ class Walk:
     def _attributes(self, node: int, kind: str, symbol: str, module: types.ModuleType, user: _User, facts: Facts, on_way: set[int]) -> None:
         self.alive.append(module)
         for name in facts.attributes:
-            self.guards.name(vars(module), name)
+            self.guards.name(node, vars(module), name)
         owner = _owners.owner(module.__name__)
         if owner:  # by its version, and what the project put into it
             for name in sorted(facts.attributes & vars(module).keys()):
@@ -657,7 +671,7 @@ class Walk:
         return node
 
     def _class(self, node: int, c: type, user: _User) -> None:
-        self.guards.class_(c)
+        self.guards.class_(node, c)
         members = [(n, v) for n, v in list(vars(c).items()) if n not in _DERIVED and not is_a(v, types.MemberDescriptorType)]
         enumeration: list[str] = []
         if isinstance(c, enum.EnumMeta):

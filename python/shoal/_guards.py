@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a canonical form rests on in this process, cheap to look at again: as long as every name that was looked up leads to
 the same object, and every object is as it was, the form is the same and need not be made anew. What can't be looked at
-cheaply makes the guards give up: then it is made anew each time."""
+cheaply makes the guards give up: then it is made anew each time. One walk's guards serve all functions that it has met."""
 from __future__ import annotations
 
 import abc
@@ -9,7 +9,7 @@ import types
 from typing import Any
 
 from . import _contents, _environment, _owners, _shoal
-from ._shoal import encode
+from ._shoal import Form
 
 _ATOMS = frozenset((type(None), bool, int, float, complex, str, bytes, type(...)))
 # Made of functions and classes, which are looked at by themselves, or of nothing that changes.
@@ -21,63 +21,48 @@ def _is_fixed(value: Any) -> bool:
     return cls in _ATOMS or cls in _FIXED or (cls in (tuple, frozenset) and all(_is_fixed(v) for v in value))
 
 
-def _digest(value: Any) -> bytes | None:
-    try:
-        return encode(value, None, None, "shoal/1/python/guard")[0]
-    except (TypeError, RecursionError):
-        return None
-
-
 class Guards:
-    __slots__ = ("holding", "_found", "_seen", "_values", "_world", "_abc", "_variables", "_files")
+    """Each belongs to a node of the form; the few that are seldom needed belong to all."""
 
-    def __init__(self) -> None:
-        self.holding = True
-        self._found = _shoal.Guards()
-        self._seen: set[tuple[int, str]] = set()
-        self._values: list[tuple[Any, bytes]] = []
+    __slots__ = ("_found", "_world", "_abc", "_variables", "_files")
+
+    def __init__(self, form: Form) -> None:
+        self._found = _shoal.Guards(form)
         self._world = _owners.epoch
         self._abc: object = None
         self._variables: list[tuple[str, bytes | None]] = []  # of the environment
         self._files: list[_contents.State] = []
 
-    def give_up(self) -> None:
-        self.holding = False
+    def give_up(self, node: int) -> None:
+        self._found.never(node)
 
-    def name(self, space: Any, name: str) -> None:
-        if (id(space), name) not in self._seen:
-            self._seen.add((id(space), name))
-            self._found.item(space, name)
+    def name(self, node: int, space: Any, name: str) -> None:
+        self._found.item(node, space, name)
 
-    def _all(self, space: Any) -> None:
+    def _all(self, node: int, space: Any) -> None:
         for name in space:
-            self.name(space, name) if isinstance(name, str) else self.give_up()
-        self._found.size(space)
+            self.name(node, space, name) if isinstance(name, str) else self.give_up(node)
+        self._found.size(node, space)
 
-    def function(self, f: types.FunctionType) -> None:
+    def function(self, node: int, f: types.FunctionType) -> None:
         for name in ("__code__", "__defaults__", "__kwdefaults__"):
-            self._found.attribute(f, name)
+            self._found.attribute(node, f, name)
         for cell in f.__closure__ or ():
-            self._found.attribute(cell, "cell_contents")
+            self._found.attribute(node, cell, "cell_contents")
         if f.__kwdefaults__:
-            self._all(f.__kwdefaults__)
-        self._found.attribute(f, "__dict__")
-        self._all(vars(f))
+            self._all(node, f.__kwdefaults__)
+        self._found.attribute(node, f, "__dict__")
+        self._all(node, vars(f))
 
-    def class_(self, c: type) -> None:
-        self._found.attribute(c, "__bases__")
-        self._all(vars(c))
+    def class_(self, node: int, c: type) -> None:
+        self._found.attribute(node, c, "__bases__")
+        self._all(node, vars(c))
         if isinstance(c, abc.ABCMeta):
             self._abc = abc.get_cache_token()
 
-    def value(self, value: Any) -> None:
-        if _is_fixed(value) or not self.holding:
-            return
-        digest = _digest(value)
-        if digest is None:
-            self.give_up()
-        else:
-            self._values.append((value, digest))
+    def value(self, node: int, value: Any) -> None:
+        if not _is_fixed(value):
+            self._found.value(node, value)
 
     def variable(self, name: str) -> None:
         self._variables.append((name, _environment.value(name)))
@@ -85,14 +70,12 @@ class Guards:
     def file(self, state: _contents.State) -> None:
         self._files.append(state)
 
-    def hold(self) -> bool:
-        """Whether everything is as it was. The current folder is the caller's to compare."""
-        if not self.holding or self._world != _owners.epoch or not self._found.hold():
+    def hold(self, node: int) -> bool:
+        """Whether all that the node reaches is as it was. The current folder is the caller's to compare."""
+        if self._world != _owners.epoch or not self._found.hold(node):
             return False
         if self._abc is not None and self._abc != abc.get_cache_token():
             return False
         if self._variables and any(_environment.value(name) != was for name, was in self._variables):
             return False
-        if self._files and not all(not state.racy and _contents.stands(state) for state in self._files):  # a walk is no slower than reading it
-            return False
-        return not self._values or all(_digest(value) == digest for value, digest in self._values)
+        return not self._files or all(not state.racy and _contents.stands(state) for state in self._files)  # a walk is no slower than reading it

@@ -18,13 +18,13 @@ import json
 import os
 import threading
 import time
-from typing import Any, Callable, Generator, Iterable, Iterator, NamedTuple, ParamSpec, Sequence, TypeVar
+from typing import Any, Callable, Collection, Generator, Iterable, Iterator, NamedTuple, ParamSpec, Sequence, TypeVar
 
-from . import _calls, _contents, _decorated, _environment, _lake, _owners, _progress, _tables, _told as _told_of
+from . import _calls, _contents, _decorated, _environment, _inline, _lake, _owners, _progress, _tables, _told as _told_of
 from ._calls import Code
 from ._kept import Kept, dataset as dataset_of, error, makers, undecorated
 from ._owners import INTERPRETER
-from ._shoal import Error, Result, Session
+from ._shoal import Ahead, Error, Result, Session
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,6 +75,7 @@ class _Run:
         self.made: dict[str, Result] = {}
         self.makers: dict[str, Any] = {}
         self.sets: dict[str, Result] = {}  # to be published, in the order in which they were made
+        self.answered: dict[str, Result] = {}  # by what the branch held when the run began
 
     def keys(self, reads: list[Read]) -> list[str | None]:
         """The signatures of what datasets hold, as this run sees them."""
@@ -87,7 +88,11 @@ class _Run:
         self.sets.pop(dataset, None)  # the later one wins
         self.sets[dataset] = result
 
-    def publish(self) -> None:
+    def publish(self, ahead: Ahead | None = None) -> None:
+        if ahead and self.answered and self.session.ahead().publication != ahead.publication:
+            for dataset, key in zip(self.answered, self.session.keys([(name, "") for name in self.answered])):
+                if key != self.answered[dataset].signature:  # somebody has published another one meanwhile
+                    _adopt_children(self, self.answered[dataset], {*self.made})
         if self.sets:
             self.session.publish(list(self.sets.items()))
             self.sets = {}
@@ -104,6 +109,7 @@ class _Frame:
         self.broken: _decorated.Broken | None = None  # of what is expected of its result, once that is stored
         self.written: set[str] = set()  # variables of the environment that it has set itself
         self.files: dict[str, _contents.State] = {}  # as they were when it asked for them
+        self.ahead: _Ahead | None = None
 
     def note(self, read: Read, key: str | None) -> None:
         """A read, unless the key covers it or it is of what the function itself has made."""
@@ -428,16 +434,18 @@ def _settle(call: _Call, run: _Run, outer: _Frame | None, result: Result, reads:
         run.hold(call.dataset, result)
 
 
-def _adopt_children(run: _Run, result: Result) -> None:
-    """What was kept within a result that somebody else has made belongs to this branch, too."""
+def _adopt_children(run: _Run, result: Result, made: Collection[str] = ()) -> None:
+    """What was kept within a result that somebody else has made belongs to this branch, too, but for what was `made` later."""
     for dataset, signature in json.loads(run.session.provenance(result)).get("children", {}).items():
+        if dataset in made:
+            continue
         child, decorated = run.session.find(signature), _decorated.of(run.makers.get(dataset), dataset)
         if child:
             if decorated.expects:
                 held = _decorated.warn(dataset, decorated, _decorated.told(run.session, child, decorated, json.loads(run.session.provenance(child))))
                 if held is not None:
                     raise held
-            _adopt_children(run, child)
+            _adopt_children(run, child, made)
             run.hold(dataset, child)
 
 
@@ -591,7 +599,7 @@ def _at(dataset: str | None, decorated: str, args: tuple[Any, ...], kwargs: dict
 
 def _remember(call: _Call, session: Session, result: Result, reads: dict[Read, str | None], value: Any) -> None:
     known, at = _calls.known(call.function), _at(call.dataset, call.decorated.text, call.args, call.kwargs)
-    if known is None or at is None or known.code.key != call.code.key:
+    if known is None or at is None or known.key != call.code.key:
         return
     if len(known.hits) >= _MOST_HITS:
         known.hits.clear()
@@ -599,9 +607,8 @@ def _remember(call: _Call, session: Session, result: Result, reads: dict[Read, s
     known.hits[at] = _Hit(session, list(held), list(held.values()), result, call.dataset, _lake.reader(session, result, value, call.name))
 
 
-def _quick(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], decorated: _decorated.Decorated) -> _Hit | None:
-    known = _calls.known(f)
-    hit = known.hits.get(_at(dataset, decorated.text, args, kwargs)) if known and known.hits else None
+def _quick(known: _calls.Known, dataset: str | None, args: tuple[Any, ...], kwargs: dict[str, Any], decorated: _decorated.Decorated) -> _Hit | None:
+    hit = known.hits.get(_at(dataset, decorated.text, args, kwargs))
     if hit is None or hit.session is not _tables.session(True):
         return None
     frame = _frame.get()
@@ -617,14 +624,67 @@ def _quick(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kw
     return hit
 
 
+class _Ahead:
+    """What the branch held when an `eval` began: the calls that its function makes itself are answered by that, without the lake."""
+
+    __slots__ = ("run", "held", "values")
+
+    def __init__(self, run: _Run) -> None:
+        self.run, self.held = run, run.session.ahead()
+        self.values = _inline.of(self.held.lake)
+
+    def answer(self, known: _calls.Known, dataset: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        run, names = self.run, known.parameters
+        if names is None or _tables.session(True) is not run.session:
+            return _AGAIN
+        found = self.held.find(dataset, known.key, INTERPRETER.version, names, known.function.__defaults__, args, kwargs, self.values.found)
+        if found is None:
+            return _AGAIN
+        result, payload = found
+        before = run.made.get(dataset)
+        if before is not None and before.signature != result.signature:
+            return _AGAIN
+        value = _lake.value_of(run.session, result, payload, dataset) if payload is not None else self._read(result, dataset)
+        if value is not _AGAIN:
+            run.answered[dataset] = result
+            run.hold(dataset, result)
+        return value
+
+    def _read(self, result: Result, label: str) -> Any:
+        try:
+            if result.codec is None or result.bytes > _inline.SMALL:
+                return _lake.load(self.run.session, result, label)
+            payload = self.run.session.payload(result)
+        except Error as e:
+            if e.status != "corrupt":
+                raise
+            return _AGAIN  # who finds it the longer way condemns it
+        self.values.add(result.digest, payload)
+        return _lake.value_of(self.run.session, result, payload, label)
+
+
+def _ready(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], decorated: _decorated.Decorated) -> Any:
+    """The value, where no more than a look is needed; else _AGAIN."""
+    known = _calls.known(f)
+    if known is None:
+        return _AGAIN
+    hit = _quick(known, dataset, args, kwargs, decorated) if known.hits else None
+    if hit is not None:
+        return hit.value()
+    frame = _frame.get()
+    if frame is None or frame.ahead is None or dataset is None or decorated.text:
+        return _AGAIN
+    return frame.ahead.answer(known, dataset, args, kwargs)
+
+
 def _call(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], decorated: _decorated.Decorated) -> Any:
-    hit = _quick(dataset, f, args, kwargs, decorated)
-    return hit.value() if hit is not None else _drive(_steps(_Call(dataset, f, args, kwargs, decorated)))
+    value = _ready(dataset, f, args, kwargs, decorated)
+    return value if value is not _AGAIN else _drive(_steps(_Call(dataset, f, args, kwargs, decorated)))
 
 
 async def _call_async(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], decorated: _decorated.Decorated) -> Any:
-    hit = _quick(dataset, f, args, kwargs, decorated)
-    return hit.value() if hit is not None else await _drive_async(_steps(_Call(dataset, f, args, kwargs, decorated)))
+    value = _ready(dataset, f, args, kwargs, decorated)
+    return value if value is not _AGAIN else await _drive_async(_steps(_Call(dataset, f, args, kwargs, decorated)))
 
 
 # ---- what users call ----
@@ -700,10 +760,11 @@ def eval(f: Callable[P, R], /, *args: P.args, export_graph: str | os.PathLike[st
     def steps() -> Steps:
         with _progress.shown(_calls.label_of(f)):
             frame = _Frame(run, outer, None, {})
+            ahead = frame.ahead = yield _Wait(lambda: _Ahead(run))
             value = yield from _within(frame, functools.partial(f, *args, **kwargs))
             if frame.refused:  # caught
                 raise frame.refused
-            yield _Wait(run.publish)
+            yield _Wait(lambda: run.publish(ahead.held))
         return value
 
     return _drive_async(steps()) if inspect.iscoroutinefunction(f) else _drive(steps())  # type: ignore[return-value]

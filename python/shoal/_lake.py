@@ -66,10 +66,16 @@ def reader(session: Session, result: Result, value: Any, label: str) -> Callable
     return lambda: _codecs.unpack(codec, kind, payload, session.trusted, label)
 
 
+def value_of(session: Session, result: Result, payload: bytes, label: str) -> Any:
+    """Of an object's bytes."""
+    kind = result.type or ""
+    return int(payload) if kind == "int" and result.codec == "json" else _codecs.unpack(result.codec or "", kind, payload, session.trusted, label)
+
+
 def load(session: Session, result: Result, label: str) -> Any:
     """The value. Tables that no Python function has made come as pandas or Arrow do by default."""
     if result.codec is not None:
-        return _codecs.unpack(result.codec, result.type or "", session.payload(result), session.trusted, label)
+        return value_of(session, result, session.payload(result), label)
     meta = json.loads(session.provenance(result)).get("value")
     stream = _Stream(session.rows(result))
     if result.type is None or not meta:

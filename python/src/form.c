@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "code/form.h"
 
 typedef struct form_object {
   PyObject_HEAD shoal_form *form;
@@ -13,6 +12,8 @@ typedef struct form_object {
 } form_object;
 
 static shoal_form *form_of(PyObject *self) { return ((form_object *)self)->form; }
+
+const shoal_form *shoal_py_form_of(PyObject *form) { return form_of(form); }
 
 shoal_str shoal_py_str(PyObject *text) {
   Py_ssize_t n;

@@ -370,6 +370,17 @@ int shoal_py_encode_plain(shoal_hasher *h, PyObject *value) {
   return encode(&e, value);
 }
 
+int shoal_py_value_digest(PyObject *value, const char *domain, shoal_hash *out) {
+  shoal_hasher h;
+  encoder e = {.h = &h, .memo = PyDict_New(), .alive = PyList_New(0), .refs = PyList_New(0)};
+  shoal_hasher_init(&h, domain);
+  int status = e.memo && e.alive && e.refs ? encode(&e, value) : -1;
+  if (status == 0)
+    *out = shoal_hasher_end(&h);
+  Py_XDECREF(e.memo), Py_XDECREF(e.alive), Py_XDECREF(e.refs);
+  return status;
+}
+
 PyObject *shoal_py_encode(PyObject *module, PyObject *args) {
   shoal_hasher h;
   encoder e = {.h = &h};

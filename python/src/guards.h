@@ -6,4 +6,7 @@
 
 extern PyType_Spec shoal_guards_spec;
 
+/* 1: what the node reaches is as it was, 0: not, or it can't be told; -1: an exception. */
+int shoal_py_guards_hold(PyObject *guards, uint32_t node);
+
 #endif

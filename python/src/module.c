@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "ahead.h"
 #include "arrow.h"
 #include "config.h"
 #include "file.h"
@@ -81,12 +82,14 @@ static int execute(PyObject *module) {
   state->form_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_form_spec, NULL);
   state->guards_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_guards_spec, NULL);
   state->result_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_result_spec, NULL);
-  if (!state->error || !state->session_type || !state->form_type || !state->result_type || !state->guards_type)
+  state->ahead_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_ahead_spec, NULL);
+  if (!state->error || !state->ahead_type || !state->session_type || !state->form_type || !state->result_type ||
+      !state->guards_type)
     return -1;
   if (PyModule_AddObjectRef(module, "Error", state->error) < 0)
     return -1;
   if (PyModule_AddType(module, state->form_type) < 0 || PyModule_AddType(module, state->result_type) < 0 ||
-      PyModule_AddType(module, state->guards_type) < 0)
+      PyModule_AddType(module, state->guards_type) < 0 || PyModule_AddType(module, state->ahead_type) < 0)
     return -1;
   return PyModule_AddType(module, state->session_type);
 }
@@ -98,6 +101,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg) {
   Py_VISIT(state->form_type);
   Py_VISIT(state->result_type);
   Py_VISIT(state->guards_type);
+  Py_VISIT(state->ahead_type);
   return 0;
 }
 
@@ -108,6 +112,7 @@ static int clear(PyObject *module) {
   Py_CLEAR(state->form_type);
   Py_CLEAR(state->result_type);
   Py_CLEAR(state->guards_type);
+  Py_CLEAR(state->ahead_type);
   return 0;
 }
 

@@ -40,6 +40,10 @@ static PyObject *get_signature(PyObject *self, void *unused) {
   shoal_hash_hex(&of(self)->signature, hex);
   return PyUnicode_FromString(hex);
 }
+static PyObject *get_digest(PyObject *self, void *unused) {
+  (void)unused;
+  return PyBytes_FromStringAndSize((const char *)of(self)->rows_hash.b, SHOAL_HASH_BYTES);
+}
 static PyObject *get_codec(PyObject *self, void *unused) { return (void)unused, text(of(self)->codec); }
 static PyObject *get_type(PyObject *self, void *unused) { return (void)unused, text(of(self)->type); }
 static PyObject *get_writer(PyObject *self, void *unused) { return (void)unused, text(of(self)->writer); }
@@ -70,6 +74,7 @@ static void result_dealloc(PyObject *self) {
 
 static PyGetSetDef result_members[] = {
     {"signature", get_signature, NULL, "64 hex digits", NULL},
+    {"digest", get_digest, NULL, "of an object's bytes", NULL},
     {"codec", get_codec, NULL, "how an object's bytes are read; None: it is a table", NULL},
     {"type", get_type, NULL, "what it was: pandas.DataFrame", NULL},
     {"writer", get_writer, NULL, "who computed it", NULL},

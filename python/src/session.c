@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "ahead.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "engine/arrow.h"
@@ -323,6 +324,7 @@ static PyMethodDef session_methods[] = {
     {"keys", shoal_py_keys, METH_VARARGS, "keys([(name, revision)]) -> [signature or None], of what datasets hold"},
     {"held", shoal_py_held, METH_VARARGS, "held(dataset, revision) -> Result or None"},
     {"find", shoal_py_find, METH_VARARGS, "find(signature) -> Result or None"},
+    {"ahead", shoal_py_ahead, METH_NOARGS, "ahead() -> Ahead: what the branch holds now"},
     {"begin", shoal_py_begin, METH_VARARGS, "begin(signature, label) -> (Result, None) or (None, lease): waits"},
     {"end", shoal_py_end, METH_VARARGS, "end(lease)"},
     {"put_object", shoal_py_put_object, METH_VARARGS, "put_object(lease, dataset, type, codec, bytes, provenance, us)"},

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small values of results that were read, by the hash of their bytes, for other processes: one file of the user's cache folder
+for each lake. The lake says which bytes a result has; whoever takes some from here hashes them before."""
+from __future__ import annotations
+
+import atexit
+import marshal
+import os
+import tempfile
+
+from ._remembered import FOLDER, _hash
+
+SMALL = 4096
+_MOST = 4 << 20  # bytes of one file
+_SIZE = 32
+
+
+class Values:
+    """Of one lake."""
+
+    __slots__ = ("path", "found", "_used")
+
+    def __init__(self, lake: str) -> None:
+        self.path = os.path.join(FOLDER, "values-" + _hash(lake.encode()).hex())
+        self.found: dict[bytes, bytes] = {}
+        try:
+            with open(self.path, "rb") as f:
+                data = f.read()
+        except OSError:
+            data = b""
+        if data[:_SIZE] == _hash(data[_SIZE:]):  # marshal believes what it reads
+            self.found = marshal.loads(data[_SIZE:])
+        self._used: dict[bytes, bytes] = {}  # in this process, and not known before
+
+    def add(self, digest: bytes, payload: bytes) -> None:
+        if len(payload) <= SMALL:
+            self.found[digest] = self._used[digest] = payload
+
+    def save(self) -> None:
+        if not self._used:
+            return
+        kept = self.found if sum(map(len, self.found.values())) <= _MOST else self._used
+        self._used = {}
+        data = marshal.dumps(kept)
+        os.makedirs(FOLDER, 0o700, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=FOLDER)
+        try:
+            with os.fdopen(handle, "wb") as f:
+                f.write(_hash(data) + data)
+            os.replace(beside, self.path)
+        except OSError:
+            os.unlink(beside)
+            raise
+
+
+_values: dict[str, Values] = {}
+
+
+def of(lake: str) -> Values:
+    found = _values.get(lake)
+    if found is None:
+        found = _values[lake] = Values(lake)
+    return found
+
+
+@atexit.register
+def save() -> None:
+    for one in list(_values.values()):
+        try:
+            one.save()
+        except OSError:  # it would have been quicker with it
+            return
