@@ -14,8 +14,13 @@ from ._shoal import Error, read_arrow
 class Plan(Protocol):
     trusted: bool  # whether the lake's writers are
     process: int  # that may ask
+    refused: Exception | None  # a name that is no dataset's: the model may have caught it
 
-    def answer(self, dataset: str) -> dict[str, Any]: ...
+    def answer(self, dataset: str, called: bool = False) -> dict[str, Any]: ...
+
+
+class Later(BaseException):
+    """Ends a model that loads, under a name its code does not tell, what it must be planned with: it is run again then."""
 
 
 @contextlib.contextmanager
@@ -61,8 +66,11 @@ def _planned(plan: Plan, dataset: str) -> Planned | PlannedObject:
     told = plan.answer(dataset)
     if "object" in told:
         return PlannedObject(dataset, told, plan.trusted)
+    if told.get("later"):
+        raise Later(dataset)
     if "table" not in told:
-        raise error("invalid", f"{dataset} is loaded under a name that planning did not see", f"write it in the code: shoal.load({dataset!r}); if its function is called, too, it must not be pinned")
+        plan.refused = error("not_found", f"there is no dataset {dataset}", "shoal ls shows the names there are; what else a model reads is no input of its")
+        raise plan.refused
     return Planned(dataset, told)
 
 
@@ -77,7 +85,7 @@ def _called(plan: Plan, kept: Kept, args: tuple[Any, ...], kwargs: dict[str, Any
             return None
     except (Error, TypeError):  # what has no key, or can't be called so
         return None
-    told = plan.answer(dataset)
+    told = plan.answer(dataset, called=True)
     made = told.get("provenance", {})
     if made.get("code") != code or made.get("arguments") != arguments:
         return None

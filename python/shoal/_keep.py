@@ -393,7 +393,10 @@ def _store(call: _Call, run: _Run, frame: _Frame, lease: object, base: str, valu
         finally:
             session.end(inner)
     frame.broken = origin.broken
-    session.trace(base, sorted(_text(read) for read in frame.seen))
+    names = sorted(_text(read) for read in frame.seen)
+    session.trace(base, names)
+    if call.code.loads:  # for `shoal run`, which knows the code before it knows what that loads
+        session.trace(call.key({}), names)
     return result, value
 
 

@@ -244,11 +244,13 @@ class Plan:
         self._channel, self.trusted = channel, trusted
         self._one = threading.Lock()  # a question and its answer
         self.process = os.getpid()  # children that it forks have none of their own to ask
+        self.refused: Exception | None = None
 
-    def answer(self, dataset: str) -> dict[str, Any]:
-        """The file that has it, under "table" or "object", and what it was; nothing: the plan does not know it."""
+    def answer(self, dataset: str, called: bool = False) -> dict[str, Any]:
+        """The file that has it, under "table" or "object", and what it was; nothing: there is no such dataset; "later": it
+        is not there yet. Of a function that is called: nothing also where the plan does not know the call."""
         with self._one:
-            self._channel.send({"load": dataset})
+            self._channel.send({"call" if called else "load": dataset})
             return self._channel.receive()
 
 
@@ -262,6 +264,8 @@ def run(project: Project, request: dict[str, Any], plan: Plan) -> dict[str, Any]
         value = undecorated(f)()
         if inspect.iscoroutine(value):
             value = asyncio.run(value)
+        if plan.refused:
+            raise plan.refused
         told, meta = _answers.put(value, request["dataset"], request["folder"], plan.trusted)
     observed = [one.text() for one in project.observed]
     if observed and request["strict"]:
@@ -339,7 +343,7 @@ def attempt(project: Project, do: Callable[[], dict[str, Any]], show: bool = Fal
     try:
         return do()
     except BaseException as e:  # whatever a model raises is its error, SystemExit too
-        if show:
+        if show and not isinstance(e, _answers.Later):
             print_error(e)
         return {"error": error_of(project, e)}
     finally:

@@ -257,7 +257,7 @@ static void say_failed(cli *c, const shoal_run_outcome *o, const shoal_plan *pla
             r->n_failed > 1 ? cli_text(c, "%s what failed", one ? "it reads" : "they read")
                             : cli_text(c, "%s %.*s", one ? "it reads" : "they read", SHOAL_FMT(failed_name(r, plan))));
   }
-  if (r->n_left && !r->cancelled)
+  if (r->n_left && r->n_failed && !r->cancelled)
     fprintf(stderr, "%zu not begun; ", r->n_left);
   if (r->n_failed && r->n_done)
     fprintf(stderr, "%zu result%s kept; ", r->n_done, r->n_done == 1 ? " is" : "s are");

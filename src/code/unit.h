@@ -15,6 +15,7 @@ typedef struct shoal_unit_ref {
   int column;
   bool called; /* Python: its function is called. The order follows from it, the key does not: the code counts; the call
                   gives the result of this very code, if that is what the run has */
+  bool learned; /* Python: seen when it ran, not written in the code */
 } shoal_unit_ref;
 
 typedef struct shoal_unit {

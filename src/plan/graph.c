@@ -193,7 +193,7 @@ static shoal_status add_edge(builder *b, uint32_t node, size_t *n, const char *p
   } else {
     SHOAL_TRY(resolve(b, path, ref, &parent, err)); /* may move the nodes, not the edges */
   }
-  edges[(*n)++] = (shoal_edge){ref->name, parent, line, ref->called};
+  edges[(*n)++] = (shoal_edge){ref->name, parent, line, ref->called, ref->learned};
   return SHOAL_OK;
 }
 

@@ -18,6 +18,7 @@ typedef struct shoal_edge {
   uint32_t parent; /* node number */
   int line;        /* of the model's file; 0: through a macro */
   bool called;     /* Python: see shoal_unit_ref */
+  bool learned;    /* likewise */
 } shoal_edge;
 
 typedef struct shoal_node {

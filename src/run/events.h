@@ -21,7 +21,8 @@ typedef enum shoal_event_kind {
   SHOAL_EVENT_FAILED,    /* error */
   SHOAL_EVENT_BROKEN,    /* an expectation does not hold: text names it, rows of total */
   SHOAL_EVENT_WARNING,   /* text */
-  SHOAL_EVENT_REPLANNED, /* the branch has moved, so the run was planned again: text is what moved */
+  SHOAL_EVENT_REPLANNED, /* the branch has moved, or a Python model reads what the plan did not know, so the run was
+                            planned again: text is what moved */
   SHOAL_EVENT_PROGRESS   /* a tick, several a second: done, total, the slowest running now */
 } shoal_event_kind;
 

@@ -10,8 +10,8 @@
 typedef struct call {
   shoal_task *task;
   shoal_lake *lake;
+  const shoal_task_context *ctx;
   shoal_engine *engine;
-  const shoal_input *inputs;
   const char *folder; /* of the files that cross */
   const char *output; /* takes what the model prints */
   shoal_worker *worker;
@@ -47,15 +47,16 @@ static shoal_status ask(call *c, shoal_error *err) {
 
 /* ---- what the function loads ---- */
 
-static shoal_status write_table(call *c, const shoal_input *input, const char *path, shoal_error *err) {
+static shoal_status write_table(call *c, const shoal_task_input *in, const char *path, shoal_error *err) {
   shoal_buf sql = {0};
-  ptrdiff_t dot = shoal_str_chr(input->name, '.');
+  const shoal_input input = {in->name, &in->scan};
+  ptrdiff_t dot = shoal_str_chr(in->name, '.');
   shoal_buf_addz(&sql, "FROM ");
-  shoal_buf_sql_ident(&sql, shoal_str_sub(input->name, 0, (size_t)dot));
+  shoal_buf_sql_ident(&sql, shoal_str_sub(in->name, 0, (size_t)dot));
   shoal_buf_addc(&sql, '.');
-  shoal_buf_sql_ident(&sql, shoal_str_sub(input->name, (size_t)dot + 1, input->name.len));
+  shoal_buf_sql_ident(&sql, shoal_str_sub(in->name, (size_t)dot + 1, in->name.len));
   shoal_status status = shoal_buf_check(&sql, err);
-  shoal_job job = {.sql = shoal_buf_str(&sql), .inputs = input, .n_inputs = 1};
+  shoal_job job = {.sql = shoal_buf_str(&sql), .inputs = &input, .n_inputs = 1};
   if (status >= 0)
     status = shoal_engine_copy(c->engine, &job, path, SHOAL_STR("arrow"), err);
   shoal_buf_dispose(&sql);
@@ -86,28 +87,73 @@ static shoal_status write_object(call *c, const shoal_result *r, const char *pat
   return status;
 }
 
-static shoal_status answer_with(call *c, size_t i, shoal_jw *w, shoal_error *err) {
-  const shoal_task_input *in = &c->task->inputs[i];
+static shoal_status answer_with(call *c, const shoal_task_input *in, shoal_jw *w, shoal_error *err) {
   bool object = in->is_result && in->result.codec.ptr;
   char *path = shoal_arena_printf(&c->task->arena, "%s/%.*s.input", c->folder, SHOAL_FMT(in->name));
   if (!path)
     return shoal_fail_nomem(err);
-  SHOAL_TRY(object ? write_object(c, &in->result, path, err) : write_table(c, &c->inputs[i], path, err));
+  SHOAL_TRY(object ? write_object(c, &in->result, path, err) : write_table(c, in, path, err));
   shoal_jw_kz(w, object ? "object" : "table", path);
   if (object)
     shoal_jw_kstr(w, "codec", in->result.codec);
   return add_type(c, in, w, err);
 }
 
-/* Answers with the very result that the plan has; {} for a name that it does not know. */
-static shoal_status answer(call *c, shoal_str name, shoal_error *err) {
+static shoal_task_input *find_input(shoal_task *t, shoal_str name) {
+  for (size_t i = 0; i < t->n_inputs; i++)
+    if (shoal_str_eq(t->inputs[i].name, name))
+      return &t->inputs[i];
+  for (size_t i = 0; i < t->python.more.len; i++)
+    if (shoal_str_eq(t->python.more.ptr[i]->name, name))
+      return t->python.more.ptr[i];
+  return NULL;
+}
+
+static shoal_status add_later(shoal_task *t, shoal_str name, shoal_error *err) {
+  shoal_str *slot = shoal_vec_add(&t->python.later);
+  if (!slot)
+    return shoal_fail_nomem(err);
+  *slot = shoal_arena_str(&t->arena, name);
+  return slot->ptr ? SHOAL_OK : shoal_fail_nomem(err);
+}
+
+/* A dataset that its code does not name: it gets what the run has of it, if that is what it would be planned with. */
+static shoal_status find_more(call *c, shoal_str name, shoal_task_input **out, shoal_standing *standing,
+                              shoal_error *err) {
+  shoal_task *t = c->task;
+  shoal_task_input *in = SHOAL_NEW(&t->arena, shoal_task_input);
+  if (!in)
+    return shoal_fail_nomem(err);
+  *standing = c->ctx->look(c->ctx->look_arg, name, in);
+  if (*standing == SHOAL_STANDING_LATER)
+    return add_later(t, name, err);
+  if (*standing == SHOAL_STANDING_NONE)
+    return SHOAL_OK;
+  SHOAL_TRY(shoal_task_open_input(t, c->lake, in, err));
+  shoal_task_input **slot = shoal_vec_add(&t->python.more);
+  if (!slot)
+    return shoal_fail_nomem(err);
+  *out = *slot = in;
+  return SHOAL_OK;
+}
+
+/* Answers with the very result that the plan has; {} for a name that it does not know. A call is told only what was
+   planned for it: the function's code counts either way. */
+static shoal_status answer(call *c, shoal_str name, bool is_call, shoal_error *err) {
   shoal_buf b = {0};
   shoal_jw w = {.out = &b};
   shoal_status status = SHOAL_OK;
+  shoal_standing standing = SHOAL_STANDING_NONE;
+  shoal_task_input *in = find_input(c->task, name);
+  if (!in && !is_call)
+    status = find_more(c, name, &in, &standing, err);
   shoal_jw_obj(&w);
-  for (size_t i = 0; i < c->task->n_inputs && status >= 0; i++)
-    if (shoal_str_eq(c->inputs[i].name, name))
-      status = answer_with(c, i, &w, err);
+  if (in && status >= 0) {
+    in->asked |= !is_call;
+    status = answer_with(c, in, &w, err);
+  }
+  if (standing == SHOAL_STANDING_LATER)
+    shoal_jw_kbool(&w, "later", true);
   shoal_jw_end(&w);
   if (status >= 0)
     status = send(c, &b, err);
@@ -197,10 +243,13 @@ static shoal_status talk(call *c, const char *staging, shoal_outcome *out, shoal
     yyjson_doc *doc = NULL;
     SHOAL_TRY(shoal_worker_receive(c->worker, c->until_us, &doc, err));
     yyjson_val *told = yyjson_doc_get_root(doc), *error = yyjson_obj_get(told, "error");
-    shoal_str load = shoal_json_str(told, "load");
+    shoal_str load = shoal_json_str(told, "load"), called = shoal_json_str(told, "call");
+    bool asks = load.ptr || called.ptr;
     shoal_status status;
-    if (load.ptr)
-      status = answer(c, load, err);
+    if (asks)
+      status = answer(c, load.ptr ? load : called, called.ptr != NULL, err);
+    else if (c->task->python.later.len) /* however it ended, that is not what came of it */
+      status = SHOAL_OK;
     else if (error)
       status = shoal_worker_error(error, err);
     else if (shoal_json_bool(told, "stale", false))
@@ -208,7 +257,7 @@ static shoal_status talk(call *c, const char *staging, shoal_outcome *out, shoal
     else
       status = take_result(c, told, staging, out, err);
     yyjson_doc_free(doc);
-    if (!load.ptr || status < 0)
+    if (!asks || status < 0)
       return status;
   }
 }
@@ -247,8 +296,8 @@ static void explain(const call *c, shoal_error *err) {
 }
 
 shoal_status shoal_python_execute(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine,
-                                  const shoal_worker_source *workers, const shoal_input *inputs, const char *staging,
-                                  shoal_outcome *out, shoal_error *err) {
+                                  const shoal_worker_source *workers, const char *staging, shoal_outcome *out,
+                                  shoal_error *err) {
   char uuid[SHOAL_UUID_TEXT];
   shoal_error ignored;
   int64_t start = shoal_time_monotonic();
@@ -259,7 +308,7 @@ shoal_status shoal_python_execute(shoal_task *task, const shoal_task_context *ct
   char *folder = shoal_arena_printf(&task->arena, "%s/tmp/python-%s", task->python.own, uuid);
   if (!logs || !output || !folder)
     return shoal_fail_nomem(err);
-  call c = {.task = task, .lake = ctx->lake, .engine = engine, .inputs = inputs, .folder = folder, .output = output};
+  call c = {.task = task, .lake = ctx->lake, .ctx = ctx, .engine = engine, .folder = folder, .output = output};
   task->python.output = output;
   shoal_status status = shoal_os_mkdirs(logs, false, err);
   if (status >= 0)

@@ -11,7 +11,7 @@
 /* As shoal_engine_execute, for a task whose model is a function. The worker's account of what the function reached is
    added to the task's provenance. */
 SHOAL_MUST_USE shoal_status shoal_python_execute(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine,
-                                                 const shoal_worker_source *workers, const shoal_input *inputs,
-                                                 const char *staging, shoal_outcome *out, shoal_error *err);
+                                                 const shoal_worker_source *workers, const char *staging,
+                                                 shoal_outcome *out, shoal_error *err);
 
 #endif

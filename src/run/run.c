@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "base/time.h"
 #include "base/vec.h"
 #include "run/pool.h"
@@ -36,6 +37,7 @@ typedef struct scheduler {
   size_t *item_of;              /* node → item */
   uint32_t *missing;            /* item → parents without a result */
   const shoal_result **results; /* node → its result */
+  shoal_mutex mutex;            /* guards their coming: workers look at them */
   SHOAL_VEC(size_t) ready;      /* items, a stack in reverse plan order */
   SHOAL_VEC(waiting) waiting;
   SHOAL_VEC(running) running;
@@ -134,6 +136,35 @@ static void fail_item(scheduler *s, size_t item, const shoal_error *error, const
                            .planned = s->planned});
 }
 
+/* How a dataset stands, for a function that asks for one which its code does not name. Any thread. */
+static shoal_standing look(void *arg, shoal_str name, shoal_task_input *out) {
+  scheduler *s = arg;
+  const shoal_plan *p = s->in->plan;
+  uint32_t node = shoal_graph_find(p->graph, name);
+  const shoal_entry *entry = shoal_state_find(p->state, name);
+  if (node == SHOAL_MAP_NONE && !entry)
+    return SHOAL_STANDING_NONE;
+  bool is_model = node != SHOAL_MAP_NONE && p->graph->nodes[node].kind == SHOAL_NODE_MODEL;
+  if (node != SHOAL_MAP_NONE && (p->graph->nodes[node].kind == SHOAL_NODE_SOURCE ||
+                                 (is_model && p->items[s->item_of[node]].action == SHOAL_ACTION_STALE)))
+    return SHOAL_STANDING_LATER;
+  const shoal_result *r = entry ? &entry->result : NULL;
+  if (is_model) {
+    shoal_mutex_lock(&s->mutex);
+    r = s->results[node];
+    shoal_mutex_unlock(&s->mutex);
+  }
+  if (!r)
+    return SHOAL_STANDING_LATER;
+  *out = (shoal_task_input){.name = is_model ? p->graph->nodes[node].name : entry->name,
+                            .is_result = true,
+                            .result = *r,
+                            .key = is_model ? p->graph->nodes[node].key : r->signature,
+                            .asked = true,
+                            .from = is_model ? "model" : "lake"};
+  return SHOAL_STANDING_RESULT;
+}
+
 /* Everything below a failed model is blocked. */
 static void block_children(scheduler *s, uint32_t node) {
   const shoal_graph *g = s->in->plan->graph;
@@ -152,7 +183,9 @@ static void block_children(scheduler *s, uint32_t node) {
 static shoal_status release_children(scheduler *s, size_t item, shoal_error *err) {
   const shoal_plan *p = s->in->plan;
   uint32_t node = p->items[item].node;
+  shoal_mutex_lock(&s->mutex);
   s->results[node] = &s->out->done[item].result;
+  shoal_mutex_unlock(&s->mutex);
   const shoal_node *n = &p->graph->nodes[node];
   for (uint32_t c = 0; c < n->n_children; c++) {
     size_t child = s->item_of[n->children[c]];
@@ -239,6 +272,22 @@ static void tell_observed(scheduler *s, const shoal_task *t) {
   }
 }
 
+static shoal_status note_learned(scheduler *s, const shoal_task *t, shoal_error *err) {
+  const shoal_task_python *p = &t->python;
+  shoal_learned *l = shoal_vec_add(&s->out->learned);
+  shoal_str *names = SHOAL_NEW_ARRAY(&s->out->arena, shoal_str, p->n_reads);
+  if (!l || !names)
+    return shoal_fail_nomem(err);
+  *l = (shoal_learned){t->node, names, p->n_reads, p->reads_more, !p->reads_more};
+  for (size_t i = 0; i < p->n_reads; i++) {
+    names[i] = shoal_arena_str(&s->out->arena, p->reads[i]);
+    if (!names[i].ptr)
+      return shoal_fail_nomem(err);
+  }
+  s->out->done[t->item].state = SHOAL_NODE_LEFT;
+  return SHOAL_OK;
+}
+
 static shoal_status have_result(scheduler *s, const shoal_task *t, shoal_error *err) {
   shoal_done *d = &s->out->done[t->item];
   const shoal_item *it = &s->in->plan->items[t->item];
@@ -269,6 +318,8 @@ static shoal_status have_result(scheduler *s, const shoal_task *t, shoal_error *
                            .wall_us = t->wall_us,
                            .done = s->finished,
                            .planned = s->planned});
+  if (t->python.replan) /* what reads it was planned for another signature */
+    return note_learned(s, t, err);
   return it->action == SHOAL_ACTION_RUN ? release_children(s, t->item, err) : SHOAL_OK;
 }
 
@@ -313,6 +364,8 @@ static shoal_status finish(scheduler *s, shoal_task *t, shoal_error *err) {
   if (t->outcome == SHOAL_TASK_BUSY)
     return wait_for_holder(s, t, err);
   forget_waiting(s, t->item);
+  if (t->outcome == SHOAL_TASK_LEARNED)
+    return note_learned(s, t, err);
   if (t->outcome == SHOAL_TASK_FAILED && s->out->cancelled && t->error.status == SHOAL_ECANCELLED)
     return SHOAL_OK; /* it did not fail: it is left, like what was not begun */
   if (t->outcome == SHOAL_TASK_FAILED) {
@@ -387,15 +440,19 @@ shoal_status shoal_run_execute(const shoal_run_input *in, shoal_run_report *out,
   *out = (shoal_run_report){0};
   int64_t start = shoal_time_monotonic();
   scheduler s = {.in = in, .out = out};
+  shoal_mutex_init(&s.mutex);
   shoal_status status = begin(&s, err);
   if (status >= 0 && s.ready.len) {
-    shoal_pool_config config = {
-        .workers = in->workers,
-        .context = {.lake = in->lake, .who = in->who, .run = in->record ? shoal_run_id(in->record) : SHOAL_STR_NONE},
-        .record = in->record,
-        .open_engine = in->open_engine,
-        .open_worker = in->open_worker,
-        .arg = in->arg};
+    shoal_pool_config config = {.workers = in->workers,
+                                .context = {.lake = in->lake,
+                                            .who = in->who,
+                                            .run = in->record ? shoal_run_id(in->record) : SHOAL_STR_NONE,
+                                            .look = look,
+                                            .look_arg = &s},
+                                .record = in->record,
+                                .open_engine = in->open_engine,
+                                .open_worker = in->open_worker,
+                                .arg = in->arg};
     status = shoal_pool_start(&config, &s.pool, err);
     if (status >= 0)
       status = loop(&s, err);
@@ -406,6 +463,7 @@ shoal_status shoal_run_execute(const shoal_run_input *in, shoal_run_report *out,
   if (status >= 0)
     count_left(&s);
   out->wall_us = shoal_time_monotonic() - start;
+  shoal_mutex_dispose(&s.mutex);
   shoal_vec_dispose(&s.ready);
   shoal_vec_dispose(&s.waiting);
   shoal_vec_dispose(&s.running);
@@ -413,6 +471,7 @@ shoal_status shoal_run_execute(const shoal_run_input *in, shoal_run_report *out,
 }
 
 void shoal_run_report_dispose(shoal_run_report *report) {
+  shoal_vec_dispose(&report->learned);
   shoal_arena_dispose(&report->arena);
   *report = (shoal_run_report){0};
 }

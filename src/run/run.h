@@ -35,6 +35,15 @@ typedef struct shoal_done {
   shoal_error *error;  /* FAILED; in the report's arena */
 } shoal_done;
 
+/* A Python function that reads what it was not planned with. */
+typedef struct shoal_learned {
+  uint32_t node;
+  const shoal_str *names; /* the report's */
+  size_t n;
+  bool more; /* besides those that were known; else instead of them */
+  bool kept; /* there is a result that read just these */
+} shoal_learned;
+
 typedef struct shoal_run_report {
   shoal_arena arena;
   shoal_done *done; /* one per plan item */
@@ -43,6 +52,7 @@ typedef struct shoal_run_report {
   uint64_t rows, bytes; /* computed */
   int64_t wall_us;
   bool cancelled;
+  SHOAL_VEC(shoal_learned) learned; /* some: plan again with these. What reads such a function is left */
 } shoal_run_report;
 
 typedef struct shoal_run_input {

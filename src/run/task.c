@@ -13,12 +13,15 @@
 #include "base/os.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "run/learn.h"
 #include "run/python.h"
 
 shoal_task *shoal_task_new(void) { return shoal_calloc(1, sizeof(shoal_task)); }
 void shoal_task_free(shoal_task *task) {
   if (!task)
     return;
+  shoal_vec_dispose(&task->python.more);
+  shoal_vec_dispose(&task->python.later);
   shoal_opened_dispose(&task->opened);
   shoal_arena_dispose(&task->arena);
   shoal_free(task);
@@ -38,6 +41,16 @@ typedef struct tools {
   const shoal_worker_source *workers;
 } tools;
 
+shoal_status shoal_task_open_input(shoal_task *task, shoal_lake *lake, shoal_task_input *in, shoal_error *err) {
+  if (task->python.is && in->result.codec.ptr) /* an object's bytes are read when they are asked for */
+    return SHOAL_OK;
+  shoal_delta_snapshot **snapshot = shoal_vec_add(&task->opened.snapshots);
+  if (!snapshot)
+    return shoal_fail_nomem(err);
+  SHOAL_TRY(shoal_result_open(lake, &in->result, snapshot, err));
+  return shoal_result_scan(lake, &in->result, *snapshot, &task->arena, &in->scan, err);
+}
+
 static shoal_status open_inputs(shoal_task *task, shoal_lake *lake, shoal_input **inputs, shoal_error *err) {
   *inputs = SHOAL_NEW_ARRAY(&task->arena, shoal_input, task->n_inputs);
   if (!*inputs)
@@ -45,14 +58,8 @@ static shoal_status open_inputs(shoal_task *task, shoal_lake *lake, shoal_input 
   for (size_t i = 0; i < task->n_inputs; i++) {
     shoal_task_input *in = &task->inputs[i];
     (*inputs)[i] = (shoal_input){in->name, &in->scan};
-    if (!in->is_result ||
-        (task->python.is && in->result.codec.ptr)) /* an object's bytes are read when they are asked for */
-      continue;
-    shoal_delta_snapshot **snapshot = shoal_vec_add(&task->opened.snapshots);
-    if (!snapshot)
-      return shoal_fail_nomem(err);
-    SHOAL_TRY(shoal_result_open(lake, &in->result, snapshot, err));
-    SHOAL_TRY(shoal_result_scan(lake, &in->result, *snapshot, &task->arena, &in->scan, err));
+    if (in->is_result)
+      SHOAL_TRY(shoal_task_open_input(task, lake, in, err));
   }
   return SHOAL_OK;
 }
@@ -98,15 +105,34 @@ static shoal_status execute_sql(shoal_task *task, shoal_engine *engine, const sh
   return status;
 }
 
+/* A result of the signature, whoever made it. SHOAL_DONE: it is there. */
+static shoal_status look_up(shoal_task *task, const shoal_task_context *ctx, shoal_error *err) {
+  shoal_lookup look = {.signature = task->signature};
+  SHOAL_TRY(shoal_claims_lookup(ctx->lake, &look, 1, &task->arena, err));
+  task->generations = look.generations;
+  if (!look.found)
+    return SHOAL_OK;
+  task->result = look.result;
+  task->outcome = SHOAL_TASK_FOUND;
+  return SHOAL_DONE;
+}
+
 static shoal_status compute_staged(shoal_task *task, const shoal_task_context *ctx, const tools *with,
                                    const shoal_input *inputs, const char *staging, shoal_error *err) {
   shoal_outcome made = {0};
   shoal_engine *engine = with->engine;
   bool holds = true, won;
-  SHOAL_TRY(task->python.is ? shoal_python_execute(task, ctx, engine, with->workers, inputs, staging, &made, err)
+  SHOAL_TRY(task->python.is ? shoal_python_execute(task, ctx, engine, with->workers, staging, &made, err)
                             : execute_sql(task, engine, inputs, staging, &made, err));
   if (task->unchanged)
     SHOAL_TRY(task->unchanged(task->unchanged_arg, task, err));
+  if (task->python.is) {
+    shoal_status status = shoal_learned_after(task, ctx, err);
+    if (status == SHOAL_OK && task->python.replan)
+      status = look_up(task, ctx, err); /* its signature is another one now */
+    if (status != SHOAL_OK)
+      return status;
+  }
   if (task->model.n_expects) {
     shoal_scan scan;
     SHOAL_TRY(shoal_staged_scan(&task->model, staging, &made, &task->arena, &scan, err));
@@ -173,14 +199,13 @@ static shoal_status check_result(shoal_task *task, const shoal_task_context *ctx
 static shoal_status compute_unless_there(shoal_task *task, const shoal_task_context *ctx, const tools *with,
                                          shoal_error *err) {
   if (!task->again) {
-    shoal_lookup look = {.signature = task->signature};
-    SHOAL_TRY(shoal_claims_lookup(ctx->lake, &look, 1, &task->arena, err));
-    task->generations = look.generations;
-    if (look.found) {
-      task->result = look.result;
-      task->outcome = SHOAL_TASK_FOUND;
+    shoal_status status = look_up(task, ctx, err);
+    if (status == SHOAL_DONE)
       return check_result(task, ctx, with->engine, err);
-    }
+    if (status == SHOAL_OK && task->python.is)
+      status = shoal_learned_before(task, ctx, err);
+    if (status != SHOAL_OK)
+      return status;
   }
   return compute(task, ctx, with, err);
 }

@@ -16,6 +16,12 @@ typedef struct shoal_task_input {
   bool is_result;
   shoal_result result; /* of a dataset */
   shoal_scan scan;     /* of a source */
+  /* Of a Python function: */
+  shoal_hash key;   /* of what is read */
+  bool called;      /* see shoal_unit_ref: the key of the function does not count it */
+  bool learned;     /* planned since it was seen before, not since the code says so */
+  bool asked;       /* what came of it: the function has asked for it */
+  const char *from; /* "model", "lake": whose it is, for provenance */
 } shoal_task_input;
 
 /* Snapshots, and stores outside the lake, that scans borrow from. */
@@ -28,7 +34,9 @@ void shoal_opened_dispose(shoal_opened *o);
 /* Of a task whose model is a Python function. */
 typedef struct shoal_task_python {
   bool is;
-  shoal_hash code;    /* its key, which the worker checks */
+  shoal_hash code;      /* its key, which the worker checks */
+  shoal_hash arguments; /* with `version`, what else its signature is made of (code/python.h) */
+  shoal_str version;
   const char *own;    /* the project's folder for what is Shoal's: files that cross lie in tmp/, outputs in output/ */
   bool strict;        /* it fails if it is seen to do what its key can't cover; else that is a warning */
   int64_t timeout_us; /* 0: no limit */
@@ -37,6 +45,13 @@ typedef struct shoal_task_python {
   shoal_str *observed;      /* likewise: what it was seen to do that its key can't cover */
   size_t n_observed;
   const char *output; /* what came of it: the file that has what it printed; NULL: it did not begin */
+  /* What came of it, of datasets that it loads under names which its code does not tell: */
+  SHOAL_VEC(shoal_task_input *) more; /* what it got besides its inputs; the task's arena */
+  SHOAL_VEC(shoal_str) later;         /* what can't be had before it is planned for */
+  bool replan;                        /* it is to be planned again: it reads */
+  const shoal_str *reads;             /* these instead of the learned inputs that it was given, */
+  size_t n_reads;
+  bool reads_more; /* or, these besides */
 } shoal_task_python;
 
 typedef enum shoal_task_outcome {
@@ -45,6 +60,7 @@ typedef enum shoal_task_outcome {
   SHOAL_TASK_CHECKED,  /* check_only: broken tells */
   SHOAL_TASK_COMPARED, /* again: `differs` tells whether the content is another than the result's */
   SHOAL_TASK_BUSY,     /* holder has the lease */
+  SHOAL_TASK_LEARNED,  /* nothing: a Python function that is to be planned again */
   SHOAL_TASK_FAILED    /* error */
 } shoal_task_outcome;
 
@@ -87,6 +103,13 @@ typedef struct shoal_task {
   int64_t wall_us;
 } shoal_task;
 
+/* A dataset as the run has it. */
+typedef enum shoal_standing {
+  SHOAL_STANDING_NONE,  /* there is no such dataset */
+  SHOAL_STANDING_LATER, /* whoever reads it must be planned for it: this run makes it, or it is a source */
+  SHOAL_STANDING_RESULT
+} shoal_standing;
+
 /* What workers share. */
 typedef struct shoal_task_context {
   shoal_lake *lake;
@@ -94,6 +117,9 @@ typedef struct shoal_task_context {
   void (*hold)(void *arg, shoal_lease *lease);   /* begins renewing a lease; any thread */
   void (*unhold)(void *arg, shoal_lease *lease); /* ends it; the lease may be released then */
   void *hold_arg;
+  /* How a dataset stands now. RESULT fills in `out`, which borrows from the run. Any thread. */
+  shoal_standing (*look)(void *arg, shoal_str name, shoal_task_input *out);
+  void *look_arg;
 } shoal_task_context;
 
 /* Where a task gets a worker process from: the one that is at hand, or, with `fresh`, a new one. */
@@ -106,6 +132,9 @@ typedef struct shoal_worker_source {
 void shoal_task_run(shoal_task *task, const shoal_task_context *ctx, shoal_engine *engine,
                     const shoal_worker_source *workers);
 shoal_task *shoal_task_new(void); /* NULL when out of memory */
+/* Opens what an input that is a result scans. */
+SHOAL_MUST_USE shoal_status shoal_task_open_input(shoal_task *task, shoal_lake *lake, shoal_task_input *in,
+                                                  shoal_error *err);
 void shoal_task_free(shoal_task *task);
 
 #endif

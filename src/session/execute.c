@@ -303,6 +303,17 @@ static shoal_status verdict(const shoal_run_report *r, const shoal_plan *plan, s
   return SHOAL_OK;
 }
 
+/* A plan that did not know what a Python model reads: what is computed by now is found by the next one. */
+static shoal_status unplanned(const shoal_plan *plan, const shoal_run_report *r, shoal_error *err) {
+  const shoal_learned *l = &r->learned.ptr[0];
+  const shoal_node *n = &plan->graph->nodes[l->node];
+  (void)shoal_fail(err, SHOAL_ECONFLICT, "%.*s reads %.*s%s under names that its code does not tell",
+                   SHOAL_FMT(n->name), SHOAL_FMT(l->n ? l->names[0] : SHOAL_STR("nothing")),
+                   l->n > 1 ? " and more" : "");
+  shoal_hint(err, "run again: what is computed is reused");
+  return SHOAL_ECONFLICT;
+}
+
 static bool all_current(const shoal_plan *plan) { return plan->n_stale + plan->n_removed == 0; }
 
 static bool any_volatile(const shoal_plan *plan) {
@@ -358,10 +369,15 @@ static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, co
   s->python.worker = arg.spare_python;
   shoal_mutex_dispose(&arg.mutex);
   SHOAL_TRY(status);
-  if (options->verify)
+  if (options->verify && out->report.learned.len == 0)
     return verdict(&out->report, plan, err);
   remember_passed(s, plan, &out->report);
+  SHOAL_TRY(shoal_session_learn(s, &out->report, err));
   SHOAL_TRY(verdict(&out->report, plan, err));
+  if (out->report.learned.len) {
+    *moved = true;
+    return unplanned(plan, &out->report, err);
+  }
   SHOAL_TRY(publish_run(s, plan, options, record ? shoal_run_id(record) : SHOAL_STR_NONE, out, moved, err));
   return shoal_session_project(s, &out->projection, err);
 }
@@ -377,15 +393,17 @@ static void next_round(shoal_run_outcome *out, shoal_plan *next, shoal_run_repor
 }
 
 /* A publication is validated against the branch's head as it is put. Where others were faster with what this run read,
-   it is planned again on what they published; what is computed already is found. */
+   it is planned again on what they published; what is computed already is found. So it is where Python models read what
+   the plan did not know. */
 static shoal_status run_rounds(shoal_session *s, const shoal_plan *plan, const shoal_run_options *options,
                                shoal_run_record *record, shoal_run_outcome *out, shoal_error *err) {
   shoal_run_report sum = {0};
   bool moved;
   shoal_error why = {0};
   shoal_status status = run_and_publish(s, plan, options, record, out, &moved, &why);
-  while (moved && options->replan && s->n_replans < SHOAL_MAX_REPLANS) {
+  while (moved && options->replan && !options->verify && s->n_replans < SHOAL_MAX_REPLANS) {
     shoal_plan *next = NULL;
+    s->n_replans += out->report.learned.len == 0; /* what is learned comes to an end by itself */
     shoal_error failed = {0};
     status = shoal_session_replan(s, options->replan, plan->state, options->prune, &next, &failed);
     if (status < 0) {

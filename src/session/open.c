@@ -85,10 +85,14 @@ void shoal_session_close(shoal_session *s) {
   cache_state(s);
   shoal_session_free_externals(s);
   shoal_graph_free(s->graph);
-  for (int i = 0; i < s->n_replans; i++) {
-    shoal_graph_free(s->old_graphs[i]);
-    shoal_state_free(s->old_states[i]);
-  }
+  for (size_t i = 0; i < s->old_graphs.len; i++)
+    shoal_graph_free(s->old_graphs.ptr[i]);
+  for (size_t i = 0; i < s->old_states.len; i++)
+    shoal_state_free(s->old_states.ptr[i]);
+  shoal_vec_dispose(&s->old_graphs);
+  shoal_vec_dispose(&s->old_states);
+  shoal_vec_dispose(&s->learned.all);
+  shoal_map_dispose(&s->learned.by_key);
   if (s->scanned)
     shoal_watch_dispose(&s->watch);
   shoal_state_free(s->state);

@@ -241,6 +241,9 @@ static shoal_status prepare_inputs(shoal_session *s, const shoal_node *n, const 
       continue;
     shoal_task_input *in = &t->inputs[t->n_inputs++];
     in->name = n->unit->python.ptr ? p->name : n->inputs[i].role;
+    in->key = p->key;
+    in->called = n->inputs[i].called;
+    in->learned = n->inputs[i].learned;
     if (p->kind == SHOAL_NODE_SOURCE) {
       SHOAL_TRY(shoal_session_source_scan(s, p->file_key, &t->opened, &t->arena, &in->scan, err));
       continue;
@@ -260,6 +263,8 @@ static shoal_status prepare_python(shoal_session *s, const shoal_node *n, shoal_
       .name = n->unit->name, .path = n->unit->path, .first_line = n->unit->line, .description = n->unit->description};
   t->python = (shoal_task_python){.is = true,
                                   .code = n->unit->canon,
+                                  .arguments = n->unit->arguments,
+                                  .version = n->unit->python,
                                   .own = shoal_arena_printf(&t->arena, "%s/.shoal", s->root),
                                   .strict = strict < 0 ? shoal_session_is_protected(s, s->branch) : strict > 0,
                                   .timeout_us = s->config.python_timeout_us};

@@ -30,6 +30,7 @@ void shoal_session_remember(shoal_session *s) {
     shoal_ignore(shoal_index_put(s->index, items, n, &ignored));
   s->watch_new = s->units_new = false;
   shoal_session_remember_python(s);
+  shoal_session_remember_learned(s);
   shoal_buf_dispose(&watch);
   shoal_buf_dispose(&units);
 }
@@ -78,15 +79,25 @@ static shoal_status build_graph(shoal_session *s, shoal_error *err) {
     s->lake_names[i] = st->entries[i].name;
     s->lake_keys[i] = st->entries[i].result.signature;
   }
-  return shoal_graph_build(&(shoal_graph_input){.units = s->units,
-                                                .n_units = s->n_units,
-                                                .macros = s->macros,
-                                                .n_macros = s->n_macros,
-                                                .sources = s->config.sources,
-                                                .n_sources = s->config.n_sources,
-                                                .lake_names = s->lake_names,
-                                                .n_lake_names = st->n_entries},
-                           &s->graph, err);
+  const shoal_graph_input in = {.units = s->units,
+                                .n_units = s->n_units,
+                                .macros = s->macros,
+                                .n_macros = s->n_macros,
+                                .sources = s->config.sources,
+                                .n_sources = s->config.n_sources,
+                                .lake_names = s->lake_names,
+                                .n_lake_names = st->n_entries};
+  bool any;
+  SHOAL_TRY(shoal_session_learned_refs(s, true, &any, err));
+  shoal_error first = {0};
+  shoal_status status = shoal_graph_build(&in, &s->graph, &first);
+  if (status >= 0 || !any) {
+    if (status < 0 && err)
+      *err = first;
+    return status;
+  }
+  SHOAL_TRY(shoal_session_learned_refs(s, false, &any, err)); /* what was read once may make a cycle by now */
+  return shoal_graph_build(&in, &s->graph, err);
 }
 
 static shoal_status pin_keys(shoal_session *s, shoal_pin_key **out, size_t *n, shoal_error *err) {
@@ -137,6 +148,19 @@ static shoal_status sign(shoal_session *s, shoal_error *err) {
   return shoal_graph_sign(s->graph, &in, s->pinned, err);
 }
 
+static shoal_status build_and_sign(shoal_session *s, shoal_error *err) {
+  bool found;
+  SHOAL_TRY(build_graph(s, err));
+  SHOAL_TRY(sign(s, err));
+  SHOAL_TRY(shoal_session_learned_look(s, &found, err));
+  if (!found)
+    return SHOAL_OK;
+  shoal_graph_free(s->graph);
+  s->graph = NULL;
+  SHOAL_TRY(build_graph(s, err));
+  return sign(s, err);
+}
+
 /* Who needs it and does not find it opens it, and tells why it can't be. */
 static void open_early(void *arg) {
   shoal_session *s = arg;
@@ -154,16 +178,16 @@ shoal_status shoal_session_scan(shoal_session *s, shoal_error *err) {
     shoal_ignore(shoal_thread_start(&s->opening, open_early, s, NULL)); /* else it is opened when it is needed */
   SHOAL_TRY(shoal_session_load_state(s, err));
   SHOAL_TRY(read_files(s, err));
-  SHOAL_TRY(build_graph(s, err));
-  return sign(s, err);
+  return build_and_sign(s, err);
 }
 
 shoal_status shoal_session_rescan(shoal_session *s, shoal_error *err) {
-  if (s->n_replans == SHOAL_MAX_REPLANS)
-    return shoal_fail(err, SHOAL_ELIMIT, "the branch %.*s has moved %d times while this ran", SHOAL_FMT(s->branch),
-                      SHOAL_MAX_REPLANS);
-  s->old_graphs[s->n_replans] = s->graph;
-  s->old_states[s->n_replans++] = s->state;
+  shoal_graph **graph = shoal_vec_add(&s->old_graphs);
+  shoal_state **state = shoal_vec_add(&s->old_states);
+  if (!graph || !state)
+    return shoal_fail_nomem(err);
+  *graph = s->graph;
+  *state = s->state;
   s->graph = NULL;
   s->state = NULL;
   bool was_new = s->branch_is_new;
@@ -172,6 +196,5 @@ shoal_status shoal_session_rescan(shoal_session *s, shoal_error *err) {
   SHOAL_TRY(shoal_session_load_state(s, err));
   if (s->branch_is_new && !was_new)
     return shoal_fail(err, SHOAL_ECONFLICT, "the branch %.*s was deleted while this ran", SHOAL_FMT(s->branch));
-  SHOAL_TRY(build_graph(s, err));
-  return sign(s, err);
+  return build_and_sign(s, err);
 }

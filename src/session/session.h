@@ -56,6 +56,22 @@ typedef struct shoal_external {
   _Atomic(shoal_delta_snapshot *) snapshot;
 } shoal_external;
 
+/* What a Python model was seen to load under names that its code does not tell. */
+typedef struct shoal_known_reads {
+  shoal_hash key;   /* shoal_learned_key */
+  shoal_str *names; /* of datasets */
+  size_t n;
+  bool sure; /* seen in this session; else what is known may be old */
+  bool kept; /* there is, or was, a result that read these */
+} shoal_known_reads;
+
+typedef struct shoal_session_learned {
+  SHOAL_VEC(shoal_known_reads *) all;
+  shoal_map by_key;
+  bool recalled; /* from the index */
+  bool is_new;   /* the index does not know them so */
+} shoal_session_learned;
+
 typedef struct shoal_session {
   shoal_arena arena;
   shoal_session_options options;
@@ -102,6 +118,7 @@ typedef struct shoal_session {
   int64_t now_us;  /* what the clock says: --now, or when the session began to sign */
   bool one_thread; /* engines opened from here on have one thread each */
   shoal_python python;
+  shoal_session_learned learned;
   size_t n_parsed; /* models whose SQL was parsed anew */
   /* the plan */
   shoal_lookup *lookups;
@@ -113,9 +130,9 @@ typedef struct shoal_session {
   shoal_str *removed;
   size_t n_removed;
   /* what plans made before a re-plan still borrow */
-  shoal_graph *old_graphs[SHOAL_MAX_REPLANS];
-  shoal_state *old_states[SHOAL_MAX_REPLANS];
-  int n_replans;
+  SHOAL_VEC(shoal_graph *) old_graphs;
+  SHOAL_VEC(shoal_state *) old_states;
+  int n_replans; /* since the branch has moved */
 } shoal_session;
 
 /* Finds the project (not needed with options.lake), reads its settings, resolves the branch. Loads neither engine nor
@@ -147,8 +164,8 @@ void shoal_session_remember(shoal_session *s);
 SHOAL_MUST_USE shoal_status shoal_session_encode_units(const shoal_session *s, shoal_buf *out, shoal_error *err);
 /* scan + sign: units, sources, graph. */
 SHOAL_MUST_USE shoal_status shoal_session_scan(shoal_session *s, shoal_error *err);
-/* The same files against the branch's head: graph and signatures are made anew. SHOAL_ELIMIT after SHOAL_MAX_REPLANS.
-   What was planned before stays valid memory. */
+/* The same files against the branch's head: graph and signatures are made anew. What was planned before stays valid
+   memory. */
 SHOAL_MUST_USE shoal_status shoal_session_rescan(shoal_session *s, shoal_error *err);
 
 typedef struct shoal_plan_options {
@@ -460,6 +477,14 @@ SHOAL_MUST_USE shoal_status shoal_session_python_unchanged(const shoal_session *
 /* What a worker tells of a Python model for people: functions and packages reached. To be freed by yyjson_doc_free. */
 SHOAL_MUST_USE shoal_status shoal_session_explain_python(shoal_session *s, const shoal_unit *u, yyjson_doc **out,
                                                          shoal_error *err);
+/* Gives the units of Python models what they are known to read (learned.c); with `all` also what may be old. *any: some
+   of that is among it. Part of scan. */
+SHOAL_MUST_USE shoal_status shoal_session_learned_refs(shoal_session *s, bool all, bool *any, shoal_error *err);
+/* Asks the lake about models that are not as the branch has them. *found: the graph is to be built again. */
+SHOAL_MUST_USE shoal_status shoal_session_learned_look(shoal_session *s, bool *found, shoal_error *err);
+/* What a run has learned. */
+SHOAL_MUST_USE shoal_status shoal_session_learn(shoal_session *s, const shoal_run_report *report, shoal_error *err);
+void shoal_session_remember_learned(shoal_session *s);
 /* A worker with the project's settings. Any thread. */
 SHOAL_MUST_USE shoal_status shoal_session_open_worker(shoal_session *s, shoal_worker **out, shoal_error *err);
 /* Computes the keys of sources and of files named in SQL; part of scan. */

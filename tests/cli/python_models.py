@@ -482,13 +482,124 @@ def outputs_of_old_runs_go():
 
 
 @case
-def a_load_that_planning_did_not_see_is_refused():
-    p = project({"models/silver/x.sql": "select 1 as x\n", "models/ml/a.py": model("ml/a", "name = 'silver.' + 'x'.lower()\nreturn shoal.table(name).df()")})
-    p.shoal("run", "silver.x")
-    has(p.shoal("run", code=1).stderr, "models/ml/a.py:7", "silver.x is loaded under a name that planning did not see")
+def what_is_loaded_under_names_of_the_moment_is_planned_with_next_time():
+    a = model("ml/a", "name = 'silver.' + 'x'.lower()\nreturn shoal.table(name).df()")
+    p = project({"models/silver/x.sql": "select 1 as x\n", "models/ml/a.py": a, "models/gold/b.sql": "select x + 1 as x from ml.a\n"})
+    r = p.shoal("run")
+    has(r.stdout, "ml.a reads silver.x under names that its code does not tell: planned again on that")
+    same(p.rows("from gold.b"), [["2"]])
+    has(p.shoal("run").stdout, "nothing to do")
+    has(p.shoal("graph").stdout, "ml.a ← silver.x")
+    same([i["name"] for i in p.json("show", "ml.a")["provenance"]["inputs"]], ["silver.x"])
+    # what it was seen to read counts from now on, before anything runs
+    p.write({"models/silver/x.sql": "select 5 as x\n"})
+    same(p.to_run(), ["gold.b", "ml.a", "silver.x"])
+    r = p.shoal("run")
+    lacks(r.stdout, "planned again")
+    same(p.rows("from gold.b"), [["6"]])
+    has(p.shoal("why", "ml.a", "main~1..main").stdout, "silver.x")
+    # so it does for somebody who has seen nothing of that, but has the lake
+    shutil.rmtree(p.dir + "/.shoal")
+    same(p.to_run(), [])
+    shutil.rmtree(p.dir + "/.shoal")
+    p.write({"models/silver/x.sql": "select 6 as x\n"})
+    same(p.to_run(), ["gold.b", "ml.a", "silver.x"])
+    p.remove()
+
+
+@case
+def what_is_there_is_read_at_once_and_what_is_not_yet_there_makes_the_model_run_again():
+    several = "names = ['x%d' % i for i in range(3)]\nwith open(os.environ['TRACE'], 'a') as f:\n    f.write('ran\\n')\nreturn pd.DataFrame({'s': [int(sum(shoal.table('silver.' + n).df().x[0] for n in names))]})"
+    files = {f"models/silver/x{i}.sql": f"select {i} as x\n" for i in range(3)}
+    p = project(files)
+    p.shoal("run")
+    p.env["TRACE"] = p.dir + "/.cache-trace"
+    p.write({"models/ml/a.py": model("ml/a", several, HEAD + "import os\n"), "models/ml/b.py": model("ml/b", "return int(shoal.load('ml.a').s[0]) * 2")})
+    r = p.shoal("run")
+    has(r.stdout, "ml.a reads silver.x0 and more under names")
+    same(len(open(p.env["TRACE"]).readlines()), 1)
+    same(p.rows("from ml.a"), [["3"]])
+    # one that is made by this very run is waited for
+    p.write({"models/silver/x1.sql": "select 10 as x\n", "models/ml/a.py": model("ml/a", several.replace("range(3)", "range(2)"), HEAD + "import os\n")})
+    p.shoal("run")
+    same(p.rows("from ml.a"), [["10"]])
+    same(p.to_run(), [])
+    # under one code, other names each time: what was is found again
+    p.remove()
+
+
+@case
+def which_names_are_loaded_may_depend_on_data():
+    body = "which = shoal.table('silver.config').df().name[0]\nwith open(os.environ['TRACE'], 'a') as f:\n    f.write(which + '\\n')\nreturn shoal.table('silver.' + which).df()"
+    config = "select '{}' as name\n"
+    p = project({"models/silver/config.sql": config.format("a"), "models/silver/a.sql": "select 1 as x\n", "models/silver/b.sql": "select 2 as x\n",
+                 "models/ml/t.py": model("ml/t", body, HEAD + "import os\n"), "models/gold/g.sql": "select x from ml.t\n"})
+    p.env["TRACE"] = p.dir + "/.cache-trace"
+    ran = lambda: open(p.env["TRACE"]).read().split()  # noqa: E731
+    p.shoal("run")
+    same(p.rows("from gold.g"), [["1"]])
+    p.write({"models/silver/config.sql": config.format("b")})
+    p.shoal("run")
+    same(p.rows("from gold.g"), [["2"]])
+    # what is no longer read no longer counts
+    p.write({"models/silver/a.sql": "select 100 as x\n"})
+    same(p.to_run(), ["silver.a"])
+    p.shoal("run")
+    p.write({"models/silver/a.sql": "select 1 as x\n", "models/silver/config.sql": config.format("a")})
+    before = ran()
+    p.shoal("run")
+    same(p.rows("from gold.g"), [["1"]])
+    same(ran(), before)  # it was computed before: found by what it was seen to read then
+    has(p.shoal("run").stdout, "nothing to do")
+    p.remove()
+
+
+@case
+def names_of_the_moment_that_lead_nowhere_or_back():
+    p = project({"models/ml/a.py": model("ml/a", "try:\n    return shoal.load('silver.' + 'nope'.lower())\nexcept shoal.Error:\n    return 1")})
+    has(p.shoal("run", code=1).stderr, "models/ml/a.py:7", "there is no dataset silver.nope")
+    p.write({"models/ml/a.py": model("ml/a", "return shoal.load('ml.' + 'b'.lower())"), "models/ml/b.py": model("ml/b", "return shoal.load('ml.a')")})
+    has(p.shoal("run", code=1).stderr, "a cycle: ml.a reads ml.b reads ml.a")
+    p.write({"models/ml/a.py": model("ml/a", "return shoal.load('ml.' + 'a'.lower())")})
+    os.unlink(p.dir + "/models/ml/b.py")
+    p.shoal("run", code=1)
+    # what was read once may make a loop by now
+    p.write({"models/ml/a.py": model("ml/a", "return shoal.load('ml.' + 'b'.lower())"), "models/ml/b.py": model("ml/b", "return 3")})
+    p.shoal("run")
+    p.write({"models/ml/b.py": model("ml/b", "return shoal.load('ml.a')")})
+    has(p.shoal("run", code=1).stderr, "ml.a", "ml.b")
     for read in ("shoal.sql('from silver.x').df()", "shoal.table('silver.x', at='main~1').df()", "shoal.load('/silver/x', at='main')", "shoal.datasets()"):
         p.write({"models/ml/a.py": model("ml/a", "return " + read)})
         has(p.shoal("run", code=1).stderr, "models/ml/a.py:6", "loads datasets by their names")
+    p.remove()
+
+
+@case
+def sources_are_loaded_under_names_of_the_moment_too():
+    p = project({"data/f.csv": "a\n1\n2\n", "models/ml/n.py": model("ml/n", "return len(shoal.table('bronze.' + 'f'.lower()).df())")}, "name: t\nsources:\n  bronze.f: {files: data/*.csv}\n")
+    p.shoal("run")
+    has(p.shoal("show", "ml.n").stdout, "bronze.f")
+    p.write({"data/f.csv": "a\n1\n2\n3\n"})
+    same(p.to_run(), ["ml.n"])
+    p.remove()
+
+
+@case
+def a_run_and_a_call_find_each_others_results_of_loads_of_the_moment():
+    body = "with open(os.environ['TRACE'], 'a') as f:\n    f.write('ran\\n')\nreturn int(shoal.table('silver.' + 'x'.lower()).df().x[0] + shoal.table('silver.y').df().y[0])"
+    p = project({"models/silver/x.sql": "select 1 as x\n", "models/silver/y.sql": "select 2 as y\n", "models/ml/a.py": model("ml/a", body, HEAD + "import os\n")})
+    p.env["TRACE"] = p.dir + "/.cache-trace"
+    call = "import sys\nsys.path.insert(0, '.')\nfrom models.ml.a import a\nprint(a())\n"
+    python = lambda: subprocess.run([sys.executable, "-c", call], cwd=p.dir, env=p.env, capture_output=True, text=True, check=True).stdout  # noqa: E731
+    p.shoal("run")
+    same(python().split(), ["3"])
+    same(len(open(p.env["TRACE"]).readlines()), 1)
+    p.write({"models/silver/x.sql": "select 5 as x\n"})
+    p.shoal("run", "silver.x")
+    same(python().split(), ["7"])
+    p.shoal("run")
+    same(len(open(p.env["TRACE"]).readlines()), 2)
+    same(p.to_run(), [])
     p.remove()
 
 
@@ -757,7 +868,7 @@ def what_a_called_model_made_of_a_pinned_one_is_not_taken_for_the_call():
     p.shoal("run")
     # the key of main.train holds the code of main.base, which is not what it is held at
     r = p.shoal("run", "main.train", "--again", code=1)
-    has(r.stderr, "main.base is loaded under a name", "must not be pinned")
+    has(r.stderr, "it reads main.base under names that its code does not tell", "is pinned")
     p.remove()
 
 
