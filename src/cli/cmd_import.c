@@ -38,8 +38,8 @@ static void print(cli *c, shoal_str source, const shoal_delta_appended *done) {
   } else if (done->version < 0) {
     printf("nothing to append: no rows in %zu file%s\n", files, files == 1 ? "" : "s");
   } else if (!c->quiet) {
-    printf("%s %.*s: %s rows of %zu file%s, %s, version %lld\nsee what reads it: shoal plan\n",
-           done->created ? "made" : "appended to", SHOAL_FMT(source), cli_count(c, done->rows), files,
+    printf("%s %.*s: %s of %zu file%s, %s, version %lld\nsee what reads it: shoal plan\n",
+           done->created ? "made" : "appended to", SHOAL_FMT(source), cli_rows(c, done->rows), files,
            files == 1 ? "" : "s", cli_bytes(c, done->bytes), (long long)done->version);
   }
 }

@@ -36,7 +36,7 @@ static void print(cli *c, const shoal_delta_changed *d) {
   if (d->version >= 0)
     printf(", version %lld", (long long)d->version);
   if (d->copied)
-    printf(" (%s rows were written anew beside them)", cli_count(c, d->copied));
+    printf(" (%s beside them %s written anew)", cli_rows(c, d->copied), d->copied == 1 ? "was" : "were");
   putchar('\n');
 }
 

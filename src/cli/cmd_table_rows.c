@@ -45,7 +45,7 @@ static void print(cli *c, const char *did, const shoal_delta_appended *done) {
   else if (done->version < 0)
     puts("nothing to append: no rows");
   else if (!c->quiet)
-    printf("%s %s: %s rows, %s, version %lld\n", did, c->argv[0], cli_count(c, done->rows), cli_bytes(c, done->bytes),
+    printf("%s %s: %s, %s, version %lld\n", did, c->argv[0], cli_rows(c, done->rows), cli_bytes(c, done->bytes),
            (long long)done->version);
 }
 

@@ -29,7 +29,7 @@ def files_become_a_table_that_models_read():
     p.shoal("run")
     same(p.rows("from gold.total"), [["2", "30"]])
     same(p.to_run(), [])
-    has(p.shoal("import", "b.csv", "crm.orders").stdout, "appended to crm.orders: 1 rows of 1 file", "version 1")
+    has(p.shoal("import", "b.csv", "crm.orders").stdout, "appended to crm.orders: 1 row of 1 file", "version 1")
     same(p.to_run(), ["gold.total"])  # the source has moved on
     p.shoal("run")
     same(p.rows("from gold.total"), [["3", "30"]])
