@@ -28,19 +28,19 @@ int main(int argc, char **argv) {
   shoal_error err = {0};
   shoal_table *from = NULL, *to = NULL;
   struct ArrowArrayStream adults;
-  int64_t appended, deleted, before = 0, after = 0;
-  uint64_t n;
+  int64_t appended, before = 0, after = 0;
+  shoal_table_changed forgotten;
   if (argc != 3)
     return fprintf(stderr, "usage: people FROM TO\n"), 1;
   int failed = shoal_table_open(argv[1], &from, &err) < 0 || shoal_table_open(argv[2], &to, &err) < 0 ||
                shoal_table_scan(from, SHOAL_TABLE_LATEST, "SELECT * FROM t WHERE age >= 18", &adults, &err) < 0 ||
                shoal_table_append(to, &adults, &appended, &err) < 0 ||
-               shoal_table_delete(to, "name = 'ann'", &n, &deleted, &err) < 0 ||
+               shoal_table_delete(to, "name = 'ann'", &forgotten, &err) < 0 ||
                count(to, SHOAL_TABLE_LATEST, "SELECT count(*) FROM t", &after, &err) < 0 ||
                count(to, appended, "SELECT count(*) FROM t", &before, &err) < 0;
   if (!failed)
     printf("%" PRId64 " adults in version %" PRId64 ", %" PRId64 " after %" PRIu64 " was forgotten\n", before, appended,
-           after, n);
+           after, forgotten.deleted);
   shoal_table_close(to);
   shoal_table_close(from);
   return failed ? fail(&err) : 0;

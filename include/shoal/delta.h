@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Delta Lake tables in folders, for C programs: open one, read any of its versions, append and delete rows. Rows cross
- * as Arrow C streams. Conditions and queries are DuckDB's SQL; its library, libduckdb, is loaded at the first call that
- * needs it, from SHOAL_DUCKDB (an environment variable) or lib/shoal beside the program.
+ * Delta Lake tables in folders, for C programs: make them, read any of their versions, change rows, keep them well.
+ * Rows cross as Arrow C streams. Conditions and queries are DuckDB's SQL; its library, libduckdb, is loaded at the
+ * first call that needs it, from SHOAL_DUCKDB (an environment variable) or lib/shoal beside the program.
  *
  * Others, in any process and by any program that follows the protocol, may write the table at the same time. A change
  * is one commit: it is there whole and durable when the call returns SHOAL_OK, and not there otherwise, unless the
@@ -15,6 +15,10 @@
  */
 #ifndef SHOAL_DELTA_H
 #define SHOAL_DELTA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "shoal/arrow.h"
 #include "shoal/error.h"
@@ -36,15 +40,118 @@ SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_version(shoal_table *t, int64_
 SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_scan(shoal_table *t, int64_t version, const char *query,
                                                        struct ArrowArrayStream *out, shoal_error *err);
 
-/* Appends the rows of a stream, a struct of columns, which go by name and are cast to the table's types; makes the
-   table of them where there is none. The stream is released, whatever happens. *version: the commit's, -1: there were
-   no rows. SHOAL_EINVAL: columns that don't fit, a row that the table does not allow. */
+/* What happened to the table's rows in the versions from `from` to `to`, both included (SHOAL_TABLE_LATEST: to the
+   latest): the table's columns and _change_type ("insert", "delete", "update_preimage", "update_postimage"),
+   _commit_version, _commit_timestamp. SHOAL_EUNSUPPORTED: delta.enableChangeDataFeed was not on at each of them. */
+SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_changes(shoal_table *t, int64_t from, int64_t to,
+                                                          struct ArrowArrayStream *out, shoal_error *err);
+
+/* --- tables that are made --- */
+
+/* A name and what belongs to it. */
+typedef struct shoal_table_pair {
+  const char *name, *value;
+} shoal_table_pair;
+
+typedef struct shoal_table_options { /* zero: none */
+  const char *const *partition_by;   /* columns */
+  size_t n_partition_by;
+  const shoal_table_pair *properties; /* delta.appendOnly = true */
+  size_t n_properties;
+  const shoal_table_pair *constraints; /* a name, and a condition in Spark's SQL that every row must satisfy */
+  size_t n_constraints;
+} shoal_table_options;
+
+/* Makes a table without rows. `columns` is like "id BIGINT NOT NULL, name VARCHAR"; `options` may be NULL.
+   SHOAL_EEXIST: there is a table. */
+SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_create(shoal_table *t, const char *columns,
+                                                         const shoal_table_options *options, shoal_error *err);
+
+/* Makes t a table of its own over the files of another's version (or SHOAL_TABLE_LATEST), of which nothing is copied:
+   it lasts as long as these. SHOAL_EEXIST: there is a table. */
+SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_clone(shoal_table *t, shoal_table *source, int64_t version,
+                                                        shoal_error *err);
+
+/* --- rows that come, go and change --- */
+/*
+ * Streams have structs of columns, which go by name and are cast to the table's types. They are released, whatever
+ * happens. Conditions and values may use the table's columns; one that is NULL for a row does not hold for it.
+ *
+ * SHOAL_EINVAL: columns that don't fit, a row that the table does not allow. SHOAL_ECONFLICT, where rows go or change:
+ * others changed meanwhile what was read; nothing was changed, and it may be tried again.
+ */
+
+typedef struct shoal_table_changed {
+  int64_t version;                     /* the commit's; -1: there was nothing to do */
+  uint64_t deleted, updated, inserted; /* rows */
+} shoal_table_changed;
+
+/* Appends the rows; makes the table of them where there is none. *version: the commit's, -1: there were no rows. */
 SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_append(shoal_table *t, struct ArrowArrayStream *rows,
                                                          int64_t *version, shoal_error *err);
 
-/* Deletes the rows for which the condition holds. *rows: how many; *version: the commit's, -1: there were none.
-   SHOAL_ECONFLICT: others changed meanwhile what was read; nothing was deleted, and it may be tried again. */
-SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_delete(shoal_table *t, const char *where, uint64_t *rows,
-                                                         int64_t *version, shoal_error *err);
+/* Replaces rows by those of the stream, which must satisfy the condition, too; NULL: all rows. */
+SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_overwrite(shoal_table *t, struct ArrowArrayStream *rows,
+                                                            const char *where, shoal_table_changed *out,
+                                                            shoal_error *err);
+/* Replaces all rows of the partitions that the stream's rows lie in. */
+SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_overwrite_partitions(shoal_table *t, struct ArrowArrayStream *rows,
+                                                                       shoal_table_changed *out, shoal_error *err);
+
+/* Deletes the rows for which the condition holds. */
+SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_delete(shoal_table *t, const char *where, shoal_table_changed *out,
+                                                         shoal_error *err);
+/* Gives columns new values, expressions that may use the old ones. */
+SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_update(shoal_table *t, const shoal_table_pair *sets, size_t n,
+                                                         const char *where, shoal_table_changed *out, shoal_error *err);
+
+/* Merges the rows of the stream. `on` and the clauses name the table's columns target.x, the stream's source.x; a
+   clause is in the words of SQL's MERGE, "matched and source.gone then delete", "not matched then insert". Of the
+   clauses that fit a row, the first counts. SHOAL_EINVAL, besides: several rows of the stream would change one of the
+   table. */
+SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_merge(shoal_table *t, struct ArrowArrayStream *rows, const char *on,
+                                                        const char *const *clauses, size_t n, shoal_table_changed *out,
+                                                        shoal_error *err);
+
+/* --- what keeps a table well --- */
+
+/* A commit that makes the table what it was at a version. *out: the commit's; -1: it was so. SHOAL_ENOTFOUND: a file of
+   that version is gone. */
+SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_restore(shoal_table *t, int64_t version, int64_t *out,
+                                                          shoal_error *err);
+
+typedef struct shoal_table_packed {
+  int64_t version; /* the commit's; -1: there was nothing to pack */
+  size_t files_added, files_removed;
+  uint64_t bytes_added, bytes_removed;
+} shoal_table_packed;
+/* Packs small files into files of about `file_bytes` (0: 128 MB). The rows stay what they are. */
+SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_optimize(shoal_table *t, uint64_t file_bytes, shoal_table_packed *out,
+                                                           shoal_error *err);
+
+typedef struct shoal_table_vacuum_options { /* zero: the table's own retention */
+  int64_t retention_us;                     /* 0: the table's */
+  bool shorter; /* it may be shorter than the table's: who reads or writes now may lose its files */
+  bool dry_run;
+} shoal_table_vacuum_options;
+/* Deletes files that neither the latest version nor a removal within the retention names. `each`, which may be NULL, is
+   told each of them, by its path in the table's folder. `options` may be NULL. */
+SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_vacuum(shoal_table *t, const shoal_table_vacuum_options *options,
+                                                         void (*each)(void *arg, const char *path), void *arg,
+                                                         shoal_error *err);
+
+/* Writes a checkpoint of the latest version, whose number is *out. */
+SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_checkpoint(shoal_table *t, int64_t *out, shoal_error *err);
+
+typedef struct shoal_table_commit {
+  int64_t version;
+  int64_t time_us;                  /* since 1970 */
+  const char *operation, *writer;   /* "MERGE", "Shoal/0.1.0"; NULL: not told */
+  const char *parameters, *metrics; /* JSON objects; NULL: not told */
+} shoal_table_commit;
+/* Tells the commits that are still in the log, newest first, at most `limit` (0: all). Texts live during the call. */
+SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_history(shoal_table *t, size_t limit,
+                                                          void (*each)(void *arg, const shoal_table_commit *commit),
+                                                          void *arg, shoal_error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "cli/table_cli.h"
 #include "delta/dml.h"
+#include "delta/words.h"
 
 /* What was done, or with --dry-run what would be. */
 static void print(cli *c, const shoal_delta_changed *d) {
@@ -183,7 +184,7 @@ static int read_clauses(cli *c, shoal_delta_merge *out) {
     return cli_fail(c, &err);
   shoal_delta_clause *clauses = SHOAL_NEW_ARRAY(&c->arena, shoal_delta_clause, out->n_clauses);
   for (size_t i = 0; clauses && i < out->n_clauses; i++)
-    if (shoal_session_merge_clause(shoal_str_z(given[i]), &c->arena, &clauses[i], &err) < 0)
+    if (shoal_delta_clause_parse(shoal_str_z(given[i]), &c->arena, &clauses[i], &err) < 0)
       return cli_fail(c, &err);
   out->clauses = clauses;
   return 0;

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "cli/table_cli.h"
 #include "delta/create.h"
+#include "delta/words.h"
 
 /* What stands between commas. */
 static shoal_status split_names(cli *c, const char *list, shoal_str **out, size_t *n, shoal_error *err) {
@@ -97,9 +98,9 @@ static shoal_status make_table(cli *c, shoal_open_table *t, shoal_delta_appended
   SHOAL_TRY(refuse_existing(t, err));
   if (cli_has(c, "as"))
     return put_rows(t, &create, out, err);
-  SHOAL_TRY(shoal_session_table_schema(t, shoal_str_z(cli_value(c, "schema")), &schema, err));
-  create.schema = &schema;
   SHOAL_TRY(shoal_session_table_engine(t, &engine, err));
+  SHOAL_TRY(shoal_delta_columns(engine, shoal_str_z(cli_value(c, "schema")), &t->arena, &schema, err));
+  create.schema = &schema;
   SHOAL_TRY(shoal_delta_create_table(&t->delta, engine, &create, err));
   *out = (shoal_delta_appended){.created = true};
   return SHOAL_OK;

@@ -7,16 +7,8 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/str.h"
-#include "delta/append.h"
-#include "delta/dml.h"
-
-struct shoal_table {
-  shoal_arena arena;
-  const char *folder;
-  shoal_store *store;
-  shoal_engine *engine; /* opened when it is needed */
-  shoal_delta_table table;
-};
+#include "delta/changes.h"
+#include "delta/table.h"
 
 /* An engine that may touch the table's folder, nothing else. */
 static shoal_status open_engine(const shoal_table *t, shoal_engine **out, shoal_error *err) {
@@ -28,11 +20,14 @@ static shoal_status open_engine(const shoal_table *t, shoal_engine **out, shoal_
   return status;
 }
 
-static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) {
-  shoal_table *t = arg;
+shoal_status shoal_table_engine(shoal_table *t, shoal_engine **out, shoal_error *err) {
   shoal_status status = t->engine ? SHOAL_OK : open_engine(t, &t->engine, err);
   *out = t->engine;
   return status;
+}
+
+static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) {
+  return shoal_table_engine(arg, out, err);
 }
 
 shoal_status shoal_table_open(const char *folder, shoal_table **out, shoal_error *err) {
@@ -73,6 +68,7 @@ typedef struct table_stream {
   struct ArrowArrayStream rows; /* the engine's */
   shoal_engine *engine;
   shoal_delta_snapshot *snapshot;
+  shoal_delta_changes changes;
   shoal_arena arena;
 } table_stream;
 
@@ -81,6 +77,7 @@ static void free_stream(table_stream *s) {
     s->rows.release(&s->rows);
   shoal_engine_free(s->engine);
   shoal_delta_snapshot_free(s->snapshot);
+  shoal_delta_changes_dispose(&s->changes);
   shoal_arena_dispose(&s->arena);
   shoal_free(s);
 }
@@ -105,8 +102,7 @@ static void stream_release(struct ArrowArrayStream *stream) {
   stream->release = NULL;
 }
 
-static shoal_status start_stream(shoal_table *t, int64_t version, const char *query, table_stream *s,
-                                 shoal_error *err) {
+static shoal_status start_scan(shoal_table *t, int64_t version, const char *query, table_stream *s, shoal_error *err) {
   shoal_scan *scan = SHOAL_NEW(&s->arena, shoal_scan);
   shoal_str sql = shoal_arena_str(&s->arena, shoal_str_z(query ? query : "SELECT * FROM t"));
   if (!scan || !sql.ptr)
@@ -119,13 +115,14 @@ static shoal_status start_stream(shoal_table *t, int64_t version, const char *qu
   return shoal_engine_stream(s->engine, &job, &s->rows, err);
 }
 
-shoal_status shoal_table_scan(shoal_table *t, int64_t version, const char *query, struct ArrowArrayStream *out,
-                              shoal_error *err) {
-  memset(out, 0, sizeof *out);
-  table_stream *s = shoal_calloc(1, sizeof *s);
-  if (!s)
-    return shoal_fail_nomem(err);
-  shoal_status status = start_stream(t, version, query, s, err);
+static shoal_status start_changes(shoal_table *t, int64_t from, int64_t to, table_stream *s, shoal_error *err) {
+  SHOAL_TRY(shoal_delta_changes_open(&t->table, from, to, &s->arena, &s->changes, err));
+  SHOAL_TRY(open_engine(t, &s->engine, err));
+  return shoal_engine_stream(s->engine, &s->changes.job, &s->rows, err);
+}
+
+/* Gives a stream that has begun to the caller. */
+static shoal_status give(table_stream *s, shoal_status status, struct ArrowArrayStream *out) {
   if (status < 0) {
     s->rows.release = NULL; /* it never began */
     free_stream(s);
@@ -135,31 +132,16 @@ shoal_status shoal_table_scan(shoal_table *t, int64_t version, const char *query
   return SHOAL_OK;
 }
 
-/* ---- writing ---- */
-
-shoal_status shoal_table_append(shoal_table *t, struct ArrowArrayStream *rows, int64_t *version, shoal_error *err) {
-  shoal_engine *engine = NULL;
-  shoal_delta_appended done = {.version = -1};
-  const shoal_scan scan = {.format = SHOAL_SCAN_ARROW, .stream = rows};
-  const shoal_input input = {SHOAL_STR("rows"), &scan};
-  const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM rows"), .inputs = &input, .n_inputs = 1};
-  const shoal_delta_append wanted = {.job = &job, .create = true};
-  shoal_status status = get_engine(t, &engine, err);
-  if (status == SHOAL_OK)
-    status = shoal_delta_append_rows(&t->table, engine, &wanted, &done, err);
-  *version = done.version;
-  if (rows->release)
-    rows->release(rows);
-  return status;
+shoal_status shoal_table_scan(shoal_table *t, int64_t version, const char *query, struct ArrowArrayStream *out,
+                              shoal_error *err) {
+  memset(out, 0, sizeof *out);
+  table_stream *s = shoal_calloc(1, sizeof *s);
+  return s ? give(s, start_scan(t, version, query, s, err), out) : shoal_fail_nomem(err);
 }
 
-shoal_status shoal_table_delete(shoal_table *t, const char *where, uint64_t *rows, int64_t *version, shoal_error *err) {
-  shoal_engine *engine = NULL;
-  shoal_delta_changed done = {.version = -1};
-  shoal_status status = where ? get_engine(t, &engine, err) : shoal_fail(err, SHOAL_EINVAL, "no condition");
-  if (status == SHOAL_OK)
-    status = shoal_delta_delete_rows(&t->table, engine, shoal_str_z(where), false, &done, err);
-  *rows = done.deleted;
-  *version = done.version;
-  return status;
+shoal_status shoal_table_changes(shoal_table *t, int64_t from, int64_t to, struct ArrowArrayStream *out,
+                                 shoal_error *err) {
+  memset(out, 0, sizeof *out);
+  table_stream *s = shoal_calloc(1, sizeof *s);
+  return s ? give(s, start_changes(t, from, to, s, err), out) : shoal_fail_nomem(err);
 }

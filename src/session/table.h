@@ -7,7 +7,6 @@
 #define SHOAL_SESSION_TABLE_H
 
 #include "delta/dml.h"
-#include "engine/lexer.h"
 #include "session/session.h"
 
 typedef struct shoal_open_table {
@@ -47,15 +46,5 @@ SHOAL_MUST_USE shoal_status shoal_session_scan_files(const shoal_str *files, siz
 SHOAL_MUST_USE shoal_status shoal_session_table_rows(shoal_open_table *t, const shoal_str *paths, size_t n,
                                                      shoal_table_rows *out, shoal_error *err);
 void shoal_table_rows_dispose(shoal_table_rows *r);
-
-/* The schema that a column list such as "id BIGINT NOT NULL, name VARCHAR" describes, in the engine's types. */
-SHOAL_MUST_USE shoal_status shoal_session_table_schema(shoal_open_table *t, shoal_str columns, shoal_schema *out,
-                                                       shoal_error *err);
-
-/* The name that a word or a quoted identifier stands for, in the arena. {NULL,0} without memory. */
-shoal_str shoal_sql_name(const shoal_token *token, shoal_arena *arena);
-/* A clause of a merge, "matched and source.gone then delete"; views into the text and the arena. SHOAL_EINVAL. */
-SHOAL_MUST_USE shoal_status shoal_session_merge_clause(shoal_str text, shoal_arena *arena, shoal_delta_clause *out,
-                                                       shoal_error *err);
 
 #endif

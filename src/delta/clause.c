@@ -9,7 +9,7 @@
  */
 #include "base/str.h"
 #include "base/vec.h"
-#include "session/table.h"
+#include "delta/words.h"
 
 typedef struct parser {
   shoal_str text;
@@ -39,7 +39,7 @@ static bool take_symbol(parser *p, char c) {
 static size_t position(const parser *p) { return p->more ? p->token.offset : p->text.len; }
 
 static shoal_status bad(const parser *p, const char *what, shoal_error *err) {
-  (void)shoal_fail(err, SHOAL_EINVAL, "--when '%.*s': %s", SHOAL_FMT(p->text), what);
+  (void)shoal_fail(err, SHOAL_EINVAL, "'%.*s' is no clause of a merge: %s", SHOAL_FMT(p->text), what);
   shoal_hint(err, "like: matched and source.gone then delete; matched then update; not matched then insert; "
                   "not matched by source then delete; matched then update set v = source.v");
   return SHOAL_EINVAL;
@@ -154,7 +154,7 @@ static shoal_status take_then(parser *p, shoal_delta_clause *out, shoal_error *e
   return SHOAL_OK;
 }
 
-shoal_status shoal_session_merge_clause(shoal_str text, shoal_arena *arena, shoal_delta_clause *out, shoal_error *err) {
+shoal_status shoal_delta_clause_parse(shoal_str text, shoal_arena *arena, shoal_delta_clause *out, shoal_error *err) {
   parser p = {.text = text, .lexer = {.sql = text}, .arena = arena};
   *out = (shoal_delta_clause){0};
   advance(&p);

@@ -4,7 +4,7 @@
  * a type is the engine says.
  */
 #include "base/str.h"
-#include "session/table.h"
+#include "delta/words.h"
 
 /* One column: its name, its type's text, whether NOT NULL stood behind it. */
 typedef struct column {
@@ -82,20 +82,19 @@ static shoal_status add_column(shoal_buf *sql, shoal_buf *required, shoal_str te
   return SHOAL_OK;
 }
 
-shoal_status shoal_session_table_schema(shoal_open_table *t, shoal_str columns, shoal_schema *out, shoal_error *err) {
+shoal_status shoal_delta_columns(shoal_engine *engine, shoal_str columns, shoal_arena *arena, shoal_schema *out,
+                                 shoal_error *err) {
   shoal_buf sql = {0}, required = {0};
-  shoal_engine *engine;
   shoal_str rest = columns, text;
-  SHOAL_TRY(shoal_session_table_engine(t, &engine, err));
   shoal_status status = SHOAL_OK;
   while (status == SHOAL_OK && next_column(&rest, &text))
-    status = add_column(&sql, &required, text, &t->arena, err);
+    status = add_column(&sql, &required, text, arena, err);
   if (status == SHOAL_OK)
     status = shoal_buf_check(&sql, err);
   if (status == SHOAL_OK)
     status = shoal_buf_check(&required, err);
   if (status == SHOAL_OK)
-    status = shoal_engine_bind(engine, &(shoal_job){.sql = shoal_buf_str(&sql)}, &t->arena, out, err);
+    status = shoal_engine_bind(engine, &(shoal_job){.sql = shoal_buf_str(&sql)}, arena, out, err);
   for (size_t i = 0; status == SHOAL_OK && i < out->n_fields; i++)
     out->fields[i].nullable = !required.ptr[i];
   shoal_buf_dispose(&sql);
