@@ -52,6 +52,15 @@ SHOAL_MUST_USE shoal_status shoal_os_create_file(const char *path, shoal_str byt
 SHOAL_MUST_USE shoal_status shoal_os_create_brief(const char *path, shoal_str bytes, shoal_error *err);
 /* Writes path whole by a temporary neighbour and rename. Not durable: for caches and project files. */
 SHOAL_MUST_USE shoal_status shoal_os_replace_file(const char *path, shoal_str bytes, shoal_error *err);
+/* The same of bytes in parts, one behind the other. */
+SHOAL_MUST_USE shoal_status shoal_os_replace_parts(const char *path, const shoal_str *parts, size_t n,
+                                                   shoal_error *err);
+/* Maps a file for reading. The bytes stay what they are as long as nobody writes into the file, which who replaces it
+   by a rename does not. An empty file is {"", 0}. Ended by shoal_os_unmap. */
+SHOAL_MUST_USE shoal_status shoal_os_map(const char *path, shoal_str *out, shoal_error *err);
+void shoal_os_unmap(shoal_str mapped);
+/* The file was used now: its time of change, for caches that drop what was not used for long. No harm if it fails. */
+void shoal_os_touch(const char *path);
 /* A user's output: replaces a file, behind links, too; writes into what is no file (a pipe, /dev/null). */
 SHOAL_MUST_USE shoal_status shoal_os_write_output(const char *path, shoal_str bytes, shoal_error *err);
 /* The same for a finished file, which is moved there, or copied where that can't be done. */
@@ -90,6 +99,8 @@ char *shoal_os_module_folder(shoal_arena *arena);
 /* True for NFS, SMB, FUSE and their like, where LMDB must not live. */
 bool shoal_os_network_fs(const char *path);
 
+/* ${XDG_CACHE_HOME:-~/.cache}/shoal, whether or not it is there; NULL: this user has no such place. */
+char *shoal_os_cache_folder(shoal_arena *arena);
 const char *shoal_os_hostname(char out[256]);
 const char *shoal_os_user(char out[256]);
 int64_t shoal_os_pid(void);

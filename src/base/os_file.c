@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -133,11 +134,13 @@ static int write_all(int fd, shoal_str bytes) {
   return 0;
 }
 
-static shoal_status create_file(const char *path, shoal_str bytes, bool durable, shoal_error *err) {
+static shoal_status create_parts(const char *path, const shoal_str *parts, size_t n, bool durable, shoal_error *err) {
   int fd = open_retry(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
   if (fd < 0)
     return shoal_fail_errno(err, errno, "cannot create %s", path);
-  int rc = write_all(fd, bytes);
+  int rc = 0;
+  for (size_t i = 0; i < n && rc == 0; i++)
+    rc = write_all(fd, parts[i]);
   if (rc == 0 && durable && fsync(fd))
     rc = errno;
   if (close(fd) && rc == 0)
@@ -146,6 +149,10 @@ static shoal_status create_file(const char *path, shoal_str bytes, bool durable,
     return SHOAL_OK;
   unlink(path);
   return shoal_fail_errno(err, rc, "cannot write %s", path);
+}
+
+static shoal_status create_file(const char *path, shoal_str bytes, bool durable, shoal_error *err) {
+  return create_parts(path, &bytes, 1, durable, err);
 }
 
 shoal_status shoal_os_create_file(const char *path, shoal_str bytes, shoal_error *err) {
@@ -157,6 +164,10 @@ shoal_status shoal_os_create_brief(const char *path, shoal_str bytes, shoal_erro
 }
 
 shoal_status shoal_os_replace_file(const char *path, shoal_str bytes, shoal_error *err) {
+  return shoal_os_replace_parts(path, &bytes, 1, err);
+}
+
+shoal_status shoal_os_replace_parts(const char *path, const shoal_str *parts, size_t n, shoal_error *err) {
   char uuid[SHOAL_UUID_TEXT];
   shoal_os_uuid(uuid);
   shoal_arena arena = {0};
@@ -166,7 +177,7 @@ shoal_status shoal_os_replace_file(const char *path, shoal_str bytes, shoal_erro
     status = shoal_fail_nomem(err);
     goto out;
   }
-  status = create_file(tmp, bytes, false, err);
+  status = create_parts(tmp, parts, n, false, err);
   if (status < 0)
     goto out;
   status = shoal_os_rename(tmp, path, err);
@@ -176,6 +187,31 @@ out:
   shoal_arena_dispose(&arena);
   return status;
 }
+
+shoal_status shoal_os_map(const char *path, shoal_str *out, shoal_error *err) {
+  struct stat st;
+  *out = SHOAL_STR("");
+  int fd = open_retry(path, O_RDONLY, 0);
+  if (fd < 0)
+    return shoal_fail_errno(err, errno, "cannot open %s", path);
+  int rc = fstat(fd, &st) ? errno : S_ISREG(st.st_mode) ? 0 : EINVAL;
+  if (rc == 0 && st.st_size > 0) {
+    void *at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (at == MAP_FAILED)
+      rc = errno;
+    else
+      *out = shoal_str_n(at, (size_t)st.st_size);
+  }
+  close(fd);
+  return rc ? shoal_fail_errno(err, rc, "cannot map %s", path) : SHOAL_OK;
+}
+
+void shoal_os_unmap(shoal_str mapped) {
+  if (mapped.len)
+    munmap((void *)(uintptr_t)mapped.ptr, mapped.len);
+}
+
+void shoal_os_touch(const char *path) { (void)utimensat(AT_FDCWD, path, NULL, 0); }
 
 static shoal_status fsync_path(const char *path, int flags, shoal_error *err) {
   int fd = open_retry(path, flags, 0);

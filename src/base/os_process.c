@@ -41,6 +41,13 @@ char *shoal_os_module_folder(shoal_arena *arena) {
   return slash ? shoal_arena_cstr(arena, shoal_str_n(info.dli_fname, (size_t)(slash - info.dli_fname))) : NULL;
 }
 
+char *shoal_os_cache_folder(shoal_arena *arena) {
+  const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+  if (cache && *cache == '/')
+    return shoal_arena_printf(arena, "%s/shoal", cache);
+  return home && *home == '/' ? shoal_arena_printf(arena, "%s/.cache/shoal", home) : NULL;
+}
+
 const char *shoal_os_hostname(char out[256]) {
   if (gethostname(out, 255) != 0)
     snprintf(out, 256, "unknown");

@@ -58,16 +58,30 @@ static shoal_status parse_kv(yyjson_val *v, const char *name, shoal_arena *arena
   return SHOAL_OK;
 }
 
-/* The replay key: a path, and behind a NUL the deletion vector's unique id (protocol, "Derived Fields"). */
-static shoal_status make_key(yyjson_val *dv, shoal_arena *arena, shoal_action *out, shoal_error *err) {
-  shoal_buf key = {0};
-  shoal_buf_add(&key, out->file.path);
-  shoal_buf_addc(&key, '\0');
-  shoal_buf_add(&key, shoal_json_str(dv, "storageType"));
-  shoal_buf_add(&key, shoal_json_str(dv, "pathOrInlineDv"));
+static void add_key(shoal_str path, yyjson_val *dv, shoal_buf *key) {
+  shoal_buf_add(key, path);
+  if (!shoal_json_str(dv, "storageType").ptr)
+    return;
+  shoal_buf_addc(key, '\0');
+  shoal_buf_add(key, shoal_json_str(dv, "storageType"));
+  shoal_buf_add(key, shoal_json_str(dv, "pathOrInlineDv"));
   yyjson_val *offset = yyjson_obj_get(dv, "offset");
   if (offset && !yyjson_is_null(offset))
-    shoal_buf_addf(&key, "@%lld", (long long)shoal_json_i64(dv, "offset", 0));
+    shoal_buf_addf(key, "@%lld", (long long)shoal_json_i64(dv, "offset", 0));
+}
+
+shoal_status shoal_delta_file_key(shoal_str path, shoal_str vector, shoal_buf *out, shoal_error *err) {
+  yyjson_doc *doc = NULL;
+  if (vector.ptr)
+    SHOAL_TRY(shoal_json_parse_raw(vector, "deletionVector", &doc, err));
+  add_key(path, yyjson_doc_get_root(doc), out);
+  yyjson_doc_free(doc);
+  return shoal_buf_check(out, err);
+}
+
+static shoal_status make_key(yyjson_val *dv, shoal_arena *arena, shoal_action *out, shoal_error *err) {
+  shoal_buf key = {0};
+  add_key(out->file.path, dv, &key);
   shoal_status status = shoal_buf_check(&key, err);
   if (status == SHOAL_OK)
     status = copy(shoal_buf_str(&key), arena, &out->key, err);

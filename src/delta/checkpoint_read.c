@@ -12,9 +12,12 @@
 /* Each action's column, and the field that is never null where the action is there. */
 static const struct {
   const char *name, *present;
+  bool few; /* of these a checkpoint has few, and a reader wants them */
 } columns[] = {
-    {"add", "path"},  {"remove", "path"},           {"metaData", "id"},  {"protocol", "minReaderVersion"},
-    {"txn", "appId"}, {"domainMetadata", "domain"}, {"sidecar", "path"},
+    {"add", "path", false},    {"remove", "path", false},
+    {"metaData", "id", true},  {"protocol", "minReaderVersion", true},
+    {"txn", "appId", false},   {"domainMetadata", "domain", false},
+    {"sidecar", "path", true},
 };
 
 static bool is_repeated(shoal_str field) {
@@ -51,22 +54,29 @@ static bool has_field(const shoal_type *type, const char *name) {
   return false;
 }
 
-static shoal_status make_query(const shoal_schema *schema, shoal_buf *sql, shoal_error *err) {
-  size_t branches = 0;
+static shoal_status make_query(const shoal_schema *schema, bool few, shoal_buf *sql, shoal_error *err) {
+  shoal_buf where = {0};
   shoal_buf_addz(sql, "SELECT CASE");
   for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
     for (size_t k = 0; k < schema->n_fields; k++) {
-      if (!shoal_str_is(schema->fields[k].name, columns[i].name) ||
+      if (!shoal_str_is(schema->fields[k].name, columns[i].name) || (few && !columns[i].few) ||
           !has_field(&schema->fields[k].type, columns[i].present))
         continue;
       add_branch(sql, &schema->fields[k], columns[i].present);
-      branches++;
+      shoal_buf_addz(&where, where.len ? " OR log." : " WHERE log.");
+      shoal_buf_sql_ident(&where, schema->fields[k].name);
+      shoal_buf_addf(&where, ".\"%s\" IS NOT NULL", columns[i].present);
     }
   }
   shoal_buf_addz(sql, " END FROM log");
-  if (branches == 0)
-    return shoal_fail(err, SHOAL_ECORRUPT, "it has no column of an action");
-  return shoal_buf_check(sql, err);
+  if (few)
+    shoal_buf_add(sql, shoal_buf_str(&where));
+  bool any = where.len > 0;
+  shoal_status status = shoal_buf_check(&where, err);
+  shoal_buf_dispose(&where);
+  if (status == SHOAL_OK && !any)
+    status = shoal_fail(err, SHOAL_ECORRUPT, "it has no column of an action");
+  return status == SHOAL_OK ? shoal_buf_check(sql, err) : status;
 }
 
 static shoal_status apply_rows(shoal_rows *rows, shoal_arena *arena, shoal_replay *r, shoal_error *err) {
@@ -82,8 +92,8 @@ static shoal_status apply_rows(shoal_rows *rows, shoal_arena *arena, shoal_repla
   return status == SHOAL_DONE ? SHOAL_OK : status;
 }
 
-shoal_status shoal_delta_checkpoint_parquet(shoal_engine *engine, const shoal_scan_file *files, size_t n,
-                                            shoal_arena *arena, shoal_replay *r, shoal_error *err) {
+static shoal_status read_parquet(shoal_engine *engine, const shoal_scan_file *files, size_t n, bool few,
+                                 shoal_arena *arena, shoal_replay *r, shoal_error *err) {
   shoal_scan_option option = {SHOAL_STR("union_by_name"), SHOAL_STR("true")};
   shoal_scan scan = {.format = SHOAL_SCAN_PARQUET, .files = files, .n_files = n, .options = &option, .n_options = 1};
   shoal_input input = {SHOAL_STR("log"), &scan};
@@ -94,7 +104,7 @@ shoal_status shoal_delta_checkpoint_parquet(shoal_engine *engine, const shoal_sc
   shoal_rows *rows = NULL;
   shoal_status status = shoal_engine_bind(engine, &job, &scratch, &schema, err);
   if (status == SHOAL_OK)
-    status = make_query(&schema, &sql, err);
+    status = make_query(&schema, few, &sql, err);
   job.sql = shoal_buf_str(&sql);
   if (status == SHOAL_OK)
     status = shoal_engine_query(engine, &job, &rows, err);
@@ -106,26 +116,43 @@ shoal_status shoal_delta_checkpoint_parquet(shoal_engine *engine, const shoal_sc
   return status;
 }
 
+shoal_status shoal_delta_checkpoint_parquet(shoal_engine *engine, const shoal_scan_file *files, size_t n,
+                                            shoal_arena *arena, shoal_replay *r, shoal_error *err) {
+  return read_parquet(engine, files, n, false, arena, r, err);
+}
+
+shoal_status shoal_delta_checkpoint_few(shoal_engine *engine, const shoal_scan_file *files, size_t n,
+                                        shoal_arena *arena, shoal_replay *r, shoal_error *err) {
+  return read_parquet(engine, files, n, true, arena, r, err);
+}
+
+shoal_status shoal_delta_checkpoint_files(const shoal_delta_table *table, const shoal_str *keys, size_t n,
+                                          shoal_arena *arena, shoal_scan_file **out, shoal_error *err) {
+  shoal_scan_file *files = SHOAL_NEW_ARRAY(arena, shoal_scan_file, n);
+  *out = files;
+  if (!files)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < n; i++) {
+    shoal_object object;
+    shoal_status status = shoal_store_head(table->store, keys[i], &object, err);
+    if (status == SHOAL_ENOTFOUND) /* which must not be taken for a table that is not there */
+      status = shoal_fail(err, SHOAL_ECORRUPT, "%.*s is missing", SHOAL_FMT(keys[i]));
+    if (status < 0)
+      return status;
+    files[i].path = shoal_str_z(shoal_store_local_path(table->store, keys[i], arena));
+    if (!files[i].path.ptr)
+      return shoal_fail(err, SHOAL_EUNSUPPORTED, "the store has no local file of it");
+  }
+  return table->get_engine ? SHOAL_OK : shoal_fail(err, SHOAL_EUNSUPPORTED, "no engine is at hand to read it");
+}
+
 /* The objects of these keys as local Parquet files, all of them actions. */
 static shoal_status read_keys(const shoal_delta_table *table, const shoal_str *keys, size_t n, shoal_arena *arena,
                               shoal_replay *r, shoal_error *err) {
   shoal_arena scratch = {0};
   shoal_engine *engine = NULL;
-  shoal_status status = SHOAL_OK;
-  shoal_scan_file *files = SHOAL_NEW_ARRAY(&scratch, shoal_scan_file, n);
-  if (!files)
-    status = shoal_fail_nomem(err);
-  for (size_t i = 0; i < n && status == SHOAL_OK; i++) {
-    shoal_object object;
-    status = shoal_store_head(table->store, keys[i], &object, err);
-    if (status == SHOAL_ENOTFOUND) /* which must not be taken for a table that is not there */
-      status = shoal_fail(err, SHOAL_ECORRUPT, "%.*s is missing", SHOAL_FMT(keys[i]));
-    files[i].path = shoal_str_z(shoal_store_local_path(table->store, keys[i], &scratch));
-    if (status == SHOAL_OK && !files[i].path.ptr)
-      status = shoal_fail(err, SHOAL_EUNSUPPORTED, "the store has no local file of it");
-  }
-  if (status == SHOAL_OK && !table->get_engine)
-    status = shoal_fail(err, SHOAL_EUNSUPPORTED, "no engine is at hand to read it");
+  shoal_scan_file *files;
+  shoal_status status = shoal_delta_checkpoint_files(table, keys, n, &scratch, &files, err);
   if (status == SHOAL_OK)
     status = table->get_engine(table->engine_arg, &engine, err);
   if (status == SHOAL_OK)
@@ -144,9 +171,8 @@ static shoal_status read_json(const shoal_delta_table *table, shoal_str key, sho
   return status;
 }
 
-/* Sidecars lie in _delta_log/_sidecars; a path is relative to that. */
-static shoal_status sidecar_key(const shoal_delta_table *table, shoal_str path, shoal_arena *arena, shoal_str *out,
-                                shoal_error *err) {
+shoal_status shoal_delta_sidecar_key(const shoal_delta_table *table, shoal_str path, shoal_arena *arena, shoal_str *out,
+                                     shoal_error *err) {
   shoal_buf decoded = {0};
   shoal_status status = shoal_delta_path_decode(path, &decoded, err);
   if (status == SHOAL_OK) {
@@ -164,7 +190,7 @@ static shoal_status read_sidecars(const shoal_delta_table *table, shoal_arena *a
   shoal_str *keys = SHOAL_NEW_ARRAY(&scratch, shoal_str, r->sidecars.len);
   shoal_status status = keys ? SHOAL_OK : shoal_fail_nomem(err);
   for (size_t i = 0; i < r->sidecars.len && status == SHOAL_OK; i++)
-    status = sidecar_key(table, r->sidecars.ptr[i], &scratch, &keys[i], err);
+    status = shoal_delta_sidecar_key(table, r->sidecars.ptr[i], &scratch, &keys[i], err);
   if (status == SHOAL_OK)
     status = read_keys(table, keys, r->sidecars.len, arena, r, err);
   if (status < 0)

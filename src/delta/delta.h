@@ -22,6 +22,9 @@ typedef struct shoal_delta_table {
   shoal_status (*get_engine)(void *arg, shoal_engine **out, shoal_error *err);
   void *engine_arg;
   bool anywhere; /* files outside the table's folder are read too: the user trusts whoever wrote its log */
+  const char
+      *cache; /* folder, made on demand, where large tables' files are remembered for the next view; NULL: none */
+  size_t cache_from; /* files that a table has at least to be remembered; 0: 1,000, fewer are read as quickly anew */
 } shoal_delta_table;
 
 typedef struct shoal_delta_kv {
@@ -101,6 +104,23 @@ SHOAL_MUST_USE shoal_status shoal_delta_version_at(const shoal_delta_table *tabl
    snapshot and arena. */
 SHOAL_MUST_USE shoal_status shoal_delta_scan(const shoal_delta_table *table, const shoal_delta_snapshot *s,
                                              shoal_arena *arena, shoal_scan *out, shoal_error *err);
+
+/* --- for reading only --- */
+
+/* A snapshot as readers need it: where the files are and what is known of their values, by columns (delta/files.h). Of
+   a million files it takes a tenth of a snapshot's memory and, where table->cache remembers them, milliseconds. */
+typedef struct shoal_delta_view shoal_delta_view;
+/* As shoal_delta_snapshot_open. */
+SHOAL_MUST_USE shoal_status shoal_delta_view_open(const shoal_delta_table *table, int64_t version,
+                                                  shoal_delta_view **out, shoal_error *err);
+void shoal_delta_view_free(shoal_delta_view *v);
+int64_t shoal_delta_view_version(const shoal_delta_view *v);
+const shoal_delta_metadata *shoal_delta_view_metadata(const shoal_delta_view *v);
+size_t shoal_delta_view_n_files(const shoal_delta_view *v);
+/* As shoal_delta_scan; the files are listed, and their deletion vectors read, when the engine knows which it wants
+   (shoal_scan.select). Lives as long as table's store, view and arena. */
+SHOAL_MUST_USE shoal_status shoal_delta_view_scan(const shoal_delta_table *table, const shoal_delta_view *v,
+                                                  shoal_arena *arena, shoal_scan *out, shoal_error *err);
 
 /* --- writing --- */
 

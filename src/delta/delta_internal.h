@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "delta/deletion_vector.h"
 #include "delta/delta.h"
 
 /* --- protocol.c --- */
@@ -37,19 +38,31 @@ typedef struct shoal_log_file {
   bool json;            /* of a SHOAL_LOG_V2 */
   shoal_object object;
 } shoal_log_file;
+/* x.y.compacted.json: what the commits from x to y come to. */
+typedef struct shoal_log_compacted {
+  int64_t from, to;
+  shoal_object object;
+} shoal_log_compacted;
 typedef struct shoal_log {
   const shoal_log_file *files; /* by version, a version's checkpoints before its commit */
   size_t n;
+  const shoal_log_compacted *compacted; /* by where they begin */
+  size_t n_compacted;
 } shoal_log;
 /* A key below the table. {NULL,0} when out of memory. */
 shoal_str shoal_delta_key(const shoal_delta_table *table, shoal_arena *arena, const char *fmt, ...) SHOAL_PRINTF(3, 4);
-/* The log from version `from` on; what is no part of it (CRCs, compactions, strangers) is left out. */
+/* The log from version `from` on; what is no part of it (CRCs, strangers) is left out. */
 SHOAL_MUST_USE shoal_status shoal_delta_log_list(const shoal_delta_table *table, int64_t from, shoal_arena *arena,
                                                  shoal_log *out, shoal_error *err);
 /* The highest version, -1 if there is none. */
 int64_t shoal_delta_log_latest(const shoal_log *log);
 /* The newest complete checkpoint of at most `version`: its files are log->files[*first … *first + *n), n 0 if none. */
 void shoal_delta_log_checkpoint(const shoal_log *log, int64_t version, size_t *first, size_t *n);
+/* What to list for a version (-1: the latest): all, or from the hinted checkpoint on if that leads there. */
+SHOAL_MUST_USE shoal_status shoal_delta_log_find(const shoal_delta_table *table, int64_t version, shoal_arena *arena,
+                                                 shoal_log *out, shoal_error *err);
+/* Whether another way to the same state may lead around the failure; the rest is the machine's. */
+bool shoal_delta_log_broken(shoal_status status);
 /* What _last_checkpoint says, -1 if it says nothing usable: it is only a hint. */
 SHOAL_MUST_USE shoal_status shoal_delta_log_hint(const shoal_delta_table *table, shoal_arena *arena, int64_t *out,
                                                  shoal_error *err);
@@ -82,6 +95,9 @@ typedef struct shoal_action {
   bool removed;          /* domain */
   bool blind_append;     /* commitInfo's isBlindAppend */
 } shoal_action;
+/* A file's replay key: its path, and behind a NUL the deletion vector's unique id (protocol, "Derived Fields"), from
+   the descriptor's JSON text or {NULL,0}. */
+SHOAL_MUST_USE shoal_status shoal_delta_file_key(shoal_str path, shoal_str vector, shoal_buf *out, shoal_error *err);
 /* Parses {"add": {…}} and its like; `name` stands in messages. All in the arena. */
 SHOAL_MUST_USE shoal_status shoal_delta_action_parse(shoal_str line, const char *name, shoal_arena *arena,
                                                      shoal_action *out, shoal_error *err);
@@ -127,9 +143,19 @@ SHOAL_MUST_USE shoal_status shoal_replay_commit(shoal_replay *r, shoal_str text,
 SHOAL_MUST_USE shoal_status shoal_delta_checkpoint_read(const shoal_delta_table *table, const shoal_log_file *files,
                                                         size_t n, shoal_arena *arena, shoal_replay *r,
                                                         shoal_error *err);
+/* Names and options of the objects of these keys, local Parquet files all of them. */
+SHOAL_MUST_USE shoal_status shoal_delta_checkpoint_files(const shoal_delta_table *table, const shoal_str *keys,
+                                                         size_t n, shoal_arena *arena, shoal_scan_file **out,
+                                                         shoal_error *err);
+/* Sidecars lie in _delta_log/_sidecars; a path is relative to that. */
+SHOAL_MUST_USE shoal_status shoal_delta_sidecar_key(const shoal_delta_table *table, shoal_str path, shoal_arena *arena,
+                                                    shoal_str *out, shoal_error *err);
 /* Every action of these local Parquet files. */
 SHOAL_MUST_USE shoal_status shoal_delta_checkpoint_parquet(shoal_engine *engine, const shoal_scan_file *files, size_t n,
                                                            shoal_arena *arena, shoal_replay *r, shoal_error *err);
+/* Only those of which a reader wants the last, and sidecars. */
+SHOAL_MUST_USE shoal_status shoal_delta_checkpoint_few(shoal_engine *engine, const shoal_scan_file *files, size_t n,
+                                                       shoal_arena *arena, shoal_replay *r, shoal_error *err);
 
 /* --- snapshot.c --- */
 /* Memory that snapshots share: what one load read. Counted, so that a base may be freed before what was made from it.
@@ -149,7 +175,22 @@ struct shoal_delta_snapshot {
   SHOAL_VEC(shoal_segment *) segments;
 };
 
+/* A commit, a compaction, or another text of the log that was listed. */
+SHOAL_MUST_USE shoal_status shoal_delta_log_get(const shoal_delta_table *table, shoal_str key, shoal_buf *out,
+                                                shoal_error *err);
+/* The last component of a key. */
+const char *shoal_delta_base_name(shoal_str key);
+/* Protocol and metadata as a log's last ones say, checked to be such as are read here. */
+SHOAL_MUST_USE shoal_status shoal_delta_understand(shoal_str protocol_raw, shoal_str metadata_raw, shoal_arena *arena,
+                                                   shoal_delta_protocol *protocol, shoal_delta_metadata *metadata,
+                                                   shoal_error *err);
+
 /* --- scan.c --- */
+/* Refuses by name what an engine does not read. */
+SHOAL_MUST_USE shoal_status shoal_delta_check_types(const shoal_delta_metadata *m, shoal_error *err);
+/* The rows that a descriptor (JSON text) says are deleted; the arena owns them. */
+SHOAL_MUST_USE shoal_status shoal_delta_scan_vector(const shoal_delta_table *table, shoal_str descriptor,
+                                                    shoal_arena *arena, shoal_delta_vector **out, shoal_error *err);
 /* As shoal_delta_scan, of these files of the snapshot in this order; all their rows, whatever deletion vectors say. */
 SHOAL_MUST_USE shoal_status shoal_delta_scan_listed(const shoal_delta_table *table, const shoal_delta_snapshot *s,
                                                     const shoal_delta_file *const *files, size_t n, shoal_arena *arena,
@@ -166,6 +207,13 @@ int64_t shoal_delta_file_rows(const shoal_delta_file *f);
 /* skip.c: what a scan's `may_match` needs, kept in the arena; `files` are in the scan's order. NULL: out of memory. */
 void *shoal_delta_bounds(const shoal_delta_snapshot *s, const shoal_delta_file **files, shoal_arena *arena);
 bool shoal_delta_may_match(void *bounds, size_t file, const shoal_predicate *p);
+/* Numbers as texts, -?digits[.digits]; false: one is none. */
+bool shoal_delta_compare_numbers(shoal_str a, shoal_str b, int *out);
+/* A finite number; `single`: as a float has it. */
+bool shoal_delta_read_double(shoal_str s, bool single, double *out);
+/* Whether a column that has one value in all rows ({NULL,0} is NULL) may satisfy, and may fail, a comparison or IS
+   NULL: the bits of files_match.c. */
+unsigned shoal_delta_judge_value(const shoal_type *type, shoal_str value, const shoal_predicate *p);
 /* JSON text on one line: line feeds, which valid JSON has only between tokens, become blanks. */
 void shoal_delta_add_line(shoal_buf *out, shoal_str json);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What lies in _delta_log, told apart by name alone (protocol, "Delta Log Entries" and "Checkpoints"). Everything not
- * known is left out: other writers put folders and files of their own beside the log. Compacted commits and checksums
- * are never needed, so they are left out too.
+ * known is left out: other writers put folders and files of their own beside the log. Checksums are never needed, so
+ * they are left out too.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -67,6 +67,12 @@ static bool parse_checkpoint(shoal_str rest, shoal_log_file *out) {
   return dot > 0 && is_uuid(shoal_str_sub(rest, 0, (size_t)dot)) && (out->json || shoal_str_is(ending, "parquet"));
 }
 
+/* N.M.compacted.json */
+static bool parse_compacted(shoal_str name, shoal_log_compacted *out) {
+  return take_digits(&name, VERSION_DIGITS, &out->from) && take(&name, ".") &&
+         take_digits(&name, VERSION_DIGITS, &out->to) && shoal_str_is(name, ".compacted.json") && out->from < out->to;
+}
+
 static bool parse_name(shoal_str name, shoal_log_file *out) {
   *out = (shoal_log_file){.kind = SHOAL_LOG_COMMIT};
   if (!take_digits(&name, VERSION_DIGITS, &out->version) || !take(&name, "."))
@@ -88,17 +94,35 @@ shoal_status shoal_delta_log_list(const shoal_delta_table *table, int64_t from, 
   SHOAL_TRY(
       shoal_store_list(table->store, folder, from > 0 ? after : SHOAL_STR_NONE, true, 0, arena, &objects, &n, err));
   shoal_log_file *files = SHOAL_NEW_ARRAY(arena, shoal_log_file, n ? n : 1);
-  if (!files)
+  shoal_log_compacted *compacted = SHOAL_NEW_ARRAY(arena, shoal_log_compacted, n ? n : 1);
+  if (!files || !compacted)
     return shoal_fail_nomem(err);
-  size_t kept = 0;
+  size_t kept = 0, n_compacted = 0;
   for (size_t i = 0; i < n; i++) {
     shoal_str name = shoal_str_sub(objects[i].key, folder.len, objects[i].key.len);
-    if (objects[i].folder || !parse_name(name, &files[kept]))
-      continue;
-    files[kept++].object = objects[i];
+    if (!objects[i].folder && parse_name(name, &files[kept]))
+      files[kept++].object = objects[i];
+    else if (!objects[i].folder && parse_compacted(name, &compacted[n_compacted]))
+      compacted[n_compacted++].object = objects[i];
   }
-  *out = (shoal_log){files, kept};
+  *out = (shoal_log){files, kept, compacted, n_compacted};
   return SHOAL_OK;
+}
+
+shoal_status shoal_delta_log_find(const shoal_delta_table *table, int64_t version, shoal_arena *arena, shoal_log *log,
+                                  shoal_error *err) {
+  int64_t hint;
+  size_t first, n = 0;
+  SHOAL_TRY(shoal_delta_log_hint(table, arena, &hint, err));
+  if (hint > 0 && table->get_engine && (version < 0 || hint <= version)) {
+    SHOAL_TRY(shoal_delta_log_list(table, hint, arena, log, err));
+    shoal_delta_log_checkpoint(log, version < 0 ? INT64_MAX : version, &first, &n);
+  }
+  return n ? SHOAL_OK : shoal_delta_log_list(table, 0, arena, log, err);
+}
+
+bool shoal_delta_log_broken(shoal_status status) {
+  return status == SHOAL_ECORRUPT || status == SHOAL_EENGINE || status == SHOAL_ENOTFOUND;
 }
 
 int64_t shoal_delta_log_latest(const shoal_log *log) {

@@ -18,10 +18,10 @@ static shoal_status check_types(const shoal_field *fields, size_t n, shoal_error
   return SHOAL_OK;
 }
 
-static shoal_status check(const shoal_delta_snapshot *s, shoal_error *err) {
-  if (s->metadata.schema.n_fields == 0)
+shoal_status shoal_delta_check_types(const shoal_delta_metadata *m, shoal_error *err) {
+  if (m->schema.n_fields == 0)
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table has no columns");
-  return check_types(s->metadata.schema.fields, s->metadata.schema.n_fields, err);
+  return check_types(m->schema.fields, m->schema.n_fields, err);
 }
 
 /* Absent is NULL: some writers leave out what is null. */
@@ -46,10 +46,10 @@ static void keep(void *arg, size_t file, const int64_t *rows, size_t n, bool *al
 
 static void free_vector(void *v) { shoal_delta_vector_free(v); }
 
-static shoal_status read_vector(const shoal_delta_table *table, const shoal_delta_file *f, shoal_arena *arena,
-                                shoal_delta_vector **out, shoal_error *err) {
+shoal_status shoal_delta_scan_vector(const shoal_delta_table *table, shoal_str descriptor, shoal_arena *arena,
+                                     shoal_delta_vector **out, shoal_error *err) {
   shoal_delta_vector_descriptor d;
-  SHOAL_TRY(shoal_delta_vector_describe(f->deletion_vector, arena, &d, err));
+  SHOAL_TRY(shoal_delta_vector_describe(descriptor, arena, &d, err));
   SHOAL_TRY(shoal_delta_vector_read(table, &d, out, err));
   return shoal_arena_own(arena, free_vector, *out) ? SHOAL_OK : shoal_fail_nomem(err);
 }
@@ -76,7 +76,7 @@ shoal_status shoal_delta_scan_listed(const shoal_delta_table *table, const shoal
   const shoal_delta_metadata *m = &s->metadata;
   shoal_scan scan = {.format = SHOAL_SCAN_TABLE, .schema = &m->schema, .n_partition_columns = m->n_partition_columns};
   *out = (shoal_scan){0};
-  SHOAL_TRY(check(s, err));
+  SHOAL_TRY(shoal_delta_check_types(m, err));
   scan.by_field_id = shoal_str_is(shoal_delta_config(m, "delta.columnMapping.mode"), "id");
   size_t *columns = SHOAL_NEW_ARRAY(arena, size_t, m->n_partition_columns);
   shoal_scan_file *list = SHOAL_NEW_ARRAY(arena, shoal_scan_file, n);
@@ -118,7 +118,7 @@ shoal_status shoal_delta_scan_ordered(const shoal_delta_table *table, const shoa
   if (!v->of)
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < n_kept; i++)
-    SHOAL_TRY(read_vector(table, order[v->n_whole + i], arena, &v->of[i], err));
+    SHOAL_TRY(shoal_delta_scan_vector(table, order[v->n_whole + i]->deletion_vector, arena, &v->of[i], err));
   SHOAL_TRY(shoal_delta_scan_listed(table, s, order, s->n_files, arena, out, err));
   out->n_whole = v->n_whole;
   if (n_kept) {

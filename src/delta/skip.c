@@ -68,7 +68,7 @@ static bool read_number(shoal_str s, number *out) {
   return true;
 }
 
-static bool compare_numbers(shoal_str a, shoal_str b, int *out) {
+bool shoal_delta_compare_numbers(shoal_str a, shoal_str b, int *out) {
   number x, y;
   if (!read_number(a, &x) || !read_number(b, &y))
     return false;
@@ -82,7 +82,7 @@ static bool compare_numbers(shoal_str a, shoal_str b, int *out) {
   return true;
 }
 
-static bool read_double(shoal_str s, bool single, double *out) {
+bool shoal_delta_read_double(shoal_str s, bool single, double *out) {
   char text[64], *end;
   if (s.len == 0 || s.len >= sizeof text || !((s.ptr[0] >= '0' && s.ptr[0] <= '9') || s.ptr[0] == '-'))
     return false;
@@ -94,7 +94,7 @@ static bool read_double(shoal_str s, bool single, double *out) {
 
 static bool compare_doubles(shoal_str a, shoal_str b, bool single, int *out) {
   double x, y;
-  if (!read_double(a, single, &x) || !read_double(b, single, &y))
+  if (!shoal_delta_read_double(a, single, &x) || !shoal_delta_read_double(b, single, &y))
     return false;
   *out = x < y ? -1 : x > y;
   return true;
@@ -124,7 +124,7 @@ static bool compare(shoal_type_kind type, shoal_str bound, const shoal_literal *
   case SHOAL_TYPE_INTEGER:
   case SHOAL_TYPE_LONG:
   case SHOAL_TYPE_DECIMAL:
-    return l->kind == SHOAL_LITERAL_NUMBER && compare_numbers(bound, l->text, out);
+    return l->kind == SHOAL_LITERAL_NUMBER && shoal_delta_compare_numbers(bound, l->text, out);
   case SHOAL_TYPE_FLOAT:
   case SHOAL_TYPE_DOUBLE:
     return l->kind == SHOAL_LITERAL_NUMBER && compare_doubles(bound, l->text, type == SHOAL_TYPE_FLOAT, out);
@@ -188,16 +188,17 @@ static bool is_partition(const bounds *b, shoal_str column) {
 }
 
 /* The zone of a partition's timestamp is whoever's wrote it. */
+static void know_value(shoal_str value, known *out) {
+  out->all_null = value.len == 0;
+  out->no_null = out->exact = value.len > 0;
+  if (value.len && out->type != SHOAL_TYPE_TIMESTAMP)
+    out->min = out->max = value;
+}
+
 static void know_partition(const reader *r, const shoal_field *f, known *out) {
-  for (size_t i = 0; i < r->file->n_partition_values; i++) {
-    if (!shoal_str_eq(r->file->partition_values[i].key, f->physical))
-      continue;
-    shoal_str value = r->file->partition_values[i].value;
-    out->all_null = value.len == 0;
-    out->no_null = out->exact = value.len > 0;
-    if (value.len && f->type.kind != SHOAL_TYPE_TIMESTAMP)
-      out->min = out->max = value;
-  }
+  for (size_t i = 0; i < r->file->n_partition_values; i++)
+    if (shoal_str_eq(r->file->partition_values[i].key, f->physical))
+      know_value(r->file->partition_values[i].value, out);
 }
 
 static bool is_numeric(shoal_type_kind kind) {
@@ -279,6 +280,15 @@ static verdict judge_comparison(const known *k, const shoal_predicate *p) {
   return either;
 }
 
+static verdict judge_null(const known *k) { return (verdict){!k->no_null, !k->all_null}; }
+
+unsigned shoal_delta_judge_value(const shoal_type *type, shoal_str value, const shoal_predicate *p) {
+  known k = {.type = type->kind};
+  know_value(value, &k);
+  verdict v = p->kind == SHOAL_PREDICATE_IS_NULL ? judge_null(&k) : judge_comparison(&k, p);
+  return (v.can_hold ? 1u : 0u) | (v.can_fail ? 2u : 0u);
+}
+
 static verdict judge(const reader *r, const shoal_predicate *p) {
   verdict all = {true, false}, any = {false, true};
   known k;
@@ -300,7 +310,7 @@ static verdict judge(const reader *r, const shoal_predicate *p) {
     }
     return any;
   case SHOAL_PREDICATE_IS_NULL:
-    return know(r, p, &k) ? (verdict){!k.no_null, !k.all_null} : either;
+    return know(r, p, &k) ? judge_null(&k) : either;
   case SHOAL_PREDICATE_EQ:
   case SHOAL_PREDICATE_NE:
   case SHOAL_PREDICATE_LT:

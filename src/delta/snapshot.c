@@ -86,14 +86,15 @@ static bool adopt_segments(shoal_delta_snapshot *s, const shoal_delta_snapshot *
   return true;
 }
 
-static shoal_status understand(shoal_delta_snapshot *s, shoal_arena *arena, shoal_error *err) {
-  if (!s->protocol_raw.ptr)
+shoal_status shoal_delta_understand(shoal_str protocol_raw, shoal_str metadata_raw, shoal_arena *arena,
+                                    shoal_delta_protocol *protocol, shoal_delta_metadata *metadata, shoal_error *err) {
+  if (!protocol_raw.ptr)
     return shoal_fail(err, SHOAL_ECORRUPT, "the table's log has no protocol");
-  if (!s->metadata_raw.ptr)
+  if (!metadata_raw.ptr)
     return shoal_fail(err, SHOAL_ECORRUPT, "the table's log has no metadata");
-  SHOAL_TRY(shoal_delta_protocol_parse(s->protocol_raw, arena, &s->protocol, err));
-  SHOAL_TRY(shoal_delta_protocol_check(&s->protocol, err));
-  return shoal_delta_metadata_parse(s->metadata_raw, arena, &s->metadata, err);
+  SHOAL_TRY(shoal_delta_protocol_parse(protocol_raw, arena, protocol, err));
+  SHOAL_TRY(shoal_delta_protocol_check(protocol, err));
+  return shoal_delta_metadata_parse(metadata_raw, arena, metadata, err);
 }
 
 static shoal_status finish(shoal_replay *r, int64_t version, const shoal_delta_snapshot *base, shoal_segment *segment,
@@ -108,7 +109,7 @@ static shoal_status finish(shoal_replay *r, int64_t version, const shoal_delta_s
   if (!alloc_files(r, s) || !adopt_segments(s, base, segment))
     status = shoal_fail_nomem(err);
   if (status == SHOAL_OK)
-    status = understand(s, &segment->arena, err);
+    status = shoal_delta_understand(s->protocol_raw, s->metadata_raw, &segment->arena, &s->protocol, &s->metadata, err);
   if (status < 0) {
     shoal_delta_snapshot_free(s);
     return status;
@@ -124,19 +125,24 @@ static shoal_status finish(shoal_replay *r, int64_t version, const shoal_delta_s
 
 /* --- loading --- */
 
-static const char *base_name(shoal_str key) {
+const char *shoal_delta_base_name(shoal_str key) {
   const char *slash = strrchr(key.ptr, '/');
   return slash ? slash + 1 : key.ptr;
+}
+
+shoal_status shoal_delta_log_get(const shoal_delta_table *table, shoal_str key, shoal_buf *out, shoal_error *err) {
+  shoal_status status = shoal_store_get(table->store, key, out, err);
+  if (status == SHOAL_ENOTFOUND) /* cleaned away since the listing; the table is there */
+    status = shoal_fail(err, SHOAL_ECORRUPT, "%.*s is missing", SHOAL_FMT(key));
+  return status;
 }
 
 static shoal_status load_commit(const shoal_delta_table *table, const shoal_log_file *file, shoal_replay *r,
                                 shoal_arena *arena, shoal_error *err) {
   shoal_buf text = {0};
-  shoal_status status = shoal_store_get(table->store, file->object.key, &text, err);
-  if (status == SHOAL_ENOTFOUND) /* cleaned away since the listing; the table is there */
-    status = shoal_fail(err, SHOAL_ECORRUPT, "%.*s is missing", SHOAL_FMT(file->object.key));
+  shoal_status status = shoal_delta_log_get(table, file->object.key, &text, err);
   if (status == SHOAL_OK)
-    status = shoal_replay_commit(r, shoal_buf_str(&text), base_name(file->object.key), arena, err);
+    status = shoal_replay_commit(r, shoal_buf_str(&text), shoal_delta_base_name(file->object.key), arena, err);
   shoal_buf_dispose(&text);
   return status;
 }
@@ -166,29 +172,11 @@ static bool commits_from_zero(const shoal_log *log, int64_t version) {
   return next == version + 1;
 }
 
-/* What to list: all, or from the hinted checkpoint on if that leads to the version. */
-static shoal_status find_log(const shoal_delta_table *table, int64_t version, shoal_arena *arena, shoal_log *log,
-                             shoal_error *err) {
-  int64_t hint;
-  size_t first, n = 0;
-  SHOAL_TRY(shoal_delta_log_hint(table, arena, &hint, err));
-  if (hint > 0 && table->get_engine && (version < 0 || hint <= version)) {
-    SHOAL_TRY(shoal_delta_log_list(table, hint, arena, log, err));
-    shoal_delta_log_checkpoint(log, version < 0 ? INT64_MAX : version, &first, &n);
-  }
-  return n ? SHOAL_OK : shoal_delta_log_list(table, 0, arena, log, err);
-}
-
-/* What another way to the same state may lead around; the rest is the machine's failure. */
-static bool is_broken(shoal_status status) {
-  return status == SHOAL_ECORRUPT || status == SHOAL_EENGINE || status == SHOAL_ENOTFOUND;
-}
-
 /* Reads the newest checkpoint before `end` (an index into the log), if there is one. *have is its version or -1, *at
    where it stands. */
 static shoal_status load_checkpoint(const shoal_delta_table *table, const shoal_log *log, size_t end, int64_t version,
                                     shoal_replay *r, shoal_arena *arena, size_t *at, int64_t *have, shoal_error *err) {
-  const shoal_log before = {log->files, end};
+  const shoal_log before = {.files = log->files, .n = end};
   size_t n;
   *have = -1;
   shoal_delta_log_checkpoint(&before, version, at, &n);
@@ -214,7 +202,7 @@ static shoal_status load(const shoal_delta_table *table, shoal_log *log, int64_t
   size_t at;
   int64_t have;
   shoal_status status = load_checkpoint(table, log, log->n, version, r, arena, &at, &have, &why);
-  while (is_broken(status)) {
+  while (shoal_delta_log_broken(status)) {
     shoal_str broken = log->files[at].object.key;
     if (first.status == SHOAL_OK) {
       first = why;
@@ -264,7 +252,7 @@ static shoal_status load_first(const shoal_delta_table *table, shoal_replay *r, 
   shoal_str key = shoal_delta_key(table, arena, "_delta_log/%020d.json", 0);
   shoal_status status = key.ptr ? shoal_store_get(table->store, key, &text, err) : shoal_fail_nomem(err);
   if (status == SHOAL_OK)
-    status = shoal_replay_commit(r, shoal_buf_str(&text), base_name(key), arena, err);
+    status = shoal_replay_commit(r, shoal_buf_str(&text), shoal_delta_base_name(key), arena, err);
   shoal_buf_dispose(&text);
   return status;
 }
@@ -287,7 +275,7 @@ static shoal_status open_on(const shoal_delta_table *table, int64_t version, con
       goto out;
   }
   status = base ? shoal_delta_log_list(table, base->version, &scratch, &log, err)
-                : find_log(table, version, &scratch, &log, err);
+                : shoal_delta_log_find(table, version, &scratch, &log, err);
   if (status < 0)
     goto out;
   int64_t latest = shoal_delta_log_latest(&log), target = version < 0 ? latest : version;

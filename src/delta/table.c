@@ -40,7 +40,12 @@ shoal_status shoal_table_open(const char *folder, shoal_table **out, shoal_error
   if (status == SHOAL_OK)
     status = shoal_os_realpath(folder, &t->arena, &real, err);
   t->folder = real;
-  t->table = (shoal_delta_table){.store = t->store, .prefix = SHOAL_STR(""), .get_engine = get_engine, .engine_arg = t};
+  char *cache = shoal_os_cache_folder(&t->arena);
+  t->table = (shoal_delta_table){.store = t->store,
+                                 .prefix = SHOAL_STR(""),
+                                 .get_engine = get_engine,
+                                 .engine_arg = t,
+                                 .cache = cache ? shoal_arena_printf(&t->arena, "%s/delta", cache) : NULL};
   if (status < 0)
     shoal_table_close(t);
   else
@@ -67,7 +72,7 @@ shoal_status shoal_table_version(shoal_table *t, int64_t *out, shoal_error *err)
 typedef struct table_stream {
   struct ArrowArrayStream rows; /* the engine's */
   shoal_engine *engine;
-  shoal_delta_snapshot *snapshot;
+  shoal_delta_view *view;
   shoal_delta_changes changes;
   shoal_arena arena;
 } table_stream;
@@ -76,7 +81,7 @@ static void free_stream(table_stream *s) {
   if (s->rows.release)
     s->rows.release(&s->rows);
   shoal_engine_free(s->engine);
-  shoal_delta_snapshot_free(s->snapshot);
+  shoal_delta_view_free(s->view);
   shoal_delta_changes_dispose(&s->changes);
   shoal_arena_dispose(&s->arena);
   shoal_free(s);
@@ -107,8 +112,8 @@ static shoal_status start_scan(shoal_table *t, int64_t version, const char *quer
   shoal_str sql = shoal_arena_str(&s->arena, shoal_str_z(query ? query : "SELECT * FROM t"));
   if (!scan || !sql.ptr)
     return shoal_fail_nomem(err);
-  SHOAL_TRY(shoal_delta_snapshot_open(&t->table, version, &s->snapshot, err));
-  SHOAL_TRY(shoal_delta_scan(&t->table, s->snapshot, &s->arena, scan, err));
+  SHOAL_TRY(shoal_delta_view_open(&t->table, version, &s->view, err));
+  SHOAL_TRY(shoal_delta_view_scan(&t->table, s->view, &s->arena, scan, err));
   SHOAL_TRY(open_engine(t, &s->engine, err));
   const shoal_input input = {SHOAL_STR("t"), scan};
   const shoal_job job = {.sql = sql, .inputs = &input, .n_inputs = 1};

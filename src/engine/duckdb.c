@@ -248,8 +248,11 @@ static shoal_status op_bind(shoal_engine *e, const shoal_job *job, shoal_arena *
   shoal_duckdb_column *columns;
   size_t n;
   shoal_str body;
-  SHOAL_TRY(shoal_duckdb_begin(d, job, err));
-  shoal_status status = shoal_duckdb_bind_columns(d, job, true, arena, &columns, &n, &body, err);
+  d->binding = true;
+  shoal_status status = shoal_duckdb_begin(d, job, err);
+  d->binding = false;
+  SHOAL_TRY(status);
+  status = shoal_duckdb_bind_columns(d, job, true, arena, &columns, &n, &body, err);
   if (status == SHOAL_OK)
     status = shoal_duckdb_schema(columns, n, arena, out, err);
   shoal_duckdb_end(d);

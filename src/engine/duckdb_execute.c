@@ -263,12 +263,12 @@ static shoal_status close_tap(shoal_duckdb *d, shoal_outcome *out, shoal_error *
 
 /* A job over little data is over before the engine's calling thread can spin for long, so binding it once counts more;
    without inputs there are no views for whose sake it would be bound again. */
-static bool may_take_long(const shoal_job *job) {
+static bool may_take_long(const shoal_duckdb *d) {
   uint64_t bytes = 0;
   shoal_stat st;
   char path[4096];
-  for (size_t i = 0; i < job->n_inputs; i++) {
-    const shoal_scan *scan = job->inputs[i].scan;
+  for (size_t i = 0; i < d->n_scans; i++) {
+    const shoal_scan *scan = &d->scans[i];
     if (scan->n_files > MANY_FILES)
       return true;
     for (size_t k = 0; k < scan->n_files; k++) {
@@ -276,7 +276,7 @@ static bool may_take_long(const shoal_job *job) {
       bytes += shoal_os_stat(path, &st, NULL) >= 0 ? st.size : 0;
     }
   }
-  return job->n_inputs == 0 || bytes > LARGE_INPUT;
+  return d->n_scans == 0 || bytes > LARGE_INPUT;
 }
 
 static shoal_status run_copy(writing *w, shoal_arena *arena, shoal_outcome *out, shoal_error *err) {
@@ -284,7 +284,7 @@ static shoal_status run_copy(writing *w, shoal_arena *arena, shoal_outcome *out,
   duckdb_result result = {0};
   d->tap.sum = (shoal_rows_sum){0};
   d->tap.schema = w->job->rows_hash ? &out->schema : NULL;
-  shoal_status status = may_take_long(w->job)
+  shoal_status status = may_take_long(w->d)
                             ? shoal_duckdb_query_watched(d, shoal_buf_z(&w->sql), w->place, &result, err)
                             : shoal_duckdb_query_text(d, shoal_buf_z(&w->sql), w->place, &result, err);
   d->tap.schema = NULL;

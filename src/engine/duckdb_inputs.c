@@ -546,7 +546,16 @@ shoal_status shoal_duckdb_inputs(shoal_duckdb *d, const shoal_job *job, shoal_er
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < job->n_inputs; i++)
     scans[i] = *job->inputs[i].scan;
-  SHOAL_TRY(shoal_duckdb_skip(d, job, scans, err));
+  if (!d->binding)
+    SHOAL_TRY(shoal_duckdb_skip(d, job, scans, err));
+  for (size_t i = 0; i < job->n_inputs; i++) {
+    if (!scans[i].select)
+      continue;
+    if (d->binding || d->config.planner)
+      scans[i].n_files = 0; /* what the files hold follows from the schema */
+    else
+      SHOAL_TRY(scans[i].select(scans[i].select_arg, NULL, 0, &d->job_arena, &scans[i], err));
+  }
   d->scans = scans; /* a query's rows outlive the job, but not what its inputs' `keep` needs */
   d->n_scans = job->n_inputs;
   for (size_t i = 0; i < job->n_inputs; i++) {

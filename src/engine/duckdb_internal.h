@@ -33,7 +33,8 @@ typedef struct shoal_duckdb {
   duckdb_prepared_statement parse; /* made at first use: a project has thousands of models */
   shoal_mutex mutex;               /* guards `con` against an interrupt while it is reopened */
   atomic_bool cancelled;
-  bool fatal; /* the instance reported an internal error and is to be opened anew */
+  bool fatal;   /* the instance reported an internal error and is to be opened anew */
+  bool binding; /* the job that begins is not run: no table's files are needed */
   bool in_job;
   shoal_map schemas; /* made in this instance, by name; the names are in `arena` */
   shoal_arena job_arena;

@@ -25,7 +25,7 @@
 #define PLANNER_MEMORY (512u << 20)
 
 static bool is_prunable(const shoal_scan *scan) {
-  return scan->format == SHOAL_SCAN_TABLE && scan->may_match && scan->n_files >= MIN_FILES;
+  return scan->format == SHOAL_SCAN_TABLE && (scan->may_match || scan->select) && scan->n_files >= MIN_FILES;
 }
 
 static bool is_plain_name(shoal_str s) {
@@ -250,6 +250,8 @@ static bool is_wanted(const shoal_scan *scan, size_t file, const found *f) {
 
 static shoal_status leave_out(shoal_duckdb *d, const shoal_scan *all, const found *f, shoal_scan *out,
                               shoal_error *err) {
+  if (all->select)
+    return all->select(all->select_arg, f->scans.ptr, f->scans.len, &d->job_arena, out, err);
   fewer *kept = SHOAL_NEW(&d->job_arena, fewer);
   size_t *numbers = SHOAL_NEW_ARRAY(&d->job_arena, size_t, all->n_files);
   shoal_scan_file *files = SHOAL_NEW_ARRAY(&d->job_arena, shoal_scan_file, all->n_files);

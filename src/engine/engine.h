@@ -51,7 +51,8 @@ typedef struct shoal_scan_option {
   shoal_str name;  /* [a-z_]+, checked by the engine */
   shoal_str value; /* text; the engine writes booleans and numbers bare, lists "[a, b]" and all else quoted */
 } shoal_scan_option;
-typedef struct shoal_scan {
+typedef struct shoal_scan shoal_scan;
+struct shoal_scan {
   shoal_scan_format format;
   const shoal_schema *schema;      /* of a table: logical, in order; NULL for source files (the reader sniffs) */
   const size_t *partition_columns; /* indices into schema: their values come from the files' partition_values */
@@ -83,7 +84,13 @@ typedef struct shoal_scan {
      job (for a query: after its rows). */
   struct ArrowArrayStream *stream;
   const size_t *numbers; /* the engine's own, once it has left out files: what their numbers were */
-} shoal_scan;
+  /* Of a table whose files are listed on demand (`files` is NULL until then, n_files about how many there are): into
+     `out`, a copy of this scan, those in which a row that is alive may satisfy one of the predicates; all where `n` is
+     0. In the arena. The engine's own thread. Such a scan has no positions. */
+  shoal_status (*select)(void *arg, const shoal_predicate *any, size_t n, shoal_arena *arena, shoal_scan *out,
+                         shoal_error *err);
+  void *select_arg;
+};
 
 #define SHOAL_POSITION_FILE "shoal:file"
 #define SHOAL_POSITION_ROW "shoal:row"

@@ -33,13 +33,11 @@ struct shoal_index {
 static char *index_folder(const char *project, shoal_arena *arena) {
   if (!shoal_os_network_fs(project))
     return shoal_arena_printf(arena, "%s/.shoal/index-" INDEX_FORMAT, project);
-  const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+  const char *cache = shoal_os_cache_folder(arena);
   char hex[SHOAL_HASH_HEX + 1];
   shoal_hash h = shoal_hash_bytes(shoal_str_z(project));
   shoal_hash_hex(&h, hex);
-  return cache && *cache
-             ? shoal_arena_printf(arena, "%s/shoal/%.32s/index-" INDEX_FORMAT, cache, hex)
-             : shoal_arena_printf(arena, "%s/.cache/shoal/%.32s/index-" INDEX_FORMAT, home ? home : "/tmp", hex);
+  return shoal_arena_printf(arena, "%s/%.32s/index-" INDEX_FORMAT, cache ? cache : "/tmp/.cache/shoal", hex);
 }
 
 const char *shoal_index_folder(const shoal_index *index) { return index->env ? index->folder : NULL; }

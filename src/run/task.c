@@ -30,9 +30,12 @@ void shoal_task_free(shoal_task *task) {
 void shoal_opened_dispose(shoal_opened *o) {
   for (size_t i = 0; i < o->snapshots.len; i++)
     shoal_delta_snapshot_free(o->snapshots.ptr[i]);
+  for (size_t i = 0; i < o->views.len; i++)
+    shoal_delta_view_free(o->views.ptr[i]);
   for (size_t i = 0; i < o->stores.len; i++)
     shoal_store_free(o->stores.ptr[i]);
   shoal_vec_dispose(&o->snapshots);
+  shoal_vec_dispose(&o->views);
   shoal_vec_dispose(&o->stores);
 }
 

@@ -27,6 +27,7 @@ typedef struct shoal_task_input {
 /* Snapshots, and stores outside the lake, that scans borrow from. */
 typedef struct shoal_opened {
   SHOAL_VEC(shoal_delta_snapshot *) snapshots;
+  SHOAL_VEC(shoal_delta_view *) views;
   SHOAL_VEC(shoal_store *) stores;
 } shoal_opened;
 void shoal_opened_dispose(shoal_opened *o);

@@ -69,25 +69,36 @@ static shoal_status session_engine(void *arg, shoal_engine **out, shoal_error *e
   return shoal_session_engine(arg, out, err);
 }
 
+/* Where large tables are remembered: beside the project's index, or, outside of projects, the user's. NULL: nowhere. */
+static const char *cache_folder(shoal_session *s) {
+  const char *index = s->index ? shoal_index_folder(s->index) : NULL;
+  const char *user = index ? NULL : shoal_os_cache_folder(&s->arena);
+  return index || user ? shoal_arena_printf(&s->arena, "%s/delta", index ? index : user) : NULL;
+}
+
 /* Store and table of a Delta source; the store is the caller's to free. */
 static shoal_status open_table(shoal_session *s, const char *path, shoal_store **store, shoal_delta_table *table,
                                shoal_error *err) {
   SHOAL_TRY(shoal_store_open_file(path, false, store, err));
-  *table = (shoal_delta_table){.store = *store, .prefix = SHOAL_STR(""), .get_engine = session_engine, .engine_arg = s};
+  *table = (shoal_delta_table){.store = *store,
+                               .prefix = SHOAL_STR(""),
+                               .get_engine = session_engine,
+                               .engine_arg = s,
+                               .cache = cache_folder(s)};
   return SHOAL_OK;
 }
 
 static shoal_status delta_state(shoal_session *s, const char *path, shoal_external *x, shoal_error *err) {
   shoal_store *store = NULL;
   shoal_delta_table table;
-  shoal_delta_snapshot *snapshot = NULL;
+  shoal_delta_view *view = NULL;
   shoal_hash commit;
   shoal_status status = open_table(s, path, &store, &table, err);
   if (status >= 0)
-    status = shoal_delta_snapshot_open(&table, SHOAL_DELTA_LATEST, &snapshot, err);
+    status = shoal_delta_view_open(&table, SHOAL_DELTA_LATEST, &view, err);
   if (status >= 0) {
-    x->version = shoal_delta_snapshot_version(snapshot);
-    x->table_id = shoal_arena_str(&s->arena, shoal_delta_snapshot_metadata(snapshot)->id);
+    x->version = shoal_delta_view_version(view);
+    x->table_id = shoal_arena_str(&s->arena, shoal_delta_view_metadata(view)->id);
     status = x->table_id.ptr ? shoal_delta_commit_hash(&table, x->version, &commit, err) : shoal_fail_nomem(err);
   }
   if (status >= 0) {
@@ -97,10 +108,10 @@ static shoal_status delta_state(shoal_session *s, const char *path, shoal_extern
     shoal_hasher_u64(&h, (uint64_t)x->version);
     shoal_hasher_hash(&h, &commit);
     x->key = shoal_hasher_end(&h);
-    atomic_store(&x->snapshot, snapshot);
-    snapshot = NULL;
+    atomic_store(&x->view, view);
+    view = NULL;
   }
-  shoal_delta_snapshot_free(snapshot);
+  shoal_delta_view_free(view);
   shoal_store_free(store);
   return status;
 }
@@ -154,7 +165,7 @@ static shoal_status unit_files(shoal_session *s, const shoal_unit *u, shoal_exte
 
 void shoal_session_free_externals(shoal_session *s) {
   for (size_t i = 0; s->externals && i < s->n_externals; i++)
-    shoal_delta_snapshot_free(atomic_exchange(&s->externals[i].snapshot, NULL));
+    shoal_delta_view_free(atomic_exchange(&s->externals[i].view, NULL));
   s->n_externals = 0;
 }
 
@@ -251,11 +262,11 @@ shoal_status shoal_session_source_scan(shoal_session *s, size_t source, shoal_op
   if (!store)
     return shoal_fail_nomem(err);
   SHOAL_TRY(open_table(s, x->table_path.ptr, store, &table, err));
-  shoal_delta_snapshot **snapshot = shoal_vec_add(&opened->snapshots);
-  if (!snapshot)
+  shoal_delta_view **view = shoal_vec_add(&opened->views);
+  if (!view)
     return shoal_fail_nomem(err);
-  *snapshot = atomic_exchange(&x->snapshot, NULL);
-  if (!*snapshot)
-    SHOAL_TRY(shoal_delta_snapshot_open(&table, x->version, snapshot, err));
-  return shoal_delta_scan(&table, *snapshot, arena, out, err);
+  *view = atomic_exchange(&x->view, NULL);
+  if (!*view)
+    SHOAL_TRY(shoal_delta_view_open(&table, x->version, view, err));
+  return shoal_delta_view_scan(&table, *view, arena, out, err);
 }

@@ -53,7 +53,7 @@ typedef struct shoal_external {
   int64_t version;
   /* What its key was found by, until whoever first reads the table takes it (a large table's costs to be opened): may
      be NULL. Any thread. */
-  _Atomic(shoal_delta_snapshot *) snapshot;
+  _Atomic(shoal_delta_view *) view;
 } shoal_external;
 
 /* What a Python model was seen to load under names that its code does not tell. */

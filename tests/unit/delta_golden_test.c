@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "base/os.h"
 #include "base/str.h"
-#include "delta/delta_internal.h"
+#include "delta/view.h"
 
 static const struct {
   const char *name;
@@ -30,7 +30,7 @@ typedef struct corpus {
   char *folder, *root; /* temporary; without links */
   shoal_engine *engine;
   shoal_arena arena;
-  size_t compared, failed_well, checkpoints;
+  size_t compared, failed_well, checkpoints, remembered;
 } corpus;
 
 static const char *data_folder(void) {
@@ -167,16 +167,42 @@ static void check_checkpoint(corpus *c, const char *name, const shoal_delta_tabl
   c->checkpoints++;
 }
 
+/* The same rows by the way of readers: from the log, then from what the first one left in the cache. */
+static void check_view(corpus *c, const char *name, shoal_delta_table table, int64_t version, size_t n_files,
+                       const shoal_scan *want, const char *cache) {
+  table.cache = shoal_arena_printf(&c->arena, "%s/%s", c->root, cache);
+  table.cache_from = 1;
+  for (int way = 0; way < 2; way++) {
+    shoal_error err = {0};
+    shoal_delta_view *v;
+    shoal_scan scan;
+    shoal_status status = shoal_delta_view_open(&table, version, &v, &err);
+    if (status == SHOAL_OK)
+      status = shoal_delta_view_scan(&table, v, &c->arena, &scan, &err);
+    if (status < 0)
+      fail_msg("%s: %s %s", name, err.context, err.message);
+    if (shoal_delta_view_n_files(v) != n_files)
+      fail_msg("%s: %zu files, not %zu", name, shoal_delta_view_n_files(v), n_files);
+    compare(c, name, &scan, want);
+    c->remembered += v->base.mapped.len > 0;
+    shoal_delta_view_free(v);
+  }
+}
+
 static void check_table(corpus *c, const char *folder, const char *name, const char *expected, int64_t version) {
   shoal_error err = {0};
   shoal_delta_table table = {.get_engine = get_engine, .engine_arg = c};
   shoal_delta_snapshot *s;
+  shoal_delta_view *v;
   shoal_scan scan, want;
   CHECK_OK(shoal_store_open_file(folder, false, &table.store, &err), &err);
   table.prefix = SHOAL_STR("delta");
   shoal_status status = shoal_delta_snapshot_open(&table, version, &s, &err);
   if (status < 0) {
+    shoal_error same = {0};
     must_fail(c, name, status, &err);
+    CHECK_STATUS(shoal_delta_view_open(&table, version, &v, &same), status, &same);
+    assert_string_equal(same.message, err.message);
     shoal_store_free(table.store);
     return;
   }
@@ -186,15 +212,18 @@ static void check_table(corpus *c, const char *folder, const char *name, const c
   scan_folder(c, expected, &want);
   compare(c, name, &scan, &want);
   c->compared++;
+  check_view(c, name, table, version, s->n_files, &want, "of-commits");
   if (version < 0)
     check_checkpoint(c, name, &table, s);
+  if (version < 0)
+    check_view(c, name, table, version, s->n_files, &want, "of-checkpoint");
   shoal_delta_snapshot_free(s);
   shoal_store_free(table.store);
 }
 
 static void report(const corpus *c, const char *name) {
-  print_message("%s: %zu states compared, %zu fail as they must, %zu checkpoints\n", name, c->compared, c->failed_well,
-                c->checkpoints);
+  print_message("%s: %zu states compared, %zu fail as they must, %zu checkpoints, %zu from the cache\n", name,
+                c->compared, c->failed_well, c->checkpoints, c->remembered);
 }
 
 static void test_golden(void **state) {
@@ -221,7 +250,7 @@ static void test_golden(void **state) {
     check_table(&c, table, name, shoal_arena_printf(&c.arena, "%s/expected", table), SHOAL_DELTA_LATEST);
   }
   report(&c, "golden");
-  assert_true(c.compared == 36 && c.failed_well == 4);
+  assert_true(c.compared == 36 && c.failed_well == 4 && c.remembered > 50);
   close_corpus(&c);
 }
 

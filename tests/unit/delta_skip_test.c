@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "delta/delta_internal.h"
+#include "delta/files.h"
 #include "support/support.h"
 
 enum { ID, NAME, X, N, D, TS, TZ, F, S, PART, PDAY, PTZ, N_COLUMNS };
@@ -40,13 +41,21 @@ static const shoal_delta_kv values[] = {
 static bool may(const char *filter, const char *stats) {
   shoal_delta_snapshot s = {
       .metadata = {.schema = {fields, N_COLUMNS}, .partition_columns = partitions, .n_partition_columns = 3}};
-  shoal_delta_file file = {.stats = shoal_str_z(stats), .partition_values = values, .n_partition_values = 3};
+  shoal_delta_file file = {
+      .path = SHOAL_STR("x"), .stats = shoal_str_z(stats), .partition_values = values, .n_partition_values = 3};
   const shoal_delta_file *files[] = {&file};
   shoal_arena arena = {0};
   shoal_predicate p;
   assert_int_equal(shoal_predicate_parse(shoal_str_z(filter), N_COLUMNS, &arena, &p, NULL), SHOAL_OK);
   void *bounds = shoal_delta_bounds(&s, files, &arena);
-  bool answer = shoal_delta_may_match(bounds, 0, &p);
+  bool answer = shoal_delta_may_match(bounds, 0, &p), by_columns;
+  shoal_files set;
+  assert_int_equal(shoal_files_init(&set, &s.metadata, NULL), SHOAL_OK);
+  assert_int_equal(shoal_files_add_file(&set, &file, NULL), SHOAL_OK);
+  assert_int_equal(shoal_files_match(&set, &p, 1, &by_columns, NULL), SHOAL_OK);
+  shoal_files_dispose(&set);
+  if (answer != by_columns)
+    fail_msg("%s of %s: %d file by file, %d by columns", filter, stats, answer, by_columns);
   shoal_arena_dispose(&arena);
   return answer;
 }

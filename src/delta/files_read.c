@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The adds of a checkpoint into a set of files. The engine gives just the columns that the set keeps, as texts, which
+ * are views into its own vectors: between Parquet and the set nothing is made into JSON, but for deletion vectors,
+ * which few files have, and statistics that stand in `stats_parsed` only.
+ */
+#include "delta/delta_internal.h"
+#include "delta/files.h"
+
+enum { PATH, SIZE, VECTOR, STATS, VALUES };
+
+static const shoal_type *field_type(const shoal_type *type, const char *name) {
+  const shoal_schema fields = {type->fields, type->n_fields};
+  for (size_t i = 0; i < fields.n_fields; i++)
+    if (shoal_str_is(fields.fields[i].name, name))
+      return &fields.fields[i].type;
+  return NULL;
+}
+
+/* Which columns and fields there are differs between writers. */
+static const shoal_type *add_type(const shoal_schema *schema) {
+  const shoal_type row = {.kind = SHOAL_TYPE_STRUCT, .fields = schema->fields, .n_fields = schema->n_fields};
+  return field_type(&row, "add");
+}
+
+static void add_stats(const shoal_type *add, shoal_buf *sql) {
+  bool text = field_type(add, "stats"), parsed = field_type(add, "stats_parsed");
+  if (text && parsed)
+    shoal_buf_addz(sql, ", CASE WHEN log.add.stats IS NOT NULL THEN log.add.stats "
+                        "ELSE to_json(log.add.stats_parsed)::VARCHAR END");
+  else if (parsed)
+    shoal_buf_addz(sql, ", to_json(log.add.stats_parsed)::VARCHAR");
+  else
+    shoal_buf_addz(sql, text ? ", log.add.stats" : ", NULL::VARCHAR");
+}
+
+/* A map, as the protocol has it; a struct, as others write it. */
+static void add_value(const shoal_type *add, shoal_str physical, shoal_buf *sql) {
+  const shoal_type *values = field_type(add, "partitionValues");
+  bool map = values && values->kind == SHOAL_TYPE_MAP;
+  const shoal_schema fields = values ? (shoal_schema){values->fields, values->n_fields} : (shoal_schema){0};
+  if (!map && (!values || shoal_schema_find(&fields, physical) < 0)) {
+    shoal_buf_addz(sql, ", NULL::VARCHAR");
+    return;
+  }
+  shoal_buf_addz(sql, ", log.add.\"partitionValues\"[");
+  shoal_buf_sql_literal(sql, physical);
+  shoal_buf_addz(sql, "]");
+}
+
+static shoal_status make_query(const shoal_files *f, const shoal_schema *schema, shoal_buf *sql, shoal_error *err) {
+  const shoal_type *add = add_type(schema);
+  shoal_buf_addz(sql, "SELECT log.add.path, log.add.size");
+  if (field_type(add, "deletionVector"))
+    shoal_buf_addz(sql, ", CASE WHEN log.add.\"deletionVector\".\"storageType\" IS NOT NULL "
+                        "THEN to_json(log.add.\"deletionVector\")::VARCHAR END");
+  else
+    shoal_buf_addz(sql, ", NULL::VARCHAR");
+  add_stats(add, sql);
+  for (size_t i = 0; i < f->n_partition_columns; i++)
+    add_value(add, f->schema->fields[f->partition_columns[i]].physical, sql);
+  shoal_buf_addz(sql, " FROM log WHERE log.add.path IS NOT NULL");
+  return shoal_buf_check(sql, err);
+}
+
+static shoal_status take_row(shoal_files *f, const shoal_files_source *from, const shoal_rows *rows,
+                             shoal_buf *partition, shoal_error *err) {
+  int64_t size;
+  shoal_files_row row = {.path = shoal_rows_text(rows, PATH),
+                         .vector = shoal_rows_text(rows, VECTOR),
+                         .stats = shoal_rows_text(rows, STATS)};
+  if (from->dropped && from->dropped(from->arg, row.path, row.vector))
+    return SHOAL_OK;
+  if (!shoal_str_i64(shoal_rows_text(rows, SIZE), &size) || size < 0)
+    return shoal_fail(err, SHOAL_ECORRUPT, "a row: the size of '%.*s' is none", SHOAL_FMT(row.path));
+  row.size = (uint64_t)size;
+  shoal_buf_clear(partition);
+  for (size_t i = 0; i < f->n_partition_columns; i++) {
+    shoal_str value = shoal_rows_text(rows, VALUES + i);
+    shoal_files_partition(&value, 1, partition);
+  }
+  SHOAL_TRY(shoal_buf_check(partition, err));
+  row.partition = shoal_buf_str(partition);
+  return shoal_files_add(f, &row, err);
+}
+
+static shoal_status take_rows(shoal_files *f, const shoal_files_source *from, shoal_rows *rows, shoal_error *err) {
+  shoal_buf partition = {0};
+  shoal_status status;
+  while ((status = shoal_rows_next(rows, err)) == SHOAL_OK)
+    if ((status = take_row(f, from, rows, &partition, err)) < 0)
+      break;
+  shoal_buf_dispose(&partition);
+  return status == SHOAL_DONE ? SHOAL_OK : status;
+}
+
+shoal_status shoal_files_read(shoal_files *f, const shoal_files_source *from, shoal_error *err) {
+  shoal_scan_option option = {SHOAL_STR("union_by_name"), SHOAL_STR("true")};
+  shoal_scan scan = {.format = SHOAL_SCAN_PARQUET, .files = from->files, .n_files = from->n_files};
+  shoal_input input = {SHOAL_STR("log"), &scan};
+  shoal_job job = {.sql = SHOAL_STR("SELECT * FROM log"), .inputs = &input, .n_inputs = 1};
+  shoal_arena arena = {0};
+  shoal_schema schema;
+  shoal_buf sql = {0};
+  shoal_rows *rows = NULL;
+  scan.options = &option;
+  scan.n_options = from->n_files > 1;
+  shoal_status status = shoal_engine_bind(from->engine, &job, &arena, &schema, err);
+  bool any = status == SHOAL_OK && add_type(&schema) && field_type(add_type(&schema), "path");
+  if (any) {
+    status = make_query(f, &schema, &sql, err);
+    job.sql = shoal_buf_str(&sql);
+    if (status == SHOAL_OK)
+      status = shoal_engine_query(from->engine, &job, &rows, err);
+    if (status == SHOAL_OK)
+      status = take_rows(f, from, rows, err);
+  }
+  shoal_rows_free(rows);
+  shoal_buf_dispose(&sql);
+  shoal_arena_dispose(&arena);
+  return status;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From add.stats (protocol, "Per-file Statistics") to the bounds of a set of files. */
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/time.h"
+#include "delta/delta_internal.h"
+#include "delta/files.h"
+
+#define MAX_WHOLE_DIGITS 18 /* decimals of so many fit an int64_t */
+#define MILLISECOND 1000
+
+shoal_leaf_kind shoal_leaf_kind_of(const shoal_type *type) {
+  switch (type->kind) {
+  case SHOAL_TYPE_BYTE:
+  case SHOAL_TYPE_SHORT:
+  case SHOAL_TYPE_INTEGER:
+  case SHOAL_TYPE_LONG:
+  case SHOAL_TYPE_FLOAT:
+  case SHOAL_TYPE_DOUBLE:
+  case SHOAL_TYPE_DATE:
+  case SHOAL_TYPE_TIMESTAMP:
+  case SHOAL_TYPE_TIMESTAMP_NTZ:
+    return SHOAL_LEAF_NUMBER;
+  case SHOAL_TYPE_DECIMAL:
+    return type->precision <= MAX_WHOLE_DIGITS ? SHOAL_LEAF_NUMBER : SHOAL_LEAF_DECIMAL;
+  case SHOAL_TYPE_STRING:
+    return SHOAL_LEAF_TEXT;
+  case SHOAL_TYPE_BOOLEAN:
+  case SHOAL_TYPE_BINARY:
+  case SHOAL_TYPE_STRUCT:
+  case SHOAL_TYPE_ARRAY:
+  case SHOAL_TYPE_MAP:
+  case SHOAL_TYPE_VARIANT:
+  case SHOAL_TYPE_VOID:
+    break;
+  }
+  return SHOAL_LEAF_NONE;
+}
+
+/* ---- numbers ---- */
+
+/* -?digits[.digits] times ten to the scale. */
+static bool read_scaled(shoal_str s, unsigned scale, int64_t *out, bool *exact) {
+  size_t i = s.len && s.ptr[0] == '-', digits = 0;
+  bool negative = i > 0, point = false;
+  unsigned after = 0;
+  int64_t v = 0; /* below zero: there the range is larger */
+  *exact = true;
+  for (; i < s.len; i++) {
+    char c = s.ptr[i];
+    if (c == '.' && !point) {
+      point = true;
+      continue;
+    }
+    if (c < '0' || c > '9')
+      return false;
+    digits++;
+    if (point && after == scale) {
+      *exact = *exact && c == '0';
+      continue;
+    }
+    after += point;
+    if (__builtin_mul_overflow(v, 10, &v) || __builtin_sub_overflow(v, c - '0', &v))
+      return false;
+  }
+  for (; after < scale; after++)
+    if (__builtin_mul_overflow(v, 10, &v))
+      return false;
+  if (digits == 0 || s.ptr[s.len - 1] == '.' || (v == INT64_MIN && !(negative && *exact)))
+    return false;
+  *out = !negative ? -v : *exact ? v : v - 1;
+  return true;
+}
+
+/* Floats in the order of their values as whole numbers. */
+static bool read_float(shoal_str s, bool single, int64_t *out) {
+  double x;
+  if (!shoal_delta_read_double(s, single, &x))
+    return false;
+  x = x == 0 ? 0.0 : x; /* one zero */
+  int64_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  *out = bits < 0 ? INT64_MIN - bits - 1 : bits;
+  return true;
+}
+
+static bool read_time(shoal_str s, int64_t *out) {
+  return shoal_time_parse(s, out) && *out <= INT64_MAX / 2 && *out >= INT64_MIN / 2;
+}
+
+bool shoal_leaf_number(const shoal_type *type, shoal_str text, int64_t *out, bool *exact) {
+  *exact = true;
+  switch (type->kind) {
+  case SHOAL_TYPE_BYTE:
+  case SHOAL_TYPE_SHORT:
+  case SHOAL_TYPE_INTEGER:
+  case SHOAL_TYPE_LONG:
+    return read_scaled(text, 0, out, exact);
+  case SHOAL_TYPE_DECIMAL:
+    return read_scaled(text, type->scale, out, exact);
+  case SHOAL_TYPE_FLOAT:
+  case SHOAL_TYPE_DOUBLE:
+    return read_float(text, type->kind == SHOAL_TYPE_FLOAT, out);
+  case SHOAL_TYPE_DATE:
+    return text.len == 10 && read_time(text, out);
+  case SHOAL_TYPE_TIMESTAMP:
+  case SHOAL_TYPE_TIMESTAMP_NTZ:
+    return read_time(text, out);
+  case SHOAL_TYPE_STRING:
+  case SHOAL_TYPE_BOOLEAN:
+  case SHOAL_TYPE_BINARY:
+  case SHOAL_TYPE_STRUCT:
+  case SHOAL_TYPE_ARRAY:
+  case SHOAL_TYPE_MAP:
+  case SHOAL_TYPE_VARIANT:
+  case SHOAL_TYPE_VOID:
+    break;
+  }
+  return false;
+}
+
+/* ---- one value ---- */
+
+typedef enum stats_part { MIN, MAX, NULLS } stats_part;
+
+static void take_number(shoal_leaf *l, stats_part part, shoal_str text) {
+  shoal_type_kind kind = l->field->type.kind;
+  int64_t slack = kind == SHOAL_TYPE_TIMESTAMP || kind == SHOAL_TYPE_TIMESTAMP_NTZ ? MILLISECOND : 0;
+  int64_t v;
+  bool exact;
+  if (part == MAX && (kind == SHOAL_TYPE_FLOAT || kind == SHOAL_TYPE_DOUBLE))
+    return;
+  if (!shoal_leaf_number(&l->field->type, text, &v, &exact))
+    return;
+  if (part == MIN)
+    l->now.min = v - slack;
+  else if (exact || v < INT64_MAX)
+    l->now.max = v + slack + !exact;
+  l->now.known = true;
+}
+
+static shoal_status take_text(shoal_files *f, shoal_leaf *l, stats_part part, shoal_str text, shoal_error *err) {
+  int same;
+  if (text.len > UINT8_MAX && (part == MAX || l->kind == SHOAL_LEAF_DECIMAL))
+    return SHOAL_OK;
+  if (l->kind == SHOAL_LEAF_DECIMAL && !shoal_delta_compare_numbers(text, text, &same))
+    return SHOAL_OK;
+  if (f->texts.len >= UINT32_MAX - UINT8_MAX - 1)
+    return SHOAL_OK;
+  unsigned char len = (unsigned char)(text.len > UINT8_MAX ? UINT8_MAX : text.len);
+  int64_t at = (int64_t)f->texts.len;
+  SHOAL_TRY(shoal_column_put(&f->texts, 1, &len, 1, err));
+  SHOAL_TRY(shoal_column_put(&f->texts, 1, text.ptr, len, err));
+  *(part == MIN ? &l->now.min : &l->now.max) = at;
+  l->now.known = true;
+  return SHOAL_OK;
+}
+
+static shoal_status take_value(shoal_files *f, shoal_leaf *l, stats_part part, yyjson_val *v, shoal_error *err) {
+  int64_t nulls;
+  bool exact, text = yyjson_is_str(v), number = yyjson_is_raw(v);
+  shoal_str s = text     ? shoal_str_n(yyjson_get_str(v), yyjson_get_len(v))
+                : number ? shoal_str_n(yyjson_get_raw(v), yyjson_get_len(v))
+                         : SHOAL_STR_NONE;
+  if (part == NULLS) {
+    if (number && read_scaled(s, 0, &nulls, &exact) && nulls >= 0 && nulls < SHOAL_FILES_UNKNOWN)
+      l->now.nulls = (uint32_t)nulls;
+    return SHOAL_OK;
+  }
+  shoal_type_kind kind = l->field->type.kind;
+  bool timed = kind == SHOAL_TYPE_DATE || kind == SHOAL_TYPE_TIMESTAMP || kind == SHOAL_TYPE_TIMESTAMP_NTZ;
+  if (!s.ptr || l->kind == SHOAL_LEAF_NONE || number == (timed || kind == SHOAL_TYPE_STRING))
+    return SHOAL_OK;
+  if (l->kind != SHOAL_LEAF_NUMBER)
+    return take_text(f, l, part, s, err);
+  take_number(l, part, s);
+  return SHOAL_OK;
+}
+
+/* ---- the whole ---- */
+
+/* The member's node among the siblings from `first` to `end`; writers keep the schema's order, so it is mostly the one
+   at *at. UINT32_MAX: none. */
+static uint32_t find_node(const shoal_files *f, uint32_t first, uint32_t end, uint32_t *at, shoal_str name) {
+  uint32_t node = *at < end ? *at : first, start = node;
+  if (first == end)
+    return UINT32_MAX;
+  do {
+    if (shoal_str_eq(f->leaves[node].field->physical, name)) {
+      *at = f->leaves[node].end;
+      return node;
+    }
+    node = f->leaves[node].end < end ? f->leaves[node].end : first;
+  } while (node != start);
+  return UINT32_MAX;
+}
+
+static shoal_status take_part(shoal_files *f, yyjson_val *object, stats_part part, uint32_t first, uint32_t end,
+                              shoal_error *err) {
+  uint32_t at = first;
+  size_t i, n;
+  yyjson_val *key, *v;
+  yyjson_obj_foreach(object, i, n, key, v) {
+    uint32_t node = find_node(f, first, end, &at, shoal_str_n(yyjson_get_str(key), yyjson_get_len(key)));
+    if (node == UINT32_MAX)
+      continue;
+    shoal_leaf *l = &f->leaves[node];
+    if (l->is_struct)
+      SHOAL_TRY(take_part(f, v, part, node + 1, l->end, err)); /* of what is no object nothing is taken */
+    else
+      SHOAL_TRY(take_value(f, l, part, v, err));
+  }
+  return SHOAL_OK;
+}
+
+static void forget(shoal_files *f) {
+  for (size_t i = 0; i < f->n_leaves; i++) {
+    shoal_leaf *l = &f->leaves[i];
+    bool number = l->kind == SHOAL_LEAF_NUMBER;
+    l->now.min = number ? INT64_MIN : UINT32_MAX;
+    l->now.max = number ? INT64_MAX : UINT32_MAX;
+    l->now.nulls = SHOAL_FILES_UNKNOWN;
+    l->now.known = false;
+  }
+}
+
+/* NULL: no memory, or no JSON. */
+static yyjson_doc *parse(shoal_files *f, shoal_str json) {
+  yyjson_alc pool;
+  const yyjson_read_flag flags = YYJSON_READ_NUMBER_AS_RAW;
+  size_t need = yyjson_read_max_memory_usage(json.len, flags);
+  shoal_buf_clear(&f->scratch);
+  char *memory = shoal_buf_reserve(&f->scratch, need);
+  if (!memory || !yyjson_alc_pool_init(&pool, memory, need))
+    return NULL;
+  return yyjson_read_opts((char *)(uintptr_t)json.ptr, json.len, flags, &pool, NULL); /* which is not written to */
+}
+
+shoal_status shoal_files_read_stats(shoal_files *f, shoal_str json, uint32_t *rows, bool *loose, shoal_error *err) {
+  *rows = SHOAL_FILES_UNKNOWN;
+  *loose = false;
+  forget(f);
+  if (!json.ptr || json.len > SHOAL_MAX_JSON_BYTES)
+    return SHOAL_OK;
+  yyjson_doc *doc = parse(f, json);
+  if (!doc)
+    return f->scratch.status == SHOAL_ENOMEM ? shoal_fail_nomem(err) : SHOAL_OK;
+  yyjson_val *root = yyjson_doc_get_root(doc), *key, *v;
+  size_t i, n;
+  uint32_t end = (uint32_t)f->n_leaves;
+  int64_t records = shoal_json_i64(root, "numRecords", -1);
+  *rows = records >= 0 && records < SHOAL_FILES_UNKNOWN ? (uint32_t)records : SHOAL_FILES_UNKNOWN;
+  yyjson_obj_foreach(root, i, n, key, v) {
+    shoal_str name = shoal_str_n(yyjson_get_str(key), yyjson_get_len(key));
+    if (shoal_str_is(name, "minValues"))
+      SHOAL_TRY(take_part(f, v, MIN, 0, end, err));
+    else if (shoal_str_is(name, "maxValues"))
+      SHOAL_TRY(take_part(f, v, MAX, 0, end, err));
+    else if (shoal_str_is(name, "nullCount"))
+      SHOAL_TRY(take_part(f, v, NULLS, 0, end, err));
+    else if (shoal_str_is(name, "tightBounds"))
+      *loose = !yyjson_is_true(v);
+  }
+  return SHOAL_OK; /* the document's memory is the scratch buffer's */
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A view as an engine sees it. Nothing is listed until the engine has said what it looks for: of a million files, those
+ * that remain are decoded, and only their deletion vectors are read.
+ */
+#include "base/mem.h"
+#include "delta/view.h"
+
+/* By itself in the arena: a scan outlives the call. */
+typedef struct source {
+  const shoal_delta_table *table;
+  const shoal_delta_view *v;
+} source;
+
+typedef struct vectors {
+  shoal_delta_vector **of;
+  size_t n_whole;
+} vectors;
+
+static void keep(void *arg, size_t file, const int64_t *rows, size_t n, bool *alive) {
+  const vectors *v = arg;
+  shoal_delta_vector_keep(v->of[file - v->n_whole], rows, n, alive);
+}
+
+/* What is being listed. */
+typedef struct listing {
+  const source *s;
+  shoal_arena *arena;
+  shoal_scan_file *files;
+  size_t n;
+  shoal_delta_vector **vectors;
+  size_t n_vectors;
+  shoal_buf path;
+  shoal_error *err;
+} listing;
+
+/* Values are decoded once for all files of a partition. */
+typedef struct part_values {
+  const shoal_str **of;
+} part_values;
+
+static shoal_status values_of(listing *l, const shoal_files *f, part_values *known, size_t i, const shoal_str **out) {
+  uint32_t part = shoal_counts_get(&f->part, i);
+  if (!known->of[part]) {
+    shoal_str *values = SHOAL_NEW_ARRAY(l->arena, shoal_str, f->n_partition_columns + 1);
+    if (!values)
+      return shoal_fail_nomem(l->err);
+    if (!shoal_files_values(f, part, values))
+      return shoal_fail(l->err, SHOAL_ECORRUPT, "cached partition values are broken");
+    known->of[part] = values;
+  }
+  *out = known->of[part];
+  return SHOAL_OK;
+}
+
+static shoal_status list_file(listing *l, const shoal_files *f, part_values *known, size_t i) {
+  shoal_delta_place place;
+  shoal_buf_clear(&l->path);
+  SHOAL_TRY(shoal_files_path(f, i, &l->path, l->err));
+  SHOAL_TRY(shoal_delta_path_resolve(l->s->table, shoal_buf_str(&l->path), l->arena, &place, l->err));
+  if (!place.local)
+    return shoal_fail(l->err, SHOAL_EUNSUPPORTED, "the store has no local file for '%s'", shoal_buf_z(&l->path));
+  shoal_scan_file *out = &l->files[l->n++];
+  out->path = shoal_str_z(place.local);
+  SHOAL_TRY(values_of(l, f, known, i, &out->partition_values));
+  uint32_t vector = shoal_counts_get(&f->vector, i);
+  if (!vector)
+    return SHOAL_OK;
+  return shoal_delta_scan_vector(l->s->table, shoal_texts_get(&f->vectors, vector - 1), l->arena,
+                                 &l->vectors[l->n_vectors++], l->err);
+}
+
+/* Files without a vector, or those with one. */
+static shoal_status list_some(listing *l, const shoal_files *f, const bool *wanted, bool with_vector) {
+  part_values known = {SHOAL_NEW_ARRAY(l->arena, const shoal_str *, shoal_texts_len(&f->parts))};
+  if (!known.of)
+    return shoal_fail_nomem(l->err);
+  for (size_t i = 0; i < f->n; i++)
+    if (wanted[i] && (shoal_counts_get(&f->vector, i) != 0) == with_vector)
+      SHOAL_TRY(list_file(l, f, &known, i));
+  return SHOAL_OK;
+}
+
+static shoal_status list_all(listing *l, const bool *base, const bool *tail, shoal_scan *out) {
+  const shoal_delta_view *v = l->s->v;
+  size_t wanted = 0, with_vector = 0;
+  for (size_t i = 0; i < v->base.n + v->tail.n; i++) {
+    bool old = i < v->base.n, want = old ? base[i] : tail[i - v->base.n];
+    wanted += want;
+    with_vector += want && shoal_counts_get(old ? &v->base.vector : &v->tail.vector, old ? i : i - v->base.n) != 0;
+  }
+  vectors *kept = SHOAL_NEW(l->arena, vectors);
+  l->files = SHOAL_NEW_ARRAY(l->arena, shoal_scan_file, wanted);
+  l->vectors = SHOAL_NEW_ARRAY(l->arena, shoal_delta_vector *, with_vector);
+  if (!kept || !l->files || !l->vectors)
+    return shoal_fail_nomem(l->err);
+  for (int with = 0; with < 2; with++) {
+    SHOAL_TRY(list_some(l, &v->base, base, with));
+    SHOAL_TRY(list_some(l, &v->tail, tail, with));
+    if (!with)
+      out->n_whole = l->n;
+  }
+  *kept = (vectors){l->vectors, out->n_whole};
+  out->files = l->files;
+  out->n_files = l->n;
+  out->keep = with_vector ? keep : NULL;
+  out->keep_arg = kept;
+  return SHOAL_OK;
+}
+
+static shoal_status select_files(void *arg, const shoal_predicate *any, size_t n, shoal_arena *arena, shoal_scan *out,
+                                 shoal_error *err) {
+  const source *s = arg;
+  listing l = {.s = s, .arena = arena, .err = err};
+  bool *base = shoal_malloc(s->v->base.n + 1), *tail = shoal_malloc(s->v->tail.n + 1);
+  shoal_status status = base && tail ? SHOAL_OK : shoal_fail_nomem(err);
+  if (status == SHOAL_OK)
+    status = shoal_files_match(&s->v->base, any, n, base, err);
+  if (status == SHOAL_OK)
+    status = shoal_files_match(&s->v->tail, any, n, tail, err);
+  for (size_t i = 0; status == SHOAL_OK && s->v->dead && i < s->v->base.n; i++)
+    base[i] = base[i] && !s->v->dead[i];
+  if (status == SHOAL_OK)
+    status = list_all(&l, base, tail, out);
+  if (status == SHOAL_OK) {
+    out->select = NULL;
+    out->select_arg = NULL;
+  }
+  shoal_buf_dispose(&l.path);
+  shoal_free(base);
+  shoal_free(tail);
+  return status;
+}
+
+shoal_status shoal_delta_view_scan(const shoal_delta_table *table, const shoal_delta_view *v, shoal_arena *arena,
+                                   shoal_scan *out, shoal_error *err) {
+  const shoal_delta_metadata *m = &v->metadata;
+  *out = (shoal_scan){0};
+  SHOAL_TRY(shoal_delta_check_types(m, err));
+  source *s = SHOAL_NEW(arena, source);
+  shoal_delta_table *own = SHOAL_NEW(arena, shoal_delta_table);
+  if (!s || !own)
+    return shoal_fail_nomem(err);
+  *own = *table;
+  *s = (source){own, v};
+  *out = (shoal_scan){.format = SHOAL_SCAN_TABLE,
+                      .schema = &m->schema,
+                      .partition_columns = v->base.partition_columns,
+                      .n_partition_columns = m->n_partition_columns,
+                      .by_field_id = shoal_str_is(shoal_delta_config(m, "delta.columnMapping.mode"), "id"),
+                      .n_files = shoal_delta_view_n_files(v),
+                      .select = select_files,
+                      .select_arg = s};
+  out->n_whole = out->n_files;
+  return SHOAL_OK;
+}
