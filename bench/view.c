@@ -2,9 +2,8 @@
 /*
  * What readers do before they read, by the library itself, apart from any query:
  *   view open LIBDUCKDB FOLDER [CACHE]   a snapshot of the table, ready to leave files out; remembered in CACHE
- *   view plan LIBDUCKDB FOLDER CACHE N   the same, then N times the files for a predicate that few satisfy, and as often
- *                                        a loop over flat arrays of the same bounds: microseconds of both, and how many
- *                                        files are left
+ *   view plan LIBDUCKDB FOLDER CACHE N   the same, then N times the files for a predicate that few satisfy, and as
+ * often a loop over flat arrays of the same bounds: microseconds of both, and how many files are left
  */
 #include <stdio.h>
 #include <stdlib.h>

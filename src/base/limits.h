@@ -11,9 +11,10 @@
 #define SHOAL_MAX_JSON_DEPTH 256        /* parse trees nest; the recursion of our walkers is bounded by it */
 #define SHOAL_MAX_TREE_DEPTH                                                                                           \
   3000 /* of a SQL parse tree: the engine\'s own limit of 1,000 operators in a chain is 2,000 */
-#define SHOAL_MAX_KEY_BYTES 1024                   /* S3's limit on an object's key */
-#define SHOAL_MAX_CACHED_FILES ((uint64_t)1 << 30) /* bytes of remembered tables in a folder: ten of a million files   \
-                                                    */
+#define SHOAL_MAX_KEY_BYTES 1024 /* S3's limit on an object's key */
+#define SHOAL_MAX_CACHED_FILES                                                                                         \
+  ((uint64_t)1 << 30)                   /* bytes of remembered tables in a folder: ten of a million files              \
+                                         */
 #define SHOAL_MAX_NAME_BYTES 120        /* a schema's or dataset's name: stays below NAME_MAX with suffixes */
 #define SHOAL_MAX_COLUMNS 10000         /* Spark's practical limit is lower */
 #define SHOAL_MAX_TYPE_DEPTH 64         /* nesting of a column's type */

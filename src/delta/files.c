@@ -136,8 +136,7 @@ static void add_nodes(shoal_files *f, const shoal_field *fields, size_t n, size_
 shoal_status shoal_files_init(shoal_files *f, const shoal_delta_metadata *m, shoal_error *err) {
   *f = (shoal_files){.schema = &m->schema, .n_partition_columns = m->n_partition_columns};
   size_t *columns = SHOAL_NEW_ARRAY(&f->arena, size_t, m->n_partition_columns);
-  f->leaves =
-      SHOAL_NEW_ARRAY(&f->arena, shoal_leaf, count_nodes(m->schema.fields, m->schema.n_fields, 0));
+  f->leaves = SHOAL_NEW_ARRAY(&f->arena, shoal_leaf, count_nodes(m->schema.fields, m->schema.n_fields, 0));
   if (!columns || !f->leaves)
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < m->n_partition_columns; i++)
@@ -153,7 +152,7 @@ void shoal_files_dispose(shoal_files *f) {
     shoal_column_dispose(&f->leaves[i].max);
     shoal_column_dispose(&f->leaves[i].nulls.of);
   }
-  shoal_column *columns[] = {&f->path_at, &f->paths,   &f->hashes,    &f->sizes, &f->rows.of,
+  shoal_column *columns[] = {&f->path_at,  &f->paths,   &f->hashes,    &f->sizes, &f->rows.of,
                              &f->loose.of, &f->part.of, &f->vector.of, &f->texts};
   for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
     shoal_column_dispose(columns[i]);
@@ -161,6 +160,8 @@ void shoal_files_dispose(shoal_files *f) {
   dispose_texts(&f->vectors);
   shoal_buf_dispose(&f->last);
   shoal_buf_dispose(&f->scratch);
+  shoal_buf_dispose(&f->shape.text);
+  shoal_vec_dispose(&f->shape.slots);
   shoal_arena_dispose(&f->arena);
   shoal_os_unmap(f->mapped);
   *f = (shoal_files){0};

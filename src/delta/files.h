@@ -9,8 +9,8 @@
  *     not known, not understood, or too large is the end of the range, or no text.
  *  F2 Numbers are order-preserving: whole numbers as they are, decimals times their scale, dates and times in
  *     microseconds, floats by their bits. Where that loses something (more digits than the scale) the bound is none.
- *  F3 Times are a millisecond wider than the statistics say, which round whichever way; maxima of floats are none, since
- *     NaN is above them.
+ *  F3 Times are a millisecond wider than the statistics say, which round whichever way; maxima of floats are none,
+ * since NaN is above them.
  *
  * A set is filled by one thread; once filled it may be read by any.
  */
@@ -19,6 +19,7 @@
 
 #include "base/json.h"
 #include "base/map.h"
+#include "base/vec.h"
 #include "delta/delta.h"
 
 #define SHOAL_FILES_UNKNOWN UINT32_MAX /* of a count */
@@ -47,11 +48,11 @@ typedef enum shoal_leaf_kind {
 /* A column, or a field of a struct, that statistics may be of. */
 typedef struct shoal_leaf {
   const shoal_field *field;
-  size_t column;    /* index into the schema */
-  uint32_t depth;   /* 0: the column itself */
+  size_t column;  /* index into the schema */
+  uint32_t depth; /* 0: the column itself */
   shoal_leaf_kind kind;
   bool is_struct;
-  bool seen; /* some file has a bound of it */
+  bool seen;    /* some file has a bound of it */
   uint32_t end; /* the node behind it and what is below it */
   shoal_column min, max;
   shoal_counts nulls;
@@ -69,6 +70,20 @@ typedef struct shoal_texts {
   shoal_arena keys;
 } shoal_texts;
 
+/* The texts of statistics differ in their values only, from one file of a writer to the next. */
+typedef struct shoal_stats_slot {
+  size_t at, len; /* of a value in the text that was read before */
+  uint32_t node;  /* UINT32_MAX: numRecords */
+  uint8_t part;   /* files_stats.c */
+  bool quoted;
+  shoal_str now;
+} shoal_stats_slot;
+typedef struct shoal_stats_shape {
+  shoal_buf text;
+  SHOAL_VEC(shoal_stats_slot) slots; /* none: there is no such text */
+  bool loose;
+} shoal_stats_shape;
+
 typedef struct shoal_files {
   size_t n;
   const shoal_schema *schema;
@@ -81,16 +96,17 @@ typedef struct shoal_files {
   shoal_column hashes; /* uint32_t of each path */
   shoal_column sizes;  /* uint64_t */
   shoal_counts rows;
-  shoal_counts loose;   /* 1: bounds are not tight */
-  shoal_counts part;    /* number of its partition values among `parts` */
-  shoal_counts vector;  /* number of its deletion vector, from 1; 0: none */
-  shoal_texts parts;    /* each value of the partition columns, by put_str */
-  shoal_texts vectors;  /* JSON of descriptors */
-  shoal_column texts;   /* of bounds: a length byte and so many bytes */
-  shoal_buf last;       /* the path before, while filling */
-  shoal_buf scratch;    /* for parsing statistics */
-  shoal_arena arena;    /* leaves */
-  shoal_str mapped;     /* what the columns are views of */
+  shoal_counts loose;  /* 1: bounds are not tight */
+  shoal_counts part;   /* number of its partition values among `parts` */
+  shoal_counts vector; /* number of its deletion vector, from 1; 0: none */
+  shoal_texts parts;   /* each value of the partition columns, by put_str */
+  shoal_texts vectors; /* JSON of descriptors */
+  shoal_column texts;  /* of bounds: a length byte and so many bytes */
+  shoal_buf last;      /* the path before, while filling */
+  shoal_buf scratch;   /* for parsing statistics */
+  shoal_stats_shape shape;
+  shoal_arena arena; /* leaves */
+  shoal_str mapped;  /* what the columns are views of */
 } shoal_files;
 
 /* One file to be added; all is copied. */

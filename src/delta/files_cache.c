@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A set of files on disk: a fixed head, then what its owner says of it and where its columns lie, then the columns as
- * they are in memory. It is a cache of this machine: numbers have this machine's order of bytes, which the mark in front
- * tells, and whatever does not check out is no cache. Every byte is covered by a checksum, looked at when the file is
- * opened: a wrong number would be a wrong answer later.
+ * they are in memory. It is a cache of this machine: numbers have this machine's order of bytes, which the mark in
+ * front tells, and whatever does not check out is no cache. Every byte is covered by a checksum, looked at when the
+ * file is opened: a wrong number would be a wrong answer later.
  */
 #include <string.h>
 #include <xxhash.h>
@@ -22,8 +22,8 @@
 
 /* In the order in which they lie. */
 static size_t list_columns(shoal_files *f, shoal_column **out) {
-  shoal_column *fixed[FIXED_COLUMNS] = {&f->path_at, &f->paths,       &f->hashes,     &f->sizes,        &f->rows.of,
-                                        &f->loose.of, &f->part.of,     &f->vector.of,  &f->parts.at,     &f->parts.bytes,
+  shoal_column *fixed[FIXED_COLUMNS] = {&f->path_at,    &f->paths,         &f->hashes,    &f->sizes,    &f->rows.of,
+                                        &f->loose.of,   &f->part.of,       &f->vector.of, &f->parts.at, &f->parts.bytes,
                                         &f->vectors.at, &f->vectors.bytes, &f->texts};
   size_t n = 0;
   for (; n < FIXED_COLUMNS; n++)

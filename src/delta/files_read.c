@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The adds of a checkpoint into a set of files. The engine gives just the columns that the set keeps, as texts, which
- * are views into its own vectors: between Parquet and the set nothing is made into JSON, but for deletion vectors,
- * which few files have, and statistics that stand in `stats_parsed` only.
+ * are views into its own vectors (shoal_engine_each): between Parquet and the set nothing is made into JSON, but for
+ * deletion vectors, which few files have, and statistics that stand in `stats_parsed` only.
  */
 #include "delta/delta_internal.h"
 #include "delta/files.h"
@@ -50,7 +50,7 @@ static void add_value(const shoal_type *add, shoal_str physical, shoal_buf *sql)
 
 static shoal_status make_query(const shoal_files *f, const shoal_schema *schema, shoal_buf *sql, shoal_error *err) {
   const shoal_type *add = add_type(schema);
-  shoal_buf_addz(sql, "SELECT log.add.path, log.add.size");
+  shoal_buf_addz(sql, "SELECT log.add.path, log.add.size::VARCHAR");
   if (field_type(add, "deletionVector"))
     shoal_buf_addz(sql, ", CASE WHEN log.add.\"deletionVector\".\"storageType\" IS NOT NULL "
                         "THEN to_json(log.add.\"deletionVector\")::VARCHAR END");
@@ -63,35 +63,37 @@ static shoal_status make_query(const shoal_files *f, const shoal_schema *schema,
   return shoal_buf_check(sql, err);
 }
 
-static shoal_status take_row(shoal_files *f, const shoal_files_source *from, const shoal_rows *rows,
-                             shoal_buf *partition, shoal_error *err) {
+typedef struct taking {
+  shoal_files *f;
+  const shoal_files_source *from;
+  shoal_buf partition;
+} taking;
+
+static shoal_status take_row(taking *t, const shoal_batch *b, size_t i, shoal_error *err) {
+  shoal_files *f = t->f;
   int64_t size;
-  shoal_files_row row = {.path = shoal_rows_text(rows, PATH),
-                         .vector = shoal_rows_text(rows, VECTOR),
-                         .stats = shoal_rows_text(rows, STATS)};
-  if (from->dropped && from->dropped(from->arg, row.path, row.vector))
+  shoal_files_row row = {.path = shoal_batch_text(b, PATH, i),
+                         .vector = shoal_batch_text(b, VECTOR, i),
+                         .stats = shoal_batch_text(b, STATS, i)};
+  if (!row.path.ptr || (t->from->dropped && t->from->dropped(t->from->arg, row.path, row.vector)))
     return SHOAL_OK;
-  if (!shoal_str_i64(shoal_rows_text(rows, SIZE), &size) || size < 0)
+  if (!shoal_str_i64(shoal_batch_text(b, SIZE, i), &size) || size < 0)
     return shoal_fail(err, SHOAL_ECORRUPT, "a row: the size of '%.*s' is none", SHOAL_FMT(row.path));
   row.size = (uint64_t)size;
-  shoal_buf_clear(partition);
-  for (size_t i = 0; i < f->n_partition_columns; i++) {
-    shoal_str value = shoal_rows_text(rows, VALUES + i);
-    shoal_files_partition(&value, 1, partition);
+  shoal_buf_clear(&t->partition);
+  for (size_t k = 0; k < f->n_partition_columns; k++) {
+    shoal_str value = shoal_batch_text(b, VALUES + k, i);
+    shoal_files_partition(&value, 1, &t->partition);
   }
-  SHOAL_TRY(shoal_buf_check(partition, err));
-  row.partition = shoal_buf_str(partition);
+  SHOAL_TRY(shoal_buf_check(&t->partition, err));
+  row.partition = shoal_buf_str(&t->partition);
   return shoal_files_add(f, &row, err);
 }
 
-static shoal_status take_rows(shoal_files *f, const shoal_files_source *from, shoal_rows *rows, shoal_error *err) {
-  shoal_buf partition = {0};
-  shoal_status status;
-  while ((status = shoal_rows_next(rows, err)) == SHOAL_OK)
-    if ((status = take_row(f, from, rows, &partition, err)) < 0)
-      break;
-  shoal_buf_dispose(&partition);
-  return status == SHOAL_DONE ? SHOAL_OK : status;
+static shoal_status take_batch(void *arg, const shoal_batch *b, shoal_error *err) {
+  for (size_t i = 0; i < b->rows; i++)
+    SHOAL_TRY(take_row(arg, b, i, err));
+  return SHOAL_OK;
 }
 
 shoal_status shoal_files_read(shoal_files *f, const shoal_files_source *from, shoal_error *err) {
@@ -102,7 +104,7 @@ shoal_status shoal_files_read(shoal_files *f, const shoal_files_source *from, sh
   shoal_arena arena = {0};
   shoal_schema schema;
   shoal_buf sql = {0};
-  shoal_rows *rows = NULL;
+  taking t = {.f = f, .from = from};
   scan.options = &option;
   scan.n_options = from->n_files > 1;
   shoal_status status = shoal_engine_bind(from->engine, &job, &arena, &schema, err);
@@ -111,11 +113,9 @@ shoal_status shoal_files_read(shoal_files *f, const shoal_files_source *from, sh
     status = make_query(f, &schema, &sql, err);
     job.sql = shoal_buf_str(&sql);
     if (status == SHOAL_OK)
-      status = shoal_engine_query(from->engine, &job, &rows, err);
-    if (status == SHOAL_OK)
-      status = take_rows(f, from, rows, err);
+      status = shoal_engine_each(from->engine, &job, take_batch, &t, err);
   }
-  shoal_rows_free(rows);
+  shoal_buf_dispose(&t.partition);
   shoal_buf_dispose(&sql);
   shoal_arena_dispose(&arena);
   return status;

@@ -73,10 +73,35 @@ static bool read_scaled(shoal_str s, unsigned scale, int64_t *out, bool *exact) 
   return true;
 }
 
+/* Up to 15 digits, with so many behind the point that the power of ten is exact, are a division of exact numbers. */
+static bool read_short_double(shoal_str s, double *out) {
+  static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+  size_t i = s.len && s.ptr[0] == '-', digits = 0, after = 0;
+  bool point = false;
+  int64_t v = 0;
+  for (; i < s.len && digits <= 15; i++) {
+    char c = s.ptr[i];
+    if (c == '.' && !point && digits) {
+      point = true;
+      continue;
+    }
+    if (c < '0' || c > '9')
+      return false;
+    v = v * 10 + (c - '0');
+    digits++;
+    after += point;
+  }
+  if (digits == 0 || digits > 15 || (point && after == 0))
+    return false;
+  *out = (double)v / powers[after];
+  *out = s.ptr[0] == '-' ? -*out : *out;
+  return true;
+}
+
 /* Floats in the order of their values as whole numbers. */
 static bool read_float(shoal_str s, bool single, int64_t *out) {
   double x;
-  if (!shoal_delta_read_double(s, single, &x))
+  if (!(!single && read_short_double(s, &x)) && !shoal_delta_read_double(s, single, &x))
     return false;
   x = x == 0 ? 0.0 : x; /* one zero */
   int64_t bits;
@@ -157,25 +182,108 @@ static shoal_status take_text(shoal_files *f, shoal_leaf *l, stats_part part, sh
   return SHOAL_OK;
 }
 
-static shoal_status take_value(shoal_files *f, shoal_leaf *l, stats_part part, yyjson_val *v, shoal_error *err) {
+/* A number's text, or what stands between quotes. */
+static shoal_status take_scalar(shoal_files *f, shoal_leaf *l, stats_part part, shoal_str s, bool quoted,
+                                shoal_error *err) {
   int64_t nulls;
-  bool exact, text = yyjson_is_str(v), number = yyjson_is_raw(v);
-  shoal_str s = text     ? shoal_str_n(yyjson_get_str(v), yyjson_get_len(v))
-                : number ? shoal_str_n(yyjson_get_raw(v), yyjson_get_len(v))
-                         : SHOAL_STR_NONE;
+  bool exact;
   if (part == NULLS) {
-    if (number && read_scaled(s, 0, &nulls, &exact) && nulls >= 0 && nulls < SHOAL_FILES_UNKNOWN)
+    if (!quoted && read_scaled(s, 0, &nulls, &exact) && nulls >= 0 && nulls < SHOAL_FILES_UNKNOWN)
       l->now.nulls = (uint32_t)nulls;
     return SHOAL_OK;
   }
   shoal_type_kind kind = l->field->type.kind;
   bool timed = kind == SHOAL_TYPE_DATE || kind == SHOAL_TYPE_TIMESTAMP || kind == SHOAL_TYPE_TIMESTAMP_NTZ;
-  if (!s.ptr || l->kind == SHOAL_LEAF_NONE || number == (timed || kind == SHOAL_TYPE_STRING))
+  if (l->kind == SHOAL_LEAF_NONE || !quoted == (timed || kind == SHOAL_TYPE_STRING))
     return SHOAL_OK;
   if (l->kind != SHOAL_LEAF_NUMBER)
     return take_text(f, l, part, s, err);
   take_number(l, part, s);
   return SHOAL_OK;
+}
+
+/* ---- the same shape again ---- */
+
+/* Notes where a value stands in the text that is parsed, which begins the scratch buffer. */
+static shoal_status note_slot(shoal_files *f, uint32_t node, stats_part part, shoal_str s, bool quoted,
+                              shoal_error *err) {
+  shoal_stats_slot *slot = shoal_vec_add(&f->shape.slots);
+  if (!slot)
+    return shoal_fail_nomem(err);
+  *slot = (shoal_stats_slot){
+      .at = (size_t)(s.ptr - f->scratch.ptr), .len = s.len, .node = node, .part = (uint8_t)part, .quoted = quoted};
+  return SHOAL_OK;
+}
+
+static size_t value_end(shoal_str json, size_t at, bool quoted) {
+  if (quoted) {
+    const char *end = memchr(json.ptr + at, '"', json.len - at);
+    return end ? (size_t)(end - json.ptr) : at;
+  }
+  while (at < json.len && ((json.ptr[at] >= '0' && json.ptr[at] <= '9') || json.ptr[at] == '-' || json.ptr[at] == '.' ||
+                           json.ptr[at] == 'e' || json.ptr[at] == 'E' || json.ptr[at] == '+'))
+    at++;
+  return at;
+}
+
+/* Finds the values of a text that differs from the one before in nothing else. */
+static bool fits_shape(shoal_stats_shape *shape, shoal_str json) {
+  size_t at = 0, before = 0;
+  shoal_str text = shoal_buf_str(&shape->text);
+  if (shape->slots.len == 0 || memchr(json.ptr, '\\', json.len))
+    return false;
+  for (size_t i = 0; i < shape->slots.len; i++) {
+    shoal_stats_slot *slot = &shape->slots.ptr[i];
+    size_t same = slot->at - before;
+    if (json.len - at <= same || memcmp(json.ptr + at, text.ptr + before, same) != 0)
+      return false;
+    at += same;
+    size_t end = value_end(json, at, slot->quoted);
+    if (end == at && !slot->quoted)
+      return false;
+    slot->now = shoal_str_sub(json, at, end);
+    at = end;
+    before = slot->at + slot->len;
+  }
+  return shoal_str_eq(shoal_str_sub(json, at, json.len), shoal_str_sub(text, before, text.len));
+}
+
+static uint32_t count_of(shoal_str s) {
+  int64_t n;
+  return shoal_str_i64(s, &n) && n >= 0 && n < SHOAL_FILES_UNKNOWN ? (uint32_t)n : SHOAL_FILES_UNKNOWN;
+}
+
+static shoal_status take_shape(shoal_files *f, uint32_t *rows, bool *loose, shoal_error *err) {
+  *loose = f->shape.loose;
+  for (size_t i = 0; i < f->shape.slots.len; i++) {
+    const shoal_stats_slot *slot = &f->shape.slots.ptr[i];
+    if (slot->node == UINT32_MAX)
+      *rows = count_of(slot->now);
+    else
+      SHOAL_TRY(take_scalar(f, &f->leaves[slot->node], (stats_part)slot->part, slot->now, slot->quoted, err));
+  }
+  return SHOAL_OK;
+}
+
+/* The text that was parsed is the shape of the next one, unless its strings are not as they are written. */
+static shoal_status keep_shape(shoal_files *f, shoal_str json, bool loose, shoal_error *err) {
+  shoal_buf_clear(&f->shape.text);
+  shoal_buf_add(&f->shape.text, json);
+  f->shape.loose = loose;
+  if (memchr(json.ptr, '\\', json.len))
+    f->shape.slots.len = 0;
+  return shoal_buf_check(&f->shape.text, err);
+}
+
+static shoal_status take_value(shoal_files *f, uint32_t node, stats_part part, yyjson_val *v, shoal_error *err) {
+  bool quoted = yyjson_is_str(v);
+  shoal_str s = quoted             ? shoal_str_n(yyjson_get_str(v), yyjson_get_len(v))
+                : yyjson_is_raw(v) ? shoal_str_n(yyjson_get_raw(v), yyjson_get_len(v))
+                                   : SHOAL_STR_NONE;
+  if (!s.ptr)
+    return SHOAL_OK;
+  SHOAL_TRY(note_slot(f, node, part, s, quoted, err));
+  return take_scalar(f, &f->leaves[node], part, s, quoted, err);
 }
 
 /* ---- the whole ---- */
@@ -209,7 +317,7 @@ static shoal_status take_part(shoal_files *f, yyjson_val *object, stats_part par
     if (l->is_struct)
       SHOAL_TRY(take_part(f, v, part, node + 1, l->end, err)); /* of what is no object nothing is taken */
     else
-      SHOAL_TRY(take_value(f, l, part, v, err));
+      SHOAL_TRY(take_value(f, node, part, v, err));
   }
   return SHOAL_OK;
 }
@@ -225,42 +333,56 @@ static void forget(shoal_files *f) {
   }
 }
 
-/* NULL: no memory, or no JSON. */
+/* In the scratch buffer: a copy of the text, which strings and numbers are views of, and what the parser needs. NULL:
+   no memory, or no JSON. */
 static yyjson_doc *parse(shoal_files *f, shoal_str json) {
   yyjson_alc pool;
-  const yyjson_read_flag flags = YYJSON_READ_NUMBER_AS_RAW;
-  size_t need = yyjson_read_max_memory_usage(json.len, flags);
+  const yyjson_read_flag flags = YYJSON_READ_NUMBER_AS_RAW | YYJSON_READ_INSITU;
+  size_t text = (json.len + YYJSON_PADDING_SIZE + 63) / 64 * 64, need = yyjson_read_max_memory_usage(json.len, flags);
   shoal_buf_clear(&f->scratch);
-  char *memory = shoal_buf_reserve(&f->scratch, need);
-  if (!memory || !yyjson_alc_pool_init(&pool, memory, need))
+  char *memory = shoal_buf_reserve(&f->scratch, text + need);
+  if (!memory || !yyjson_alc_pool_init(&pool, memory + text, need))
     return NULL;
-  return yyjson_read_opts((char *)(uintptr_t)json.ptr, json.len, flags, &pool, NULL); /* which is not written to */
+  memcpy(memory, json.ptr, json.len);
+  memset(memory + json.len, 0, YYJSON_PADDING_SIZE);
+  return yyjson_read_opts(memory, json.len, flags, &pool, NULL);
+}
+
+static shoal_status take_root(shoal_files *f, yyjson_val *root, uint32_t *rows, bool *loose, shoal_error *err) {
+  yyjson_val *key, *v;
+  size_t i, n;
+  uint32_t end = (uint32_t)f->n_leaves;
+  yyjson_obj_foreach(root, i, n, key, v) {
+    shoal_str name = shoal_str_n(yyjson_get_str(key), yyjson_get_len(key));
+    if (shoal_str_is(name, "minValues")) {
+      SHOAL_TRY(take_part(f, v, MIN, 0, end, err));
+    } else if (shoal_str_is(name, "maxValues")) {
+      SHOAL_TRY(take_part(f, v, MAX, 0, end, err));
+    } else if (shoal_str_is(name, "nullCount")) {
+      SHOAL_TRY(take_part(f, v, NULLS, 0, end, err));
+    } else if (shoal_str_is(name, "tightBounds")) {
+      *loose = !yyjson_is_true(v);
+    } else if (shoal_str_is(name, "numRecords") && yyjson_is_raw(v)) {
+      shoal_str number = shoal_str_n(yyjson_get_raw(v), yyjson_get_len(v));
+      SHOAL_TRY(note_slot(f, UINT32_MAX, NULLS, number, false, err));
+      *rows = count_of(number);
+    }
+  }
+  return SHOAL_OK;
 }
 
 shoal_status shoal_files_read_stats(shoal_files *f, shoal_str json, uint32_t *rows, bool *loose, shoal_error *err) {
   *rows = SHOAL_FILES_UNKNOWN;
   *loose = false;
   forget(f);
-  if (!json.ptr || json.len > SHOAL_MAX_JSON_BYTES)
+  if (json.len == 0 || json.len > SHOAL_MAX_JSON_BYTES)
     return SHOAL_OK;
+  if (fits_shape(&f->shape, json))
+    return take_shape(f, rows, loose, err);
+  f->shape.slots.len = 0;
   yyjson_doc *doc = parse(f, json);
   if (!doc)
     return f->scratch.status == SHOAL_ENOMEM ? shoal_fail_nomem(err) : SHOAL_OK;
-  yyjson_val *root = yyjson_doc_get_root(doc), *key, *v;
-  size_t i, n;
-  uint32_t end = (uint32_t)f->n_leaves;
-  int64_t records = shoal_json_i64(root, "numRecords", -1);
-  *rows = records >= 0 && records < SHOAL_FILES_UNKNOWN ? (uint32_t)records : SHOAL_FILES_UNKNOWN;
-  yyjson_obj_foreach(root, i, n, key, v) {
-    shoal_str name = shoal_str_n(yyjson_get_str(key), yyjson_get_len(key));
-    if (shoal_str_is(name, "minValues"))
-      SHOAL_TRY(take_part(f, v, MIN, 0, end, err));
-    else if (shoal_str_is(name, "maxValues"))
-      SHOAL_TRY(take_part(f, v, MAX, 0, end, err));
-    else if (shoal_str_is(name, "nullCount"))
-      SHOAL_TRY(take_part(f, v, NULLS, 0, end, err));
-    else if (shoal_str_is(name, "tightBounds"))
-      *loose = !yyjson_is_true(v);
-  }
-  return SHOAL_OK; /* the document's memory is the scratch buffer's */
+  SHOAL_TRY(take_root(f, yyjson_doc_get_root(doc), rows, loose, err)); /* its memory is the scratch buffer's */
+  return keep_shape(f, json, *loose, err);
 }

@@ -94,8 +94,7 @@ static shoal_status take_text(shoal_view_load *l, shoal_str key, shoal_error *er
   shoal_actions list = {0};
   shoal_status status = shoal_delta_log_get(l->table, key, &text, err);
   if (status == SHOAL_OK)
-    status =
-        shoal_delta_actions_parse(shoal_buf_str(&text), shoal_delta_base_name(key), &l->scratch, &list, err);
+    status = shoal_delta_actions_parse(shoal_buf_str(&text), shoal_delta_base_name(key), &l->scratch, &list, err);
   if (status == SHOAL_OK)
     status = take_actions(l, &list, err);
   shoal_vec_dispose(&list);

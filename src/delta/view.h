@@ -24,10 +24,10 @@ typedef struct shoal_view_load {
   shoal_delta_view *v;
   shoal_log log;
   int64_t target;
-  bool spelled;        /* commits are read one by one, whatever has been compacted */
-  shoal_arena scratch; /* keys, actions */
-  shoal_map seen;      /* replay keys that newer actions have spoken of */
-  uint64_t *filter;    /* bits of the hashes of their paths */
+  bool spelled;                              /* commits are read one by one, whatever has been compacted */
+  shoal_arena scratch;                       /* keys, actions */
+  shoal_map seen;                            /* replay keys that newer actions have spoken of */
+  uint64_t *filter;                          /* bits of the hashes of their paths */
   SHOAL_VEC(const shoal_delta_file *) fresh; /* added and alive, newest first */
   shoal_str metadata, protocol;              /* the newest ones; {NULL,0}: an older part has them */
 } shoal_view_load;

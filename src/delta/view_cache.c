@@ -113,8 +113,7 @@ static bool is_same_table(shoal_view_load *l, const origin *o) {
   shoal_hash commit;
   bool has_zero = head_zero(l->table, &l->scratch, &zero);
   return has_zero == o->has_zero && (!has_zero || same_object(&zero, &o->zero)) && is_listed(o, &l->log) &&
-         shoal_delta_commit_hash(l->table, o->version, &commit, NULL) == SHOAL_OK &&
-         shoal_hash_eq(&commit, &o->commit);
+         shoal_delta_commit_hash(l->table, o->version, &commit, NULL) == SHOAL_OK && shoal_hash_eq(&commit, &o->commit);
 }
 
 /* ---- recalling ---- */

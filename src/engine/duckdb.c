@@ -99,6 +99,8 @@ static shoal_status open_instance(shoal_duckdb *d, shoal_error *err) {
   if (status == SHOAL_OK)
     status = shoal_duckdb_register_tap(d, err);
   if (status == SHOAL_OK)
+    status = shoal_duckdb_register_each(d, err);
+  if (status == SHOAL_OK)
     status = shoal_duckdb_register_keep(d, err);
   if (status == SHOAL_OK)
     status = configure(d, err);
@@ -277,6 +279,7 @@ static void op_free(shoal_engine *e) {
   shoal_duckdb *d = (shoal_duckdb *)e;
   shoal_engine_free(d->planner);
   close_instance(d);
+  shoal_mutex_dispose(&d->each.mutex);
   shoal_mutex_dispose(&d->tap.mutex);
   shoal_mutex_dispose(&d->mutex);
   shoal_buf_dispose(&d->made);
@@ -293,6 +296,7 @@ static const shoal_engine_ops duckdb_ops = {
     .query = shoal_duckdb_op_query,
     .copy = shoal_duckdb_op_copy,
     .stream = shoal_duckdb_op_stream,
+    .each = shoal_duckdb_op_each,
     .interrupt = op_interrupt,
     .free = op_free,
 };
@@ -327,6 +331,7 @@ shoal_status shoal_engine_open_duckdb(const shoal_engine_config *config, shoal_e
   d->api = api;
   shoal_mutex_init(&d->mutex);
   shoal_mutex_init(&d->tap.mutex);
+  shoal_mutex_init(&d->each.mutex);
   shoal_status status = copy_config(d, config, err);
   if (status == SHOAL_OK)
     status = open_instance(d, err);

@@ -21,6 +21,7 @@
 /* The catalogue that holds a job's inputs: no identifier, so that no schema of the user's can share its name. */
 #define SHOAL_DUCKDB_CATALOG "\"shoal:lake\""
 #define SHOAL_DUCKDB_TAP "shoal:tap"
+#define SHOAL_DUCKDB_EACH "shoal:each"
 #define SHOAL_DUCKDB_KEEP "shoal:keep"
 
 typedef struct shoal_duckdb {
@@ -43,6 +44,12 @@ typedef struct shoal_duckdb {
   size_t n_scans;
   const shoal_job *job;
   shoal_rows_tap tap;
+  struct { /* of the job that gives rows on */
+    shoal_mutex mutex;
+    shoal_take *take; /* NULL: none */
+    void *arg;
+    shoal_error failure; /* the first one of `take` */
+  } each;
   bool recording;        /* the job is being set up */
   shoal_buf made;        /* the statements that set it up */
   shoal_engine *planner; /* made at first use */
@@ -146,6 +153,10 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_skip(shoal_duckdb *d, const shoal_job *
 /* In a planner: the view's query over a table without rows, which this makes. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_add_stub(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql,
                                                   shoal_error *err);
+/* duckdb_each.c */
+SHOAL_MUST_USE shoal_status shoal_duckdb_register_each(shoal_duckdb *d, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_duckdb_op_each(shoal_engine *e, const shoal_job *job, shoal_take *take, void *arg,
+                                                 shoal_error *err);
 /* duckdb_tap.c */
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_tap(shoal_duckdb *d, shoal_error *err);
 /* duckdb_keep.c: the function that asks a scan which rows are alive. */

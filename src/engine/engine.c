@@ -87,6 +87,11 @@ shoal_status shoal_engine_stream(shoal_engine *e, const shoal_job *job, struct A
   return e->ops->stream(e, job, out, err);
 }
 
+shoal_status shoal_engine_each(shoal_engine *e, const shoal_job *job, shoal_take *take, void *arg, shoal_error *err) {
+  SHOAL_TRY(check_job(job, err));
+  return e->ops->each(e, job, take, arg, err);
+}
+
 void shoal_engine_interrupt(shoal_engine *e) { e->ops->interrupt(e); }
 
 size_t shoal_rows_columns(const shoal_rows *rows) { return rows->n; }

@@ -160,6 +160,18 @@ typedef struct shoal_outcome {
 /* A pull of rows. All values as text (DuckDB's VARCHAR cast), JSON-able by column kinds. */
 typedef struct shoal_rows shoal_rows;
 
+/* Rows of texts where the engine made them; views hold during the call. */
+typedef struct shoal_batch_column {
+  const void *data;
+  const uint64_t *validity;
+} shoal_batch_column;
+typedef struct shoal_batch {
+  size_t rows;
+  const shoal_batch_column *columns;
+} shoal_batch;
+shoal_str shoal_batch_text(const shoal_batch *b, size_t column, size_t row); /* {NULL,0} is NULL */
+typedef shoal_status shoal_take(void *arg, const shoal_batch *batch, shoal_error *err);
+
 typedef struct shoal_engine_ops {
   const char *name;
   const char *(*version)(shoal_engine *e);
@@ -170,6 +182,7 @@ typedef struct shoal_engine_ops {
   shoal_status (*query)(shoal_engine *e, const shoal_job *job, shoal_rows **out, shoal_error *err);
   shoal_status (*copy)(shoal_engine *e, const shoal_job *job, const char *path, shoal_str format, shoal_error *err);
   shoal_status (*stream)(shoal_engine *e, const shoal_job *job, struct ArrowArrayStream *out, shoal_error *err);
+  shoal_status (*each)(shoal_engine *e, const shoal_job *job, shoal_take *take, void *arg, shoal_error *err);
   void (*interrupt)(shoal_engine *e);
   void (*free)(shoal_engine *e);
 } shoal_engine_ops;
@@ -214,6 +227,11 @@ SHOAL_MUST_USE shoal_status shoal_engine_copy(shoal_engine *e, const shoal_job *
    computed as they are asked for; errors while pulling are the stream's own (get_last_error). */
 SHOAL_MUST_USE shoal_status shoal_engine_stream(shoal_engine *e, const shoal_job *job, struct ArrowArrayStream *out,
                                                 shoal_error *err);
+/* Runs a job whose columns are all VARCHAR and gives its rows to `take`, in any order, one batch at a time, from any of
+   the engine's threads. Rows that the job's conditions leave out may be among them: so the first column must be NULL
+   for those, and for no others. What `take` fails with ends the job, and is what is returned. */
+SHOAL_MUST_USE shoal_status shoal_engine_each(shoal_engine *e, const shoal_job *job, shoal_take *take, void *arg,
+                                              shoal_error *err);
 /* Cancels the running job or, when none is running, the next one. Any thread, any time until shoal_engine_free. */
 void shoal_engine_interrupt(shoal_engine *e);
 

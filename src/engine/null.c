@@ -299,6 +299,11 @@ static const char *op_version(shoal_engine *e) {
   (void)e;
   return "null 1";
 }
+static shoal_status op_each(shoal_engine *e, const shoal_job *job, shoal_take *take, void *arg, shoal_error *err) {
+  (void)e, (void)job, (void)take, (void)arg;
+  return shoal_fail(err, SHOAL_EUNSUPPORTED, "the null engine gives no rows on");
+}
+
 static void op_interrupt(shoal_engine *e) { atomic_store(&((null_engine *)e)->cancelled, true); }
 static void op_free(shoal_engine *e) { shoal_free(e); }
 
@@ -316,6 +321,7 @@ static const shoal_engine_ops null_ops = {
     .query = op_query,
     .copy = op_copy,
     .stream = op_stream,
+    .each = op_each,
     .interrupt = op_interrupt,
     .free = op_free,
 };

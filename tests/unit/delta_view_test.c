@@ -152,7 +152,7 @@ static bool check_version(const shoal_delta_table *table, int64_t version) {
 /* ---- logs made at random ---- */
 
 #define VECTOR(id)                                                                                                     \
-  ",\"deletionVector\":{\"storageType\":\"u\",\"pathOrInlineDv\":\"vBn[lx{q8@P<9BNH/isA\",\"offset\":%d,"             \
+  ",\"deletionVector\":{\"storageType\":\"u\",\"pathOrInlineDv\":\"vBn[lx{q8@P<9BNH/isA\",\"offset\":%d,"              \
   "\"sizeInBytes\":1,\"cardinality\":1}",                                                                              \
       (int)(id)
 
@@ -216,8 +216,7 @@ static void compact(fixture *f, int64_t from, int64_t to) {
   if (r.metadata.ptr)
     shoal_buf_addf(&out, "{\"metaData\":%.*s}\n", SHOAL_FMT(r.metadata));
   for (size_t i = 0; i < r.files.len; i++)
-    shoal_buf_addf(&out, "{\"%s\":%.*s}\n", r.files.ptr[i].live ? "add" : "remove",
-                   SHOAL_FMT(r.files.ptr[i].file.raw));
+    shoal_buf_addf(&out, "{\"%s\":%.*s}\n", r.files.ptr[i].live ? "add" : "remove", SHOAL_FMT(r.files.ptr[i].file.raw));
   snprintf(name, sizeof name, "%020lld.%020lld.compacted.json", (long long)from, (long long)to);
   put(f, name, &out);
   shoal_buf_dispose(&out);
@@ -460,9 +459,12 @@ static void test_numbers(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_random_logs), cmocka_unit_test(test_broken_caches),
-      cmocka_unit_test(test_a_table_made_again), cmocka_unit_test(test_old_ones_go), cmocka_unit_test(test_memory),
-      cmocka_unit_test(test_paths), cmocka_unit_test(test_numbers)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_logs),
+                                     cmocka_unit_test(test_broken_caches),
+                                     cmocka_unit_test(test_a_table_made_again),
+                                     cmocka_unit_test(test_old_ones_go),
+                                     cmocka_unit_test(test_memory),
+                                     cmocka_unit_test(test_paths),
+                                     cmocka_unit_test(test_numbers)};
   return cmocka_run_group_tests_name("delta/view", tests, NULL, NULL);
 }
