@@ -473,7 +473,7 @@ static shoal_status add_source(shoal_duckdb *d, const shoal_scan *scan, size_t i
 
 /* "silver.orders" is table orders in schema silver; "orders" is in main. */
 static void split_name(shoal_str name, shoal_str *schema, shoal_str *table) {
-  ptrdiff_t dot = shoal_str_chr(name, '.');
+  ptrdiff_t dot = shoal_str_chr(name, '/') >= 0 ? -1 : shoal_str_chr(name, '.');
   *schema = dot < 0 ? SHOAL_STR("main") : shoal_str_sub(name, 0, (size_t)dot);
   *table = dot < 0 ? name : shoal_str_sub(name, (size_t)dot + 1, name.len);
 }

@@ -96,7 +96,8 @@ struct shoal_scan {
 #define SHOAL_POSITION_ROW "shoal:row"
 
 typedef struct shoal_input {
-  shoal_str name; /* as the SQL names it, lower case: "silver.orders", "orders" (schema main) */
+  /* As the SQL names it, lower case: "silver.orders", "orders" (schema main); with a '/' it is a path, dots and all. */
+  shoal_str name;
   const shoal_scan *scan;
 } shoal_input;
 

@@ -33,11 +33,23 @@ static bool is_name(const scanner *s, size_t i) {
   return i < s->n && (s->tokens[i].kind == SHOAL_TOKEN_WORD || s->tokens[i].kind == SHOAL_TOKEN_QUOTED);
 }
 
-/* The name without quotes, lower case, as references are. */
+bool shoal_at_is_path(const shoal_token *t) {
+  bool quoted = t->kind == SHOAL_TOKEN_QUOTED || t->kind == SHOAL_TOKEN_STRING;
+  shoal_str inside = shoal_str_sub(t->text, 1, t->text.len - 1);
+  return quoted && t->text.len > 2 && (t->text.ptr[0] == '\'' || t->text.ptr[0] == '"') &&
+         shoal_str_chr(inside, '/') >= 0 && shoal_str_chr(inside, '\'') < 0 && shoal_str_chr(inside, '"') < 0;
+}
+
+/* A table: a name, or a path between quotes. */
+static bool is_table(const scanner *s, size_t i) {
+  return is_name(s, i) || (i < s->n && shoal_at_is_path(&s->tokens[i]));
+}
+
+/* The name without quotes, lower case, as references are; a path as it is. */
 static shoal_str plain(const shoal_token *t, shoal_arena *arena) {
-  bool quoted = t->kind == SHOAL_TOKEN_QUOTED;
+  bool path = shoal_at_is_path(t), quoted = path || t->kind == SHOAL_TOKEN_QUOTED;
   char *p = shoal_arena_cstr(arena, quoted ? shoal_str_sub(t->text, 1, t->text.len - 1) : t->text);
-  for (char *c = p; c && *c; c++)
+  for (char *c = p; c && *c && !path; c++)
     if (*c >= 'A' && *c <= 'Z')
       *c = (char)(*c + 32);
   return shoal_str_z(p);
@@ -77,13 +89,13 @@ static size_t find_table(const scanner *s, size_t i) {
       at--;
     at -= at > 0;
   }
-  if (!is_name(s, at))
+  if (!is_table(s, at))
     return 0;
-  if (at == 0 || !is_name(s, at - 1) || shoal_token_is(&s->tokens[at - 1], "from") ||
+  if (at == 0 || !is_table(s, at - 1) || shoal_token_is(&s->tokens[at - 1], "from") ||
       shoal_token_is(&s->tokens[at - 1], "join"))
     return at;
   bool as = shoal_token_is(&s->tokens[at - 1], "as");
-  return as && at >= 2 && is_name(s, at - 2) ? at - 2 : as ? 0 : at - 1;
+  return as && at >= 2 && is_table(s, at - 2) ? at - 2 : as ? 0 : at - 1;
 }
 
 static size_t end_of(const shoal_token *t) { return t->offset + t->text.len; }
@@ -95,9 +107,12 @@ static shoal_status rename_place(const scanner *s, char *sql, size_t table, size
   bool qualified = table >= 2 && is_symbol(s, table - 1, '.') && is_name(s, table - 2);
   size_t from = s->tokens[qualified ? table - 2 : table].offset, to = end_of(&s->tokens[behind - 1]);
   shoal_str alias = shoal_str_n(sql + end_of(last), s->tokens[clause].offset - end_of(last));
-  char *own = shoal_arena_printf(arena, "shoal_at_%zu.%.*s%.*s", n, SHOAL_FMT(last->text), SHOAL_FMT(alias));
+  bool path = shoal_at_is_path(last);
   shoal_str name = plain(last, arena), schema = qualified ? plain(&s->tokens[table - 2], arena) : SHOAL_STR_NONE;
-  char *input = name.ptr ? shoal_arena_printf(arena, "shoal_at_%zu.%.*s", n, SHOAL_FMT(name)) : NULL;
+  char *own = path ? shoal_arena_printf(arena, "\"shoal_at_%zu/%.*s\"%.*s", n, SHOAL_FMT(name), SHOAL_FMT(alias))
+                   : shoal_arena_printf(arena, "shoal_at_%zu.%.*s%.*s", n, SHOAL_FMT(last->text), SHOAL_FMT(alias));
+  char *input =
+      name.ptr ? shoal_arena_printf(arena, path ? "shoal_at_%zu/%.*s" : "shoal_at_%zu.%.*s", n, SHOAL_FMT(name)) : NULL;
   char *dataset = !qualified ? shoal_arena_cstr(arena, name)
                              : shoal_arena_printf(arena, "%.*s.%.*s", SHOAL_FMT(schema), SHOAL_FMT(name));
   if (!own || !input || !dataset)
@@ -111,6 +126,7 @@ static shoal_status rename_place(const scanner *s, char *sql, size_t table, size
       sql[i] = ' ';
   out->input = shoal_str_z(input);
   out->dataset = shoal_str_z(dataset);
+  out->is_path = path;
   return SHOAL_OK;
 }
 

@@ -76,9 +76,8 @@ static const char *cache_folder(shoal_session *s) {
   return index || user ? shoal_arena_printf(&s->arena, "%s/delta", index ? index : user) : NULL;
 }
 
-/* Store and table of a Delta source; the store is the caller's to free. */
-static shoal_status open_table(shoal_session *s, const char *path, shoal_store **store, shoal_delta_table *table,
-                               shoal_error *err) {
+shoal_status shoal_session_open_delta(shoal_session *s, const char *path, shoal_store **store, shoal_delta_table *table,
+                                      shoal_error *err) {
   SHOAL_TRY(shoal_store_open_file(path, false, store, err));
   *table = (shoal_delta_table){.store = *store,
                                .prefix = SHOAL_STR(""),
@@ -93,7 +92,7 @@ static shoal_status delta_state(shoal_session *s, const char *path, shoal_extern
   shoal_delta_table table;
   shoal_delta_view *view = NULL;
   shoal_hash commit;
-  shoal_status status = open_table(s, path, &store, &table, err);
+  shoal_status status = shoal_session_open_delta(s, path, &store, &table, err);
   if (status >= 0)
     status = shoal_delta_view_open(&table, SHOAL_DELTA_LATEST, &view, err);
   if (status >= 0) {
@@ -261,7 +260,7 @@ shoal_status shoal_session_source_scan(shoal_session *s, size_t source, shoal_op
   shoal_store **store = shoal_vec_add(&opened->stores);
   if (!store)
     return shoal_fail_nomem(err);
-  SHOAL_TRY(open_table(s, x->table_path.ptr, store, &table, err));
+  SHOAL_TRY(shoal_session_open_delta(s, x->table_path.ptr, store, &table, err));
   shoal_delta_view **view = shoal_vec_add(&opened->views);
   if (!view)
     return shoal_fail_nomem(err);

@@ -386,9 +386,34 @@ shoal_status shoal_session_engine(shoal_session *s, shoal_engine **out, shoal_er
   return status;
 }
 
-/* What the engine may read: the lake, and for a project its folder and the folders of its sources. */
+static shoal_status allowed_paths(shoal_session *s, shoal_arena *arena, shoal_str **out, size_t *n, shoal_error *err);
+
+shoal_status shoal_session_allow(shoal_session *s, const char *folder, shoal_error *err) {
+  shoal_arena arena = {0};
+  shoal_str *allowed;
+  size_t n;
+  shoal_str wanted = shoal_str_z(shoal_arena_printf(&s->arena, "%s/", folder));
+  shoal_status status = wanted.ptr ? allowed_paths(s, &arena, &allowed, &n, err) : shoal_fail_nomem(err);
+  bool may = false;
+  for (size_t i = 0; status == SHOAL_OK && i < n; i++)
+    may = may || shoal_str_starts(wanted, allowed[i]);
+  shoal_arena_dispose(&arena);
+  if (status < 0 || may)
+    return status;
+  shoal_str *slot = shoal_vec_add(&s->readable);
+  if (!slot)
+    return shoal_fail_nomem(err);
+  *slot = wanted;
+  shoal_session_await_engine(s);
+  shoal_engine_free(s->engine);
+  s->engine = NULL;
+  return SHOAL_OK;
+}
+
+/* What the engine may read: the lake, for a project its folder and the folders of its sources, and tables that queries
+   name. */
 static shoal_status allowed_paths(shoal_session *s, shoal_arena *arena, shoal_str **out, size_t *n, shoal_error *err) {
-  *out = SHOAL_NEW_ARRAY(arena, shoal_str, 3 + s->config.n_sources);
+  *out = SHOAL_NEW_ARRAY(arena, shoal_str, 3 + s->config.n_sources + s->readable.len);
   if (!*out)
     return shoal_fail_nomem(err);
   *n = 0;
@@ -396,6 +421,8 @@ static shoal_status allowed_paths(shoal_session *s, shoal_arena *arena, shoal_st
   for (size_t i = 0; i < 2; i++)
     if (folders[i])
       (*out)[(*n)++] = shoal_str_z(shoal_arena_printf(arena, "%s/", folders[i]));
+  for (size_t i = 0; i < s->readable.len; i++)
+    (*out)[(*n)++] = s->readable.ptr[i];
   for (size_t i = 0; i < s->config.n_sources; i++) {
     shoal_str where = s->config.sources[i].where;
     size_t fixed = 0; /* up to the last '/' before a wildcard */

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "code/sql.h"
 #include "session/at.h"
+#include "session/path.h"
 
 static const shoal_entry *find_entry(const shoal_state *at, shoal_str name, shoal_arena *arena) {
   if (shoal_str_chr(name, '.') >= 0)
@@ -49,6 +50,10 @@ static shoal_status add_input(shoal_session *s, const shoal_state *at, shoal_str
   *in = (shoal_input){name, scan};
   if (e)
     return add_result(s, &e->result, q, scan, err);
+  if (shoal_str_chr(name, '/') >= 0) {
+    SHOAL_TRY(shoal_path_spelled(q->job.sql, name, &q->arena, &in->name, err));
+    return shoal_path_scan(s, in->name, NULL, q, scan, err);
+  }
   for (size_t i = 0; s->root && i < s->config.n_sources; i++)
     if (shoal_str_eq(s->config.sources[i].name, name)) {
       SHOAL_TRY(shoal_session_scan(s, err)); /* knows the files */
@@ -123,6 +128,11 @@ static shoal_status take_ats(shoal_session *s, shoal_query *q, shoal_sql_form *f
 static shoal_status add_at(shoal_session *s, const shoal_state *base, const shoal_at *a, shoal_query *q,
                            shoal_input *in, shoal_error *err) {
   shoal_state *then = NULL;
+  if (a->is_path) {
+    shoal_scan *scan = SHOAL_NEW(&q->arena, shoal_scan);
+    *in = (shoal_input){a->input, scan};
+    return scan ? shoal_path_scan(s, a->dataset, a, q, scan, err) : shoal_fail_nomem(err);
+  }
   shoal_status status = shoal_at_state(s, base, a, &then, err);
   if (status >= 0 && !find_entry(then, a->dataset, &q->arena)) {
     status = shoal_fail(err, SHOAL_ENOTFOUND, "there was no dataset %.*s on %.*s %s %.*s", SHOAL_FMT(a->dataset),
@@ -138,7 +148,7 @@ static shoal_status add_at(shoal_session *s, const shoal_state *base, const shoa
 
 static const shoal_at *find_at(const shoal_at *ats, size_t n, shoal_str input) {
   for (size_t i = 0; i < n; i++)
-    if (shoal_str_eq(ats[i].input, input))
+    if (shoal_str_ieq(ats[i].input, input)) /* a path keeps its capitals */
       return &ats[i];
   return NULL;
 }

@@ -90,7 +90,8 @@ typedef struct shoal_session {
   bool branch_is_new;    /* state is its fork point's: the branch is created by the first publication */
   shoal_str fork_branch; /* of a new branch */
   int64_t fork_publication;
-  shoal_engine *engine; /* for parsing and queries; opened on demand */
+  shoal_engine *engine;          /* for parsing and queries; opened on demand */
+  SHOAL_VEC(shoal_str) readable; /* folders, ending with '/', of tables that queries name by their paths */
   char who[520];
   /* the scan */
   bool edited; /* a watched file looks changed: the engine will probably be needed, and is opened meanwhile */
@@ -500,6 +501,11 @@ SHOAL_MUST_USE shoal_status shoal_session_order_macros(shoal_session *s, const u
 SHOAL_MUST_USE shoal_status shoal_session_prepare(shoal_session *s, const shoal_item *item,
                                                   const shoal_result *const *results, shoal_task *task,
                                                   shoal_error *err);
+/* The Delta table in a folder, absolute and without links; its store is the caller's to free. */
+SHOAL_MUST_USE shoal_status shoal_session_open_delta(shoal_session *s, const char *path, shoal_store **store,
+                                                     shoal_delta_table *table, shoal_error *err);
+/* Lets the session's engine read below a folder: it is opened anew unless it may already. */
+SHOAL_MUST_USE shoal_status shoal_session_allow(shoal_session *s, const char *folder, shoal_error *err);
 /* A scan over a source. What is opened for it is added to `opened` and must outlive the scan. */
 SHOAL_MUST_USE shoal_status shoal_session_source_scan(shoal_session *s, size_t source, shoal_opened *opened,
                                                       shoal_arena *arena, shoal_scan *out, shoal_error *err);
