@@ -199,8 +199,10 @@ static PyGetSetDef ahead_members[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot ahead_slots[] = {
-    {Py_tp_dealloc, ahead_dealloc}, {Py_tp_methods, ahead_methods},
-    {Py_tp_getset, ahead_members},  {Py_tp_doc, "What a branch held at one moment."},
+    {Py_tp_dealloc, ahead_dealloc},
+    {Py_tp_methods, ahead_methods},
+    {Py_tp_getset, ahead_members},
+    {Py_tp_doc, "What a branch held at one moment."},
     {0, NULL},
 };
 PyType_Spec shoal_ahead_spec = {

@@ -25,7 +25,8 @@ shoal_status shoal_path_spelled(shoal_str sql, shoal_str name, shoal_arena *aren
     if (!out->ptr)
       return shoal_fail_nomem(err);
   }
-  return out->ptr ? SHOAL_OK : shoal_fail(err, SHOAL_EINVAL, "the path of a table can't hold quotes: %.*s", SHOAL_FMT(name));
+  return out->ptr ? SHOAL_OK
+                  : shoal_fail(err, SHOAL_EINVAL, "the path of a table can't hold quotes: %.*s", SHOAL_FMT(name));
 }
 
 static shoal_status find_version(const shoal_delta_table *table, const shoal_at *at, int64_t *out, shoal_error *err) {

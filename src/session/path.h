@@ -5,10 +5,11 @@
 
 #include "session/at.h"
 
-/* A reference, which is in lower case, as the text spells it. SHOAL_EINVAL: in two ways, which the engine can't tell. */
+/* A reference, which is in lower case, as the text spells it. SHOAL_EINVAL: in two ways, which the engine can't tell.
+ */
 SHOAL_MUST_USE shoal_status shoal_path_spelled(shoal_str sql, shoal_str name, shoal_arena *arena, shoal_str *out,
                                                shoal_error *err);
-/* The table in a folder, relative to the working directory, now or at what a clause says (NULL: now). */
+/* The table in a folder, relative to the project's (as files are), now or at what a clause says (NULL: now). */
 SHOAL_MUST_USE shoal_status shoal_path_scan(shoal_session *s, shoal_str path, const shoal_at *at, shoal_query *q,
                                             shoal_scan *out, shoal_error *err);
 

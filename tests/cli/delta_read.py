@@ -42,7 +42,7 @@ def a_table_is_read_by_its_path():
     same(p.rows(f"select count(*) from './Tables/my.Orders' at (timestamp => '{now:%Y-%m-%d %H:%M:%S}')"), [["30"]])
     same(p.rows("select count(*) from './Tables/my.Orders', gold.one"), [["30"]])
     os.makedirs(p.dir + "/sub")
-    r = p.shoal("sql", "select count(*) from '../Tables/my.Orders'", "--format", "csv", cwd=p.dir + "/sub")
+    r = p.shoal("sql", "select count(*) from './Tables/my.Orders'", "--format", "csv", cwd=p.dir + "/sub")  # as files: from the project's folder
     same(r.stdout.splitlines()[1], "30")
     outside = Project()
     deltalake.write_deltalake(outside.dir + "/t", ids(4))
@@ -109,7 +109,7 @@ def large_tables_are_remembered():
     runs = [subprocess.Popen([SHOAL, "sql", "select count(*) from './many'", "--format", "csv"], cwd=p.dir, env=p.env, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     for r in runs:
         same(r.communicate()[0].splitlines()[1:], [str(MANY + 1)])
-    p.shoal("cache", "--clear")
+    p.shoal("cache", "clear")
     same(remembered(p), [])
     same(p.rows("select count(*) from './many'"), [[str(MANY + 1)]])
     p.remove()
