@@ -8,7 +8,7 @@ import functools
 import inspect
 import os
 import types
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 from . import _contents, _decorated, _files, _forms
 from ._forms import label_of as label_of
@@ -18,13 +18,24 @@ from ._owners import INTERPRETER, OWN
 from ._shoal import Error, call_signature, encode
 
 
-class Code(NamedTuple):
+class Code:
     """Of a function: the key of its canonical form, and what it does with the lake under names written in it."""
 
-    key: str
-    nodes: list[_forms.Node]
-    names: _forms.LakeNames
-    packages: list[tuple[str, str]]
+    __slots__ = ("key", "names", "packages", "_form", "_nodes")
+
+    def __init__(self, walk: _forms.Walk, root: int) -> None:
+        self.key: str = walk.form.key(root)
+        self.names: _forms.LakeNames = walk.names
+        self.packages: list[tuple[str, str]] = sorted(walk.packages - {INTERPRETER, OWN})
+        self._form: tuple[Any, list[str], int] | None = (walk.form, walk.kinds, root)
+        self._nodes: list[_forms.Node] = []
+
+    @property
+    def nodes(self) -> list[_forms.Node]:
+        form = self._form
+        if form is not None:
+            self._nodes, self._form = _forms.nodes_of(*form), None
+        return self._nodes
 
     @property
     def loads(self) -> list[str]:
@@ -37,10 +48,10 @@ class Known:
 
     __slots__ = ("function", "key", "code", "guards", "node", "folder", "hits", "_parameters")
 
-    def __init__(self, function: Any, key: str, code: Code | None, guards: Guards, node: int) -> None:
+    def __init__(self, function: Any, key: str, code: Code | None, guards: Guards, node: int, folder: str) -> None:
         self.function, self.key, self.guards, self.node = function, key, guards, node
         self.code = code  # None: only its key was asked for, as that of something it is a part of
-        self.folder = os.getcwd()  # decides whose code a module is
+        self.folder = folder  # the current one: decides whose code a module is
         self.hits: dict[Any, Any] = {}  # for who keeps results: by call
         self._parameters: tuple[str, ...] | None | bool = False
 
@@ -63,9 +74,9 @@ _MOST = 20_000  # functions; the oldest are forgotten
 _known: collections.OrderedDict[int, Known] = collections.OrderedDict()
 
 
-def known(f: Callable[..., Any]) -> Known | None:
+def known(f: Callable[..., Any], folder: str | None = None) -> Known | None:
     found = _known.get(id(f))  # which holds the function, so the address is its own
-    return found if found is not None and found.folder == os.getcwd() and found.guards.hold(found.node) else None
+    return found if found is not None and found.folder == (folder or os.getcwd()) and found.guards.hold(found.node) else None
 
 
 def code_of(f: Callable[..., Any]) -> Code:
@@ -73,15 +84,15 @@ def code_of(f: Callable[..., Any]) -> Code:
     found = known(f)
     if found is not None and found.code is not None:
         return found.code
+    folder = os.getcwd()
     walk, root = _forms.walk_of(f)
-    signature = walk.signature(root)
-    code = Code(signature.key, signature.explain(), walk.names, sorted(walk.packages - {INTERPRETER, OWN}))
+    code = Code(walk, root)
     if not walk.level and not walk.anywhere and walk.guards.hold(root):
-        _know(Known(f, code.key, code, walk.guards, root))
+        _know(Known(f, code.key, code, walk.guards, root, folder))
     for one, node, key in walk.kept_keys():
-        before = known(one)
+        before = known(one, folder)
         if before is None or before.key != key:
-            _know(Known(one, key, None, walk.guards, node))
+            _know(Known(one, key, None, walk.guards, node, folder))
     return code
 
 

@@ -16,6 +16,7 @@ import collections
 import enum
 import functools
 import importlib
+import marshal
 import os
 import re
 import sys
@@ -25,7 +26,8 @@ from typing import Any, Callable, Iterable, Iterator, NamedTuple
 from . import _cells, _contents, _environment, _kept, _owners, _values
 from ._guards import Guards
 from ._owners import INTERPRETER, Package, is_a
-from ._shoal import Error, Form, code as code_digest, encode, look
+from ._remembered import WORLD
+from ._shoal import Error, Form, Plain, code as code_digest, encode, look
 from ._source import CALLERS_NAMES, DYNAMIC_IMPORTS, Facts, Import, Source, facts_of, file_of, source_of
 
 _VERSION = f"cpython {sys.version_info[0]}.{sys.version_info[1]}"
@@ -35,9 +37,11 @@ _READS_GLOBALS = (builtins.eval, builtins.exec, builtins.globals)
 # Libraries whose expressions may name variables of the function that calls them.
 _READ_CALLERS = frozenset(("duckdb", "_duckdb", "formulaic", "numexpr", "patsy", "statsmodels"))
 _FUTURE_ANNOTATIONS = 0x1000000
+# Attributes of which more than their values may count, or those of the module they are taken of.
+_ODD = CALLERS_NAMES | DYNAMIC_IMPORTS | _READS_MODULES | {"file", "modules"}
 # Of a class: what the interpreter derives from the rest, or what says where it stands.
 _DERIVED = frozenset(("__module__", "__qualname__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl",
-                      "__annotations_cache__"))
+                      "__annotations_cache__", "__slotnames__"))
 _ENUM_DERIVED = frozenset(("_member_map_", "_member_names_", "_value2member_map_", "_unhashable_values_", "_hashable_values_", "_unhashable_values_map_"))
 _MODULE_DERIVED = frozenset(("__builtins__", "__spec__", "__loader__", "__cached__", "__file__", "__name__", "__package__", "__path__", "__warningregistry__"))
 
@@ -144,12 +148,14 @@ class Walk:
         self.todo: collections.deque[tuple[Callable[..., None], int, Any, _User]] = collections.deque()
         self.alive: list[Any] = []  # identities are addresses
         self.kinds: list[str] = []
-        self.edges: dict[int, list[int]] = {}
         self.whole: set[int] = set()  # modules that count as a whole
         self.failures: dict[int, Error] = {}
         self.functions: list[types.FunctionType] = []  # the project's
         self.kept: dict[int, tuple[Any, int]] = {}  # functions whose results are kept, and their nodes: by identity
         self.environment: set[int] = set()  # functions that hold the environment, or what reads it, by some name
+
+        self._plain = None if level or anywhere else Plain(self.form, self.guards.found, types.FunctionType, _kept.Kept, marshal.dumps, WORLD, self.functions,
+                                                           self.kinds, self.names.makes, self.kept)
 
     def run(self, f: object, label: str) -> int:
         root = self.target(f, label, _User(label, None, 0))
@@ -161,14 +167,7 @@ class Walk:
         return root
 
     def signature(self, root: int) -> Signature:
-        told = self.form.explain()
-        order = list(_reach(root, lambda n: (e[2] for e in told[n][4])))
-        place = {n: i for i, n in enumerate(order)}
-        nodes = []
-        for n in order:
-            label, path, line, key, edges = told[n]
-            nodes.append(Node(label, self.kinds[n], path, line, key, tuple(Edge(k, s, place[t]) for k, s, t in edges)))
-        return Signature(self.form.key(root), nodes)
+        return Signature(self.form.key(root), nodes_of(self.form, self.kinds, root))
 
     def kept_keys(self) -> list[tuple[Any, int, str]]:
         """Of the kept functions that were met, where the key is what a walk of their own would give, and needs no more than itself
@@ -180,7 +179,7 @@ class Walk:
 
     def _raise_failure(self, root: int) -> None:
         if self.failures:
-            for n in _reach(root, lambda n: () if n in self.whole else self.edges.get(n, ())):
+            for n in _reach(root, lambda n: () if n in self.whole else self.form.targets(n)):
                 if n in self.failures:
                     raise self.failures.pop(n)  # what is raised refers to this walk: no cycle
 
@@ -195,7 +194,6 @@ class Walk:
 
     def edge(self, node: int, kind: str, symbol: str, target: int) -> None:
         self.form.edge(node, kind, symbol.encode("utf-8", "backslashreplace").decode(), target)
-        self.edges.setdefault(node, []).append(target)
 
     def body(self, node: int, *parts: object) -> None:
         self.form.body(node, encode(parts, None, None, "shoal/1/python/body")[0])
@@ -398,15 +396,22 @@ class Walk:
             except ValueError:
                 value = _EMPTY
             self.link(node, "closure", name, value, user, facts)
+        self._defaults(node, f, user)
+        for name, value in vars(f).items():
+            self.link(node, "attribute", str(name), value, user, None)
+
+    def _defaults(self, node: int, f: types.FunctionType, user: _User) -> None:
         names = f.__code__.co_varnames[:f.__code__.co_argcount]
         for name, value in zip(names[len(names) - len(f.__defaults__ or ()):], f.__defaults__ or ()):
             self.link(node, "default", name, value, user, None)
         for name, value in (f.__kwdefaults__ or {}).items():
             self.link(node, "default", name, value, user, None)
-        for name, value in vars(f).items():
-            self.link(node, "attribute", str(name), value, user, None)
 
     def _function(self, node: int, f: types.FunctionType, user: _User) -> None:
+        if self._plain is None or self.anywhere or not self._plain.run(node, f, self):
+            self._any_function(node, f, user)
+
+    def _any_function(self, node: int, f: types.FunctionType, user: _User) -> None:
         code, facts, source = f.__code__, facts_of(f.__code__), source_of(f)
         self.functions.append(f)
         self.introspects = max(self.introspects, facts.introspects)
@@ -416,6 +421,8 @@ class Walk:
         more: tuple[object, ...] = ()
         if self.level > 1:
             more = (f.__module__, f.__doc__ if isinstance(f.__doc__, str) else None, source.text() if source else None)
+        if not full and source:
+            self._remember_plain(f, facts, source, form)
         self.body(node, "function", f.__qualname__, form, tuple(sorted(facts.mangled)), more)
         self._attached(node, f, user, facts)
         self._globals(node, f, facts, user)
@@ -426,6 +433,55 @@ class Walk:
         self._lake_names(f, facts)
         if full and (self.level > 0 or source is None or not source.in_class):
             self._annotations(node, f.__annotations__, f.__globals__, user)
+
+    # ---- functions that are plain: `_shoal.Plain` goes through them, and asks here ----
+
+    def _remember_plain(self, f: types.FunctionType, facts: Facts, source: Source, form: tuple[object, ...]) -> None:
+        """What says of the code alone that nothing but the values of its global names is to be looked at."""
+        code = f.__code__
+        if (f.__qualname__ != code.co_qualname or code.co_freevars or facts.imports or facts.introspects or not _ODD.isdisjoint(facts.attributes)
+                or not DYNAMIC_IMPORTS.isdisjoint(facts.globals) or _environment.mentions(facts) or source.file is not file_of(code.co_filename, f.__globals__)
+                or None in source.found.decorators):
+            return
+        body = encode(("function", f.__qualname__, form, tuple(sorted(facts.mangled)), ()), None, None, "shoal/1/python/body")[0]
+        source.file.remember_plain(code, (body, code.co_qualname, tuple(sorted(facts.globals)), source.found.decorators))
+
+    def plain_table(self, file: str) -> dict[bytes, tuple[Any, ...]] | None:
+        found = file_of(file) if os.path.isabs(file) else None
+        return found.plain if found else None
+
+    def plain_owner(self, f: types.FunctionType) -> bool:
+        """Whether it is the project's, and nothing in its module's name matters."""
+        module = _module_of(f)
+        return _owners.owner(module, _code_file(f)) is None and _top_module(f) not in _READ_CALLERS
+
+    def plain_builtin(self, value: Any) -> int | None:
+        if value.__module__ != "builtins" or _owners.lookup("builtins", value.__qualname__) is not value or not self.plain_linkable(value):
+            return None
+        return self.target(value, "", _User("", None, 0))
+
+    def plain_linkable(self, value: Any) -> bool:
+        """Whether it is only what it is, whatever the code does with it."""
+        if is_a(value, types.ModuleType) or _environment.leads_there(value) or _top_module(value) in _READ_CALLERS or _top_module(value) == "shoal":
+            return False
+        if any(value is v for v in (*_READS_GLOBALS, importlib.import_module, builtins.__import__, sys.modules)):
+            return False
+        return _in_project(value) is value
+
+    def plain_link(self, node: int, f: types.FunctionType, kind: str, name: str, value: Any) -> None:
+        file = file_of(f.__code__.co_filename, f.__globals__)
+        self.link(node, kind, name, value, self._user_of(f), None, line=file.variables.get(name, 0) if file else 0)
+
+    def plain_defaults(self, node: int, f: types.FunctionType) -> None:
+        self._defaults(node, f, self._user_of(f))
+
+    def plain_not(self, node: int, f: types.FunctionType) -> None:
+        self.todo.append((self._any_function, node, f, self._user_of(f)))
+
+    def _user_of(self, f: types.FunctionType) -> _User:
+        return _User(f"{_module_of(f)}.{f.__qualname__}", f.__code__.co_filename, f.__code__.co_firstlineno)
+
+    # ---- what functions do outside of the program ----
 
     def _variables(self, node: int, f: types.FunctionType, facts: Facts, source: Source | None, user: _User) -> None:
         """Those of the environment."""
@@ -713,6 +769,17 @@ class Walk:
 
     def _tolerate(self, node: int, value: Any, user: _User) -> None:
         self.failures.pop(node, None)
+
+
+def nodes_of(form: Form, kinds: list[str], root: int) -> list[Node]:
+    told = form.explain()
+    order = list(_reach(root, lambda n: (e[2] for e in told[n][4])))
+    place = {n: i for i, n in enumerate(order)}
+    nodes = []
+    for n in order:
+        label, path, line, key, edges = told[n]
+        nodes.append(Node(label, kinds[n], path, line, key, tuple(Edge(k, s, place[t]) for k, s, t in edges)))
+    return nodes
 
 
 # ---- smaller questions ----

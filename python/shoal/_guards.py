@@ -24,45 +24,45 @@ def _is_fixed(value: Any) -> bool:
 class Guards:
     """Each belongs to a node of the form; the few that are seldom needed belong to all."""
 
-    __slots__ = ("_found", "_world", "_abc", "_variables", "_files")
+    __slots__ = ("found", "_world", "_abc", "_variables", "_files")
 
     def __init__(self, form: Form) -> None:
-        self._found = _shoal.Guards(form)
+        self.found = _shoal.Guards(form)
         self._world = _owners.epoch
         self._abc: object = None
         self._variables: list[tuple[str, bytes | None]] = []  # of the environment
         self._files: list[_contents.State] = []
 
     def give_up(self, node: int) -> None:
-        self._found.never(node)
+        self.found.never(node)
 
     def name(self, node: int, space: Any, name: str) -> None:
-        self._found.item(node, space, name)
+        self.found.item(node, space, name)
 
     def _all(self, node: int, space: Any) -> None:
         for name in space:
             self.name(node, space, name) if isinstance(name, str) else self.give_up(node)
-        self._found.size(node, space)
+        self.found.size(node, space)
 
     def function(self, node: int, f: types.FunctionType) -> None:
         for name in ("__code__", "__defaults__", "__kwdefaults__"):
-            self._found.attribute(node, f, name)
+            self.found.attribute(node, f, name)
         for cell in f.__closure__ or ():
-            self._found.attribute(node, cell, "cell_contents")
+            self.found.attribute(node, cell, "cell_contents")
         if f.__kwdefaults__:
             self._all(node, f.__kwdefaults__)
-        self._found.attribute(node, f, "__dict__")
+        self.found.attribute(node, f, "__dict__")
         self._all(node, vars(f))
 
     def class_(self, node: int, c: type) -> None:
-        self._found.attribute(node, c, "__bases__")
+        self.found.attribute(node, c, "__bases__")
         self._all(node, vars(c))
         if isinstance(c, abc.ABCMeta):
             self._abc = abc.get_cache_token()
 
     def value(self, node: int, value: Any) -> None:
         if not _is_fixed(value):
-            self._found.value(node, value)
+            self.found.value(node, value)
 
     def variable(self, name: str) -> None:
         self._variables.append((name, _environment.value(name)))
@@ -72,7 +72,7 @@ class Guards:
 
     def hold(self, node: int) -> bool:
         """Whether all that the node reaches is as it was. The current folder is the caller's to compare."""
-        if self._world != _owners.epoch or not self._found.hold(node):
+        if self._world != _owners.epoch or not self.found.hold(node):
             return False
         if self._abc is not None and self._abc != abc.get_cache_token():
             return False

@@ -4,15 +4,12 @@ for each lake. The lake says which bytes a result has; whoever takes some from h
 from __future__ import annotations
 
 import atexit
-import marshal
 import os
-import tempfile
 
-from ._remembered import FOLDER, _hash
+from . import _remembered
 
 SMALL = 4096
 _MOST = 4 << 20  # bytes of one file
-_SIZE = 32
 
 
 class Values:
@@ -21,15 +18,8 @@ class Values:
     __slots__ = ("path", "found", "_used")
 
     def __init__(self, lake: str) -> None:
-        self.path = os.path.join(FOLDER, "values-" + _hash(lake.encode()).hex())
-        self.found: dict[bytes, bytes] = {}
-        try:
-            with open(self.path, "rb") as f:
-                data = f.read()
-        except OSError:
-            data = b""
-        if data[:_SIZE] == _hash(data[_SIZE:]):  # marshal believes what it reads
-            self.found = marshal.loads(data[_SIZE:])
+        self.path = os.path.join(_remembered.FOLDER, "values-" + lake)
+        self.found: dict[bytes, bytes] = _remembered.read(self.path) or {}
         self._used: dict[bytes, bytes] = {}  # in this process, and not known before
 
     def add(self, digest: bytes, payload: bytes) -> None:
@@ -41,16 +31,7 @@ class Values:
             return
         kept = self.found if sum(map(len, self.found.values())) <= _MOST else self._used
         self._used = {}
-        data = marshal.dumps(kept)
-        os.makedirs(FOLDER, 0o700, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=FOLDER)
-        try:
-            with os.fdopen(handle, "wb") as f:
-                f.write(_hash(data) + data)
-            os.replace(beside, self.path)
-        except OSError:
-            os.unlink(beside)
-            raise
+        _remembered.write(self.path, kept)
 
 
 _values: dict[str, Values] = {}

@@ -612,7 +612,7 @@ def _remember(call: _Call, session: Session, result: Result, reads: dict[Read, s
 
 def _quick(known: _calls.Known, dataset: str | None, args: tuple[Any, ...], kwargs: dict[str, Any], decorated: _decorated.Decorated) -> _Hit | None:
     hit = known.hits.get(_at(dataset, decorated.text, args, kwargs))
-    if hit is None or hit.session is not _tables.session(True):
+    if hit is None or hit.session is not _tables.session(True, known.folder):
         return None
     frame = _frame.get()
     if frame is not None and frame.run.session is not hit.session:
@@ -638,7 +638,7 @@ class _Ahead:
 
     def answer(self, known: _calls.Known, dataset: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         run, names = self.run, known.parameters
-        if names is None or _tables.session(True) is not run.session:
+        if names is None or _tables.session(True, known.folder) is not run.session:
             return _AGAIN
         found = self.held.find(dataset, known.key, INTERPRETER.version, names, known.function.__defaults__, args, kwargs, self.values.found)
         if found is None:

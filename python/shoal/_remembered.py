@@ -13,14 +13,16 @@ import tempfile
 from types import CodeType
 from typing import Any
 
+from ._shoal import code_key as _code_key
+
 _FORM = 1  # raised when what is remembered is taken otherwise from code
 FOLDER = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "shoal", "python")
-_WORLD = repr((_FORM, sys.version, sys.implementation.cache_tag, sys.flags.optimize)).encode()
+WORLD = repr((_FORM, sys.version, sys.implementation.cache_tag, sys.flags.optimize)).encode()
 _SIZE = 32
 
 
 def _hash(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=_SIZE, key=_WORLD[:64], person=hashlib.blake2b(_WORLD, digest_size=16).digest()).digest()
+    return hashlib.blake2b(data, digest_size=_SIZE, key=WORLD[:64], person=hashlib.blake2b(WORLD, digest_size=16).digest()).digest()
 
 
 def code_key(code: CodeType) -> bytes:
@@ -32,6 +34,29 @@ def text_key(lines: list[str]) -> bytes:
     return _hash("".join(lines).encode("utf-8", "surrogatepass"))
 
 
+def read(path: str) -> Any:
+    """None: there is nothing that could be believed."""
+    try:
+        with open(path, "rb") as f:
+            data = f.read()
+    except OSError:
+        return None
+    return marshal.loads(data[_SIZE:]) if data[:_SIZE] == _hash(data[_SIZE:]) else None  # marshal believes what it reads
+
+
+def write(path: str, what: Any) -> None:
+    data = marshal.dumps(what)
+    os.makedirs(FOLDER, 0o700, exist_ok=True)
+    handle, beside = tempfile.mkstemp(dir=FOLDER)
+    try:
+        with os.fdopen(handle, "wb") as f:
+            f.write(_hash(data) + data)
+        os.replace(beside, path)
+    except OSError:
+        os.unlink(beside)
+        raise
+
+
 class Store:
     """Of one source file."""
 
@@ -39,17 +64,11 @@ class Store:
 
     def __init__(self, name: str) -> None:
         self.path = os.path.join(FOLDER, _hash(os.fsencode(name)).hex())
-        self.facts: dict[bytes, tuple[Any, ...]] = {}
-        self.files: dict[bytes, dict[Any, Any]] = {}  # by the file's content
+        self.facts: dict[bytes, tuple[Any, ...]]
+        self.files: dict[bytes, dict[Any, Any]]  # by the file's content
         self._used: set[bytes] = set()
         self.changed = False
-        try:
-            with open(self.path, "rb") as f:
-                data = f.read()
-        except OSError:
-            return
-        if data[:_SIZE] == _hash(data[_SIZE:]):  # marshal believes what it reads
-            self.facts, self.files = marshal.loads(data[_SIZE:])
+        self.facts, self.files = read(self.path) or ({}, {})
 
     def file(self, content: bytes) -> dict[Any, Any]:
         self._used.add(content)
@@ -57,21 +76,39 @@ class Store:
 
     def save(self) -> None:
         self.changed = False
-        data = marshal.dumps((self.facts, {content: self.files[content] for content in self._used}))
-        os.makedirs(FOLDER, 0o700, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=FOLDER)
-        try:
-            with os.fdopen(handle, "wb") as f:
-                f.write(_hash(data) + data)
-            os.replace(beside, self.path)
-        except OSError:
-            os.unlink(beside)
-            raise
+        if len(self.facts) > _MOST_FACTS:
+            self.facts.clear()
+        write(self.path, (self.facts, {content: self.files[content] for content in self._used}))
+
+
+class Plain:
+    """Of the functions of one source file that are plain (shoal/_forms.py), by what their code objects are."""
+
+    __slots__ = ("path", "files", "_used", "changed")
+
+    def __init__(self, name: str) -> None:
+        self.path = os.path.join(FOLDER, _hash(os.fsencode(name)).hex() + "-plain")
+        self.files: dict[bytes, dict[bytes, tuple[Any, ...]]] = read(self.path) or {}  # by the file's content
+        self._used: set[bytes] = set()
+        self.changed = False
+
+    def file(self, content: bytes) -> dict[bytes, tuple[Any, ...]]:
+        self._used.add(content)
+        return self.files.setdefault(content, {})
+
+    def save(self) -> None:
+        self.changed = False
+        write(self.path, {content: self.files[content] for content in self._used})
+
+
+def plain_key(code: CodeType) -> bytes:
+    return _code_key(marshal.dumps, code, WORLD)
 
 
 _MOST_FACTS = 20_000  # of one file, of all its versions
 _MOST_FILES = 4_000
 _stores: dict[str, Store] = {}
+_plain: dict[str, Plain] = {}
 
 
 def store(name: str) -> Store | None:
@@ -79,6 +116,13 @@ def store(name: str) -> Store | None:
     found = _stores.get(name)
     if found is None and os.path.isabs(name):
         found = _stores[name] = Store(name)
+    return found
+
+
+def plain(name: str) -> Plain | None:
+    found = _plain.get(name)
+    if found is None and os.path.isabs(name):
+        found = _plain[name] = Plain(name)
     return found
 
 
@@ -91,10 +135,8 @@ def _forget_old() -> None:
 @atexit.register
 def save() -> None:
     saved = False
-    for one in list(_stores.values()):
+    for one in (*_stores.values(), *_plain.values()):
         if one.changed:
-            if len(one.facts) > _MOST_FACTS:
-                one.facts.clear()
             try:
                 one.save()
                 saved = True

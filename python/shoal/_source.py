@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import dis
+import functools
 import linecache
 import warnings
 import weakref
@@ -293,10 +294,32 @@ class File:
     def __init__(self, name: str, lines: list[str]) -> None:
         self.name, self.lines = name, lines
         self._parsed: Parsed | None = None
-        self._store = _remembered.store(name)
-        self._known: dict[Any, Any] = self._store.file(_remembered.text_key(lines)) if self._store else {}
-        self.digests: dict[tuple[str, int, bool], bytes] = self._known.setdefault("digests", {})
-        self._places: dict[bytes, tuple[Any, ...]] = self._known.setdefault("places", {})
+        self._content = _remembered.text_key(lines)
+        self._store_of_plain = _remembered.plain(name)
+        self.plain = self._store_of_plain.file(self._content) if self._store_of_plain else {}
+
+    @functools.cached_property
+    def _store(self) -> _remembered.Store | None:
+        return _remembered.store(self.name)
+
+    @functools.cached_property
+    def _known(self) -> dict[Any, Any]:
+        return self._store.file(self._content) if self._store else {}
+
+    @functools.cached_property
+    def digests(self) -> dict[tuple[str, int, bool], bytes]:
+        found: dict[tuple[str, int, bool], bytes] = self._known.setdefault("digests", {})
+        return found
+
+    @functools.cached_property
+    def _places(self) -> dict[bytes, tuple[Any, ...]]:
+        found: dict[bytes, tuple[Any, ...]] = self._known.setdefault("places", {})
+        return found
+
+    def remember_plain(self, code: CodeType, entry: tuple[Any, ...]) -> None:
+        if self._store_of_plain:
+            self.plain[_remembered.plain_key(code)] = entry
+            self._store_of_plain.changed = True
 
     def changed(self) -> None:
         if self._store:

@@ -59,13 +59,13 @@ def branch_name() -> str:
     return _branch.get() or ""
 
 
-def session(keeps: bool = False) -> Session:
+def session(keeps: bool = False, current: str | None = None) -> Session:
     """One for each folder, lake and branch: a change of the current folder is another project, perhaps. A forked child has its
-    own. Without a project it is on the user's own lake, which is made for who keeps something."""
+    own. Without a project it is on the user's own lake, which is made for who keeps something. `current` is the folder, for who has just asked."""
     if planned is not None:  # what is read otherwise than by name no plan knows
         raise error("invalid", "a model of `shoal run` loads datasets by their names; it makes no queries and reads no other revisions",
                     "write the query as a SQL model, and load that")
-    folder, on = os.getcwd(), _branch.get()
+    folder, on = current or os.getcwd(), _branch.get()
     key = (os.getpid(), folder, _store, on, _head(folder) if on is None else None)
     found = _sessions.get(key)
     return found or _open(key, keeps)

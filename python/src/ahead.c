@@ -134,7 +134,7 @@ static PyObject *payload_of(const shoal_result *r, PyObject *values) {
 
 static PyObject *answer(PyObject *self, const shoal_entry *e, PyObject *values) {
   PyObject *payload = payload_of(&e->result, values);
-  PyObject *result = payload ? shoal_py_result(PyType_GetModule(Py_TYPE(self)), &e->result) : NULL;
+  PyObject *result = payload ? shoal_py_result_borrow(PyType_GetModule(Py_TYPE(self)), &e->result, self) : NULL;
   return result ? Py_BuildValue("(NN)", result, payload) : (Py_XDECREF(payload), NULL);
 }
 

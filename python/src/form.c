@@ -13,7 +13,7 @@ typedef struct form_object {
 
 static shoal_form *form_of(PyObject *self) { return ((form_object *)self)->form; }
 
-const shoal_form *shoal_py_form_of(PyObject *form) { return form_of(form); }
+shoal_form *shoal_py_form_of(PyObject *form) { return form_of(form); }
 
 shoal_str shoal_py_str(PyObject *text) {
   Py_ssize_t n;
@@ -119,6 +119,22 @@ static PyObject *form_key(PyObject *self, PyObject *args) {
   return key_of(form_of(self), (uint32_t)node);
 }
 
+/* targets(node) -> [node], as they are so far */
+static PyObject *form_targets(PyObject *self, PyObject *args) {
+  unsigned long node;
+  size_t n;
+  if (!PyArg_ParseTuple(args, "k", &node) || !check_node(self, node))
+    return NULL;
+  const shoal_form_edge *edges = shoal_form_edges(form_of(self), (uint32_t)node, &n);
+  PyObject *list = PyList_New((Py_ssize_t)n);
+  for (size_t i = 0; list && i < n; i++) {
+    PyObject *target = PyLong_FromUnsignedLong(edges[i].target);
+    if (!target || PyList_SetItem(list, (Py_ssize_t)i, target) < 0)
+      Py_CLEAR(list);
+  }
+  return list;
+}
+
 /* A tuple of (kind, symbol, target). */
 static PyObject *edges_of(const shoal_form *form, uint32_t node) {
   size_t n;
@@ -179,6 +195,7 @@ static PyMethodDef form_methods[] = {
     {"node", form_node, METH_VARARGS, "node(identity, label, path, line) -> (node, fresh)"},
     {"body", form_body, METH_VARARGS, "body(node, digest)"},
     {"edge", form_edge, METH_VARARGS, "edge(node, kind, symbol, target)"},
+    {"targets", form_targets, METH_VARARGS, "targets(node) -> [node]"},
     {"finish", form_finish, METH_NOARGS, "Computes the keys."},
     {"key", form_key, METH_VARARGS, "key(node) -> 64 hex digits"},
     {"explain", form_explain, METH_NOARGS, "explain() -> [(label, path, line, key, edges)]"},

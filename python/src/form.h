@@ -37,7 +37,7 @@ PyObject *shoal_py_decorated(PyObject *module, PyObject *args);
 int shoal_py_encode_plain(shoal_hasher *h, PyObject *value);
 /* The digest of a value and what it holds, plain or not at all; -1 with an exception: a TypeError where it isn't. */
 int shoal_py_value_digest(PyObject *value, const char *domain, shoal_hash *out);
-const shoal_form *shoal_py_form_of(PyObject *form); /* borrowed */
+shoal_form *shoal_py_form_of(PyObject *form); /* borrowed */
 /* 32 bytes. */
 PyObject *shoal_py_digest(shoal_hasher *h);
 shoal_str shoal_py_str(PyObject *text); /* borrowed; {NULL,0} with an exception: not a str, or lone surrogates */

@@ -76,7 +76,8 @@ static bool room_for(guards_object *self, uint32_t node) {
 }
 
 /* Takes the guard's references, also where it fails. */
-static PyObject *add(guards_object *self, unsigned long node, guard g) {
+static int add(PyObject *o, unsigned long node, guard g) {
+  guards_object *self = (guards_object *)o;
   guard *own = NULL;
   if (node >= UINT32_MAX)
     PyErr_SetString(PyExc_IndexError, "no such node");
@@ -84,43 +85,64 @@ static PyObject *add(guards_object *self, unsigned long node, guard g) {
     PyErr_NoMemory();
   if (!own) {
     Py_DECREF(g.where), Py_XDECREF(g.name), Py_XDECREF(g.found);
-    return NULL;
+    return -1;
   }
   g.next = self->first.ptr[node];
   *own = g;
   self->first.ptr[node] = (uint32_t)(self->list.len - 1);
-  Py_RETURN_NONE;
+  return 0;
 }
 
-static PyObject *add_found(PyObject *o, PyObject *args, guard_kind kind) {
-  PyObject *where, *name, *found;
+static int add_found(PyObject *self, unsigned long node, PyObject *where, PyObject *name, guard_kind kind) {
+  PyObject *found;
+  if (look(kind, where, name, &found) < 0)
+    return -1;
+  return add(self, node, (guard){.kind = kind, .where = Py_NewRef(where), .name = Py_NewRef(name), .found = found});
+}
+
+int shoal_py_guards_attribute(PyObject *guards, uint32_t node, PyObject *where, PyObject *name) {
+  return add_found(guards, node, where, name, GUARD_ATTRIBUTE);
+}
+int shoal_py_guards_item(PyObject *guards, uint32_t node, PyObject *where, PyObject *name) {
+  return add_found(guards, node, where, name, GUARD_ITEM);
+}
+int shoal_py_guards_size(PyObject *guards, uint32_t node, PyObject *where) {
+  Py_ssize_t size = PyObject_Size(where);
+  return size < 0 ? -1 : add(guards, node, (guard){.kind = GUARD_SIZE, .where = Py_NewRef(where), .size = size});
+}
+
+static PyObject *none_if(int status) { return status < 0 ? NULL : Py_NewRef(Py_None); }
+
+static PyObject *found_at(PyObject *self, PyObject *args, guard_kind kind) {
+  PyObject *where, *name;
   unsigned long node;
-  if (!PyArg_ParseTuple(args, "kOU", &node, &where, &name) || look(kind, where, name, &found) < 0)
+  if (!PyArg_ParseTuple(args, "kOU", &node, &where, &name))
     return NULL;
   Py_INCREF(name);
   PyUnicode_InternInPlace(&name);
-  return add((guards_object *)o, node, (guard){.kind = kind, .where = Py_NewRef(where), .name = name, .found = found});
+  int status = add_found(self, node, where, name, kind);
+  Py_DECREF(name);
+  return none_if(status);
 }
 
-static PyObject *guards_attribute(PyObject *self, PyObject *args) { return add_found(self, args, GUARD_ATTRIBUTE); }
-static PyObject *guards_item(PyObject *self, PyObject *args) { return add_found(self, args, GUARD_ITEM); }
+static PyObject *guards_attribute(PyObject *self, PyObject *args) { return found_at(self, args, GUARD_ATTRIBUTE); }
+static PyObject *guards_item(PyObject *self, PyObject *args) { return found_at(self, args, GUARD_ITEM); }
 
-static PyObject *guards_size(PyObject *o, PyObject *args) {
+static PyObject *guards_size(PyObject *self, PyObject *args) {
   PyObject *where;
   unsigned long node;
   if (!PyArg_ParseTuple(args, "kO", &node, &where))
     return NULL;
-  Py_ssize_t size = PyObject_Size(where);
-  if (size < 0)
-    return NULL;
-  return add((guards_object *)o, node, (guard){.kind = GUARD_SIZE, .where = Py_NewRef(where), .size = size});
+  if (node >= UINT32_MAX)
+    return PyErr_Format(PyExc_IndexError, "no such node");
+  return none_if(shoal_py_guards_size(self, (uint32_t)node, where));
 }
 
 static PyObject *guards_never(PyObject *o, PyObject *args) {
   unsigned long node;
   if (!PyArg_ParseTuple(args, "k", &node))
     return NULL;
-  return add((guards_object *)o, node, (guard){.kind = GUARD_NEVER, .where = Py_NewRef(Py_None)});
+  return none_if(add(o, node, (guard){.kind = GUARD_NEVER, .where = Py_NewRef(Py_None)}));
 }
 
 static PyObject *guards_value(PyObject *o, PyObject *args) {
@@ -134,7 +156,7 @@ static PyObject *guards_value(PyObject *o, PyObject *args) {
     return NULL;
   g.kind = status ? GUARD_VALUE : GUARD_NEVER;
   g.where = Py_NewRef(status ? value : Py_None);
-  return add((guards_object *)o, node, g);
+  return none_if(add(o, node, g));
 }
 
 /* ---- looking ---- */

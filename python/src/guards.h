@@ -6,6 +6,11 @@
 
 extern PyType_Spec shoal_guards_spec;
 
+/* As the methods of these names; -1 with an exception. */
+int shoal_py_guards_attribute(PyObject *guards, uint32_t node, PyObject *where, PyObject *name);
+int shoal_py_guards_item(PyObject *guards, uint32_t node, PyObject *where, PyObject *name);
+int shoal_py_guards_size(PyObject *guards, uint32_t node, PyObject *where);
+
 /* 1: what the node reaches is as it was, 0: not, or it can't be told; -1: an exception. */
 int shoal_py_guards_hold(PyObject *guards, uint32_t node);
 

@@ -10,6 +10,7 @@
 #include "file.h"
 #include "form.h"
 #include "guards.h"
+#include "plain.h"
 #include "result.h"
 #include "why.h"
 
@@ -62,6 +63,7 @@ static PyMethodDef methods[] = {
     {"encode", shoal_py_encode, METH_VARARGS, "encode(value, resolve, element, domain) -> (digest, refs)"},
     {"tree", shoal_py_tree, METH_VARARGS, "tree(node, AST, lean) -> digest"},
     {"code", shoal_py_code, METH_VARARGS, "code(code, version) -> digest"},
+    {"code_key", shoal_py_code_key, METH_VARARGS, "code_key(marshal.dumps, code, world) -> digest of all that it is"},
     {"dataset", shoal_py_dataset, METH_VARARGS, "dataset(path) -> name"},
     {"call_signature", shoal_py_call_signature, METH_VARARGS, "call_signature(code, arguments, python, loads) -> key"},
     {"decorated", shoal_py_decorated, METH_VARARGS, "decorated(text, path, line) -> (layout, expects), keys or None"},
@@ -83,13 +85,15 @@ static int execute(PyObject *module) {
   state->guards_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_guards_spec, NULL);
   state->result_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_result_spec, NULL);
   state->ahead_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_ahead_spec, NULL);
-  if (!state->error || !state->ahead_type || !state->session_type || !state->form_type || !state->result_type ||
-      !state->guards_type)
+  state->plain_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &shoal_plain_spec, NULL);
+  if (!state->error || !state->plain_type || !state->ahead_type || !state->session_type || !state->form_type ||
+      !state->result_type || !state->guards_type)
     return -1;
   if (PyModule_AddObjectRef(module, "Error", state->error) < 0)
     return -1;
   if (PyModule_AddType(module, state->form_type) < 0 || PyModule_AddType(module, state->result_type) < 0 ||
-      PyModule_AddType(module, state->guards_type) < 0 || PyModule_AddType(module, state->ahead_type) < 0)
+      PyModule_AddType(module, state->guards_type) < 0 || PyModule_AddType(module, state->ahead_type) < 0 ||
+      PyModule_AddType(module, state->plain_type) < 0)
     return -1;
   return PyModule_AddType(module, state->session_type);
 }
@@ -102,6 +106,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg) {
   Py_VISIT(state->result_type);
   Py_VISIT(state->guards_type);
   Py_VISIT(state->ahead_type);
+  Py_VISIT(state->plain_type);
   return 0;
 }
 
@@ -113,6 +118,7 @@ static int clear(PyObject *module) {
   Py_CLEAR(state->result_type);
   Py_CLEAR(state->guards_type);
   Py_CLEAR(state->ahead_type);
+  Py_CLEAR(state->plain_type);
   return 0;
 }
 

@@ -14,7 +14,7 @@
 /* The module's own objects. */
 typedef struct module_state {
   PyObject *error; /* shoal.Error */
-  PyTypeObject *session_type, *form_type, *result_type, *guards_type, *ahead_type;
+  PyTypeObject *session_type, *form_type, *result_type, *guards_type, *ahead_type, *plain_type;
 } module_state;
 
 extern struct PyModuleDef shoal_module;

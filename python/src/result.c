@@ -6,8 +6,20 @@
 
 typedef struct result_object {
   PyObject_HEAD shoal_arena arena;
+  PyObject *owner; /* of the texts; NULL: they are in the arena */
   shoal_result result;
 } result_object;
+
+PyObject *shoal_py_result_borrow(PyObject *module, const shoal_result *r, PyObject *owner) {
+  PyTypeObject *type = ((module_state *)PyModule_GetState(module))->result_type;
+  allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+  result_object *self = (result_object *)alloc(type, 0);
+  if (self) {
+    self->owner = Py_NewRef(owner);
+    self->result = *r;
+  }
+  return (PyObject *)self;
+}
 
 PyObject *shoal_py_result(PyObject *module, const shoal_result *r) {
   PyTypeObject *type = ((module_state *)PyModule_GetState(module))->result_type;
@@ -67,6 +79,7 @@ static PyObject *get_failed(PyObject *self, void *unused) {
 static void result_dealloc(PyObject *self) {
   PyTypeObject *type = Py_TYPE(self);
   shoal_arena_dispose(&((result_object *)self)->arena);
+  Py_XDECREF(((result_object *)self)->owner);
   freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
   free_object(self);
   Py_DECREF(type);

@@ -12,6 +12,7 @@ from lab import HEAD, lab, printed, refused
 from modules import project
 
 import shoal
+import ways
 from shoal import _forms
 from shoal._calls import code_of, known
 
@@ -64,10 +65,12 @@ HELPERS = "LIMIT = 3\nclass Base: pass\ndef outer(x): return inner(x)\ndef inner
 
 @case
 def keys_from_the_walk_of_a_pipeline_are_those_of_walks_of_their_own():
+    before = ways.checked
     with project({"m.py": KINDS, "helpers.py": HELPERS}):
         m = importlib.import_module("m")
         walk, _ = _forms.walk_of(m.pipeline)
         keys = walk.kept_keys()
+        assert ways.checked > before, "nothing was plain"
         assert len(keys) == 11, [f.__name__ for f, *_ in keys]
         for f, node, key in keys:
             assert _forms.walk_of(f)[0].signature(0).key == key, f

@@ -11,6 +11,7 @@ from harness import case, has, main
 from modules import project
 
 import shoal
+import ways
 from shoal._calls import arguments_key, code_of
 
 

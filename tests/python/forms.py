@@ -19,6 +19,7 @@ from harness import Skip, case, main
 from modules import project
 
 import shoal
+import ways
 
 
 def sign(m, expression="f", **files):
@@ -1040,6 +1041,16 @@ def uses_of_the_environment_that_name_no_variable_are_noticed():
               "import os\nexec('def f(): return os.environ[\"A\"]')"):
         found = reads_openly(m, helpers=HELPERS)
         assert found and found.line >= 0, m
+
+
+@case
+def what_copyreg_leaves_on_a_class_is_no_part_of_it():
+    text = "class C:\n    def __init__(self): self.k = 1\nc = C()\ndef f(): return c, C\n"
+    with project({"m.py": text}):
+        m = importlib.import_module("m")
+        first = shoal.signature(m.f).key
+        m.c.__reduce_ex__(4)
+        assert "__slotnames__" in vars(m.C) and shoal.signature(m.f).key == shoal.signature(m.f).key == first
 
 
 main()

@@ -21,6 +21,7 @@ from lab import ENV, HEAD, lab, printed, refused
 from modules import project
 
 import shoal
+import ways
 
 def reruns(before, after, expression="f()", runs=True, **files):
     """Whether `f` runs again when a module's text becomes another."""

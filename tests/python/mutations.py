@@ -22,6 +22,7 @@ from harness import case, main
 from mutate import code_of, codes, in_child, mutate, tokens_of
 
 import shoal
+import ways
 
 SECONDS = 14 * float(os.environ.get("SHOAL_BUDGET", "1"))
 SEED = int(os.environ.get("SHOAL_SEED", "0")) or random.SystemRandom().getrandbits(32)
