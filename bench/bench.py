@@ -277,7 +277,7 @@ def publication():
 
 def python(library, *args, folder=None):
     """Seconds told by a program with a library: ours as pip installs it, joblib."""
-    path = f"{BUILD}/python" if library == "shoal" else f"{DEPS}/joblib:{DEPS}/xxhash"
+    path = f"{BUILD}/python" if library == "shoal" else f"{DEPS}/joblib:{DEPS}/xxhash:{DEPS}/dds"
     p = subprocess.run([f"{DEPS}/python/bin/python", *args], cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
     if p.returncode:
         raise SystemExit(f"{args}: {p.stderr}")
@@ -285,17 +285,16 @@ def python(library, *args, folder=None):
     return Took(took, took, 0)
 
 
-def kept(kind, *args, target, what, n):
-    """Calls of kept functions whose results are there, beside joblib's. Walls within one process."""
+def kept(kind, *args, target, what, n, peer="joblib"):
+    """Calls of kept functions whose results are there, beside a peer's. Walls within one process."""
     if not os.path.exists(f"{BUILD}/python/shoal/__init__.py"):
         call([f"{DEPS}/python/bin/pip", "--disable-pip-version-check", "install", "-q", "--no-build-isolation", "--no-deps", "--target", f"{BUILD}/python", ROOT])
-    folder, row = f"{CACHE}/kept", Row(what, "joblib.Memory", target, "wall")
+    folder, row = f"{CACHE}/kept", Row(what, {"joblib": "joblib.Memory", "dds": "dds_py"}[peer], target, "wall")
     fresh(folder, {"shoal.yaml": "name: kept\n"})
-    for library in ("shoal", "joblib"):
+    for library in ("shoal", peer) * 2:  # joblib computes some again, Shoal remembers what it has read
         python(library, f"{HERE}/kept.py", library, kind, *args, folder=folder)
-    python("joblib", f"{HERE}/kept.py", "joblib", kind, *args, folder=folder)  # which computes some again
     for _ in rounds(n):
-        row.add(*(python(library, f"{HERE}/kept.py", library, kind, *args, folder=folder) for library in ("shoal", "joblib")))
+        row.add(*(python(library, f"{HERE}/kept.py", library, kind, *args, folder=folder) for library in ("shoal", peer)))
     yield row
 
 
@@ -305,7 +304,8 @@ def warm_hit():
 
 def noop_eval():
     for kind in ("chain", "dag", "diamond"):
-        yield from kept("noop", kind, "1000", target=0.05, what=f"no-op `eval` of 1,000 functions, {kind}, new process", n=3)
+        yield from kept("noop", kind, "1000", target=0.05, what=f"no-op `eval` of 1,000 functions, {kind}, new process", n=5)
+    yield from kept("noop", "dag", "1000", target=0.005, what="no-op `eval` of 1,000 functions, dag, new process", n=1, peer="dds")
 
 
 def large(job, kinds, peer, against, target, what):

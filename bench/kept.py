@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kept functions of Shoal or joblib in a process of their own, for bench.py: `kept.py LIBRARY hit` prints the seconds that a warm
-call takes; `kept.py LIBRARY noop KIND N` those of a pipeline of N functions whose results are all there."""
+"""Kept functions of Shoal, joblib or dds_py in a process of their own, for bench.py: `kept.py LIBRARY hit` prints the seconds that a
+warm call takes; `kept.py LIBRARY noop KIND N` those of a pipeline of N functions whose results are all there. dds_py keeps calls with
+arguments by `keep` only."""
 import importlib
 import os
 import random
@@ -8,12 +9,16 @@ import statistics
 import sys
 import time
 
-HEAD = {"shoal": "import shoal\n", "joblib": "import joblib\nmemory = joblib.Memory('cache', verbose=0)\n"}
+HEAD = {"shoal": "import shoal\n", "joblib": "import joblib\nmemory = joblib.Memory('cache', verbose=0)\n", "dds": "import dds\n"}
 HIT = "LIMIT = 3\ndef helper(x): return x + LIMIT\n{}\ndef f(x, scale=2): return helper(x) * scale\n"
 
 
 def decorator(library, name):
-    return f"@shoal.data_function('/n/{name}')" if library == "shoal" else "@memory.cache"
+    return {"shoal": f"@shoal.data_function('/n/{name}')\n", "joblib": "@memory.cache\n", "dds": ""}[library]
+
+
+def call(library, name, values):
+    return f"dds.keep({', '.join([repr(f'/n/{name}'), name, *values])})" if library == "dds" else f"{name}({', '.join(values)})"
 
 
 def parents(kind, i, chance):
@@ -26,8 +31,8 @@ def pipeline(library, kind, n):
     chance, parts, calls = random.Random(1), [HEAD[library]], []
     for i in range(n):
         of = parents(kind, i, chance)
-        parts.append(f"{decorator(library, f'f{i}')}\ndef f{i}({', '.join('ab'[:len(of)])}): return ({' + '.join(['1', *'ab'[:len(of)]])}) % 1000\n")
-        calls.append(f"    v{i} = f{i}({', '.join(f'v{p}' for p in of)})\n")
+        parts.append(f"{decorator(library, f'f{i}')}def f{i}({', '.join('ab'[:len(of)])}): return ({' + '.join(['1', *'ab'[:len(of)]])}) % 1000\n")
+        calls.append(f"    v{i} = {call(library, f'f{i}', [f'v{p}' for p in of])}\n")
     return "".join(parts) + "def pipeline():\n" + "".join(calls) + f"    return v{n - 1}\n"
 
 
@@ -52,9 +57,13 @@ def hit(library):
 
 def noop(library, kind, n):
     write(f"{library}_{kind}", pipeline(library, kind, int(n)))
-    run = importlib.import_module(f"{library}_{kind}").pipeline
+    module = importlib.import_module(f"{library}_{kind}")
+    run = module.pipeline
+    if library == "dds":
+        module.dds.set_store("local", internal_dir=os.path.abspath("dds/internal"), data_dir=os.path.abspath("dds/data"))
+        module.dds.accept_module(module)
     start = time.perf_counter()
-    sys.modules["shoal"].eval(run) if library == "shoal" else run()
+    run() if library == "joblib" else sys.modules[library].eval(run)
     return time.perf_counter() - start
 
 

@@ -110,6 +110,7 @@ class _Frame:
         self.written: set[str] = set()  # variables of the environment that it has set itself
         self.files: dict[str, _contents.State] = {}  # as they were when it asked for them
         self.ahead: _Ahead | None = None
+        self.pid = os.getpid()
 
     def note(self, read: Read, key: str | None) -> None:
         """A read, unless the key covers it or it is of what the function itself has made."""
@@ -118,6 +119,9 @@ class _Frame:
             return
         if self.call and _is_outside(read) and self.call.covers(read):
             return
+        if self.call and read not in self.known and self.pid != os.getpid():
+            raise error("unsupported", f"{self.call.label} reads {read[0].lstrip('$%')} in a process that it has started, which can't tell it so",
+                        "read it before the process is started, and pass what was read as an argument")
         before = self.known[read] if read in self.known else self.seen.setdefault(read, key)
         self.torn |= before != key
 

@@ -1118,4 +1118,31 @@ def what_is_written_while_a_function_reads_is_not_kept_as_its_content():
             has(p.communicate()[1], "data/x.csv was written while m.", "each of 3 times")
 
 
+@case
+def forked_processes_read_what_the_code_names_and_nothing_else():
+    m = """import multiprocessing
+def one(x): return x
+def child(q, name):
+    try: q.put(["read", load('/named'), load('/' + name) if name else None])
+    except shoal.Error as e: q.put(["refused", str(e)])
+@data_function('/f')
+def f(name=''):
+    print('f')
+    c = multiprocessing.get_context('fork')
+    q = c.SimpleQueue()
+    p = c.Process(target=child, args=(q, name))
+    p.start()
+    told = q.get()
+    p.join()
+    return told
+"""
+    with lab() as run:
+        run("keep('/named', one, 1), keep('/other', one, 2)", m)
+        assert run("f()", m) == (["read", 1, None], ["f"])
+        assert run("keep('/named', one, 3), f()", m) == ((3, ["read", 3, None]), ["f"])
+        (how, why), _ = run("f('other')", m)
+        assert how == "refused", why
+        has(why, "m.f reads main.other in a process that it has started", "pass what was read as an argument")
+
+
 main()
