@@ -11,13 +11,10 @@
 #include "cli/table_cli.h"
 #include "delta/history.h"
 
-static const cli_command *const verbs[] = {&cmd_table_create,     &cmd_table_append,
-                                           &cmd_table_delete,     &cmd_table_update,
-                                           &cmd_table_merge,      &cmd_table_overwrite,
-                                           &cmd_table_clone,      &cmd_table_restore,
-                                           &cmd_table_optimize,   &cmd_table_vacuum,
-                                           &cmd_table_history,    &cmd_table_changes,
-                                           &cmd_table_checkpoint, NULL};
+static const cli_command *const verbs[] = {
+    &cmd_table_create,    &cmd_table_append,  &cmd_table_delete,  &cmd_table_update,     &cmd_table_merge,
+    &cmd_table_overwrite, &cmd_table_alter,   &cmd_table_clone,   &cmd_table_restore,    &cmd_table_optimize,
+    &cmd_table_vacuum,    &cmd_table_history, &cmd_table_changes, &cmd_table_checkpoint, NULL};
 
 const cli_command *const *cli_verbs_of(const cli_command *cmd) { return cmd == &cmd_table ? verbs : NULL; }
 

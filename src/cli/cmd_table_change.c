@@ -173,6 +173,7 @@ static shoal_status merge_rows(cli *c, shoal_open_table *t, shoal_engine *engine
   shoal_delta_merge merge = r->merge;
   merge.source = rows;
   merge.dry_run = cli_has(c, "dry-run");
+  merge.merge_schema = cli_has(c, "merge-schema");
   return shoal_delta_merge_rows(&t->delta, engine, &merge, out, err);
 }
 
@@ -223,6 +224,7 @@ static const cli_option merge_options[] = {
     {"using", 0, "PATH", "the source: a file, csv, json or parquet, or a Delta table's folder", false, false},
     {"on", 0, "CONDITION", "which rows match: target.id = source.id, or the columns' names: id", false, false},
     {"when", 0, "CLAUSE", "what is done, the first clause that holds: 'matched then update'", false, true},
+    {"merge-schema", 0, NULL, "columns of the source that clauses give become the table's", false, false},
     {"dry-run", 0, NULL, "only count", false, false},
     {NULL, 0, NULL, NULL, false, false}};
 static const cli_example merge_examples[] = {
@@ -246,7 +248,10 @@ const cli_command cmd_table_merge = {"table merge",
 
 static shoal_status overwrite_rows(cli *c, shoal_open_table *t, shoal_engine *engine, const change_request *r,
                                    const shoal_scan *rows, shoal_delta_changed *out, shoal_error *err) {
-  const shoal_delta_overwrite wanted = {.source = rows, .where = r->where, .partitions = cli_has(c, "partitions")};
+  const shoal_delta_overwrite wanted = {.source = rows,
+                                        .where = r->where,
+                                        .partitions = cli_has(c, "partitions"),
+                                        .merge_schema = cli_has(c, "merge-schema")};
   return shoal_delta_overwrite_rows(&t->delta, engine, &wanted, out, err);
 }
 
@@ -263,6 +268,7 @@ static const cli_option overwrite_options[] = {
     {"where", 0, "CONDITION", "replace these rows; the new ones must be such, too", false, false},
     {"partitions", 0, NULL, "replace the partitions that the new rows lie in", false, false},
     {"all", 0, NULL, "replace every row", false, false},
+    {"merge-schema", 0, NULL, "columns that the table lacks become its own", false, false},
     {NULL, 0, NULL, NULL, false, false}};
 static const cli_example overwrite_examples[] = {
     {"shoal table overwrite tables/carriers data/airlines.csv --where 'carrier is not null'", "these rows by those"},

@@ -51,14 +51,14 @@ static void print(cli *c, const char *did, const shoal_delta_appended *done) {
 }
 
 /* Rows of files into the table; `create` makes it of them. */
-static shoal_status put_rows(shoal_open_table *t, const shoal_delta_create *create, shoal_delta_appended *out,
-                             shoal_error *err) {
+static shoal_status put_rows(shoal_open_table *t, const shoal_delta_create *create, bool merge_schema,
+                             shoal_delta_appended *out, shoal_error *err) {
   shoal_table_rows rows;
   shoal_engine *engine;
   SHOAL_TRY(shoal_session_table_rows(t, t->readable, t->n_readable, &rows, err));
   shoal_input input = {SHOAL_STR("source"), &rows.scan};
   shoal_job job = {.sql = SHOAL_STR("SELECT * FROM source"), .inputs = &input, .n_inputs = 1};
-  shoal_delta_append wanted = {.job = &job, .create = create != NULL};
+  shoal_delta_append wanted = {.job = &job, .create = create != NULL, .merge_schema = merge_schema};
   if (create) {
     wanted.partition_by = create->partition_by;
     wanted.n_partition_by = create->n_partition_by;
@@ -97,7 +97,7 @@ static shoal_status make_table(cli *c, shoal_open_table *t, shoal_delta_appended
   create.partition_by = names;
   SHOAL_TRY(refuse_existing(t, err));
   if (cli_has(c, "as"))
-    return put_rows(t, &create, out, err);
+    return put_rows(t, &create, false, out, err);
   SHOAL_TRY(shoal_session_table_engine(t, &engine, err));
   SHOAL_TRY(shoal_delta_columns(engine, shoal_str_z(cli_value(c, "schema")), &t->arena, &schema, err));
   create.schema = &schema;
@@ -154,7 +154,7 @@ static int append(cli *c) {
   int rc = cli_open_table(c, 0, (const char *const *)c->argv + 1, &t);
   if (rc)
     return rc;
-  if (put_rows(&t, NULL, &done, &err) < 0)
+  if (put_rows(&t, NULL, cli_has(c, "merge-schema"), &done, &err) < 0)
     rc = cli_fail(c, &err);
   else
     print(c, "appended to", &done);
@@ -162,11 +162,17 @@ static int append(cli *c) {
   return rc;
 }
 
-static const cli_option no_options[] = {{NULL, 0, NULL, NULL, false, false}};
+static const cli_option append_options[] = {
+    {"merge-schema", 0, NULL, "columns that the table lacks become its own", false, false},
+    {NULL, 0, NULL, NULL, false, false}};
 static const cli_example append_examples[] = {
     {"shoal table append tables/carriers data/airlines.csv", "the file's rows, columns by name"},
     {"shoal table append tables/carriers data/airlines.csv --json", "for programs"},
     {NULL, NULL}};
-const cli_command cmd_table_append = {
-    "table append", "Append the rows of files to a table.", "PATH-or-SOURCE FILE…", no_options, append_examples, -1,
-    append};
+const cli_command cmd_table_append = {"table append",
+                                      "Append the rows of files to a table.",
+                                      "PATH-or-SOURCE FILE… [--merge-schema]",
+                                      append_options,
+                                      append_examples,
+                                      -1,
+                                      append};

@@ -8,7 +8,7 @@
 
 extern const cli_command cmd_table_create, cmd_table_append, cmd_table_delete, cmd_table_update, cmd_table_merge,
     cmd_table_overwrite, cmd_table_clone, cmd_table_restore, cmd_table_optimize, cmd_table_vacuum, cmd_table_history,
-    cmd_table_checkpoint, cmd_table_changes;
+    cmd_table_checkpoint, cmd_table_changes, cmd_table_alter;
 
 /* The table of the first argument. `readable` are further paths, as the user gave them (NULL ends the list); folders
    get a final '/'. Outside a project only paths will do. Prints the error and returns its exit code on failure, else

@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "delta/create.h"
+#include "delta/evolve.h"
 #include "delta/transaction.h"
 #include "delta/write.h"
 
@@ -17,6 +18,7 @@ typedef struct appending {
   shoal_delta_written written;
   shoal_delta_metadata metadata; /* of a new table */
   shoal_delta_protocol protocol;
+  shoal_delta_evolution evolution; /* of a table that gets columns more */
   shoal_delta_transaction *transaction;
 } appending;
 
@@ -46,15 +48,27 @@ static shoal_delta_create creation(const shoal_delta_append *a, const shoal_sche
                               .n_constraints = a->n_constraints};
 }
 
-/* What the rows of a table must satisfy that is made of them. */
-static shoal_status foresee_rules(appending *a, const shoal_job *job, shoal_error *err) {
+/* What a table will be that is made of the rows: what they must satisfy, what files call their columns. */
+static shoal_status foresee(appending *a, const shoal_job *job, shoal_error *err) {
   shoal_schema *schema = SHOAL_NEW(&a->arena, shoal_schema);
   if (!schema)
     return shoal_fail_nomem(err);
   SHOAL_TRY(shoal_engine_bind(a->engine, job, &a->arena, schema, err));
   const shoal_delta_create create = creation(a->append, schema);
   SHOAL_TRY(shoal_delta_describe_table(&create, &a->arena, &a->metadata, &a->protocol, err));
+  a->writing.stored = shoal_delta_create_maps(&create) ? &a->metadata.schema : NULL;
   return shoal_delta_rules_of(&a->metadata, a->engine, &a->arena, &a->writing.rules, err);
+}
+
+/* The metadata with the columns that the rows bring. */
+static shoal_status merge_schema(appending *a, const shoal_job *job, const shoal_delta_metadata **m, shoal_error *err) {
+  shoal_schema rows;
+  SHOAL_TRY(shoal_engine_bind(a->engine, job, &a->arena, &rows, err));
+  SHOAL_TRY(shoal_delta_evolution_start(&a->evolution, a->snapshot, &a->arena, err));
+  SHOAL_TRY(shoal_delta_evolve_missing(&a->evolution, &rows, err));
+  if (a->evolution.columns_change)
+    *m = &a->evolution.metadata;
+  return SHOAL_OK;
 }
 
 static shoal_status prepare(appending *a, shoal_error *err) {
@@ -69,16 +83,21 @@ static shoal_status prepare(appending *a, shoal_error *err) {
                              .folder = ""};
   if (a->snapshot) {
     const shoal_delta_metadata *m = shoal_delta_snapshot_metadata(a->snapshot);
+    if (wanted->merge_schema)
+      SHOAL_TRY(merge_schema(a, &job, &m, err));
     w->schema = &m->schema;
+    w->stored = shoal_delta_is_mapped(m) ? &m->schema : NULL;
     w->partition_by = m->partition_columns;
     w->n_partition_by = m->n_partition_columns;
-    SHOAL_TRY(shoal_delta_transaction_open(a->table, a->snapshot, SHOAL_DELTA_CHECKS,
+    SHOAL_TRY(shoal_delta_transaction_open(a->table, a->snapshot, SHOAL_DELTA_CHECKS | SHOAL_DELTA_MAPS,
                                            wanted->operation ? wanted->operation : "WRITE",
                                            SHOAL_STR("{\"mode\":\"Append\"}"), &a->transaction, err));
+    if (a->evolution.columns_change)
+      shoal_delta_evolution_state(&a->evolution, a->transaction);
     SHOAL_TRY(shoal_delta_rules_of(m, a->engine, &a->arena, &w->rules, err));
     SHOAL_TRY(shoal_delta_conform(w, &job, err));
-  } else if (wanted->n_constraints) {
-    SHOAL_TRY(foresee_rules(a, &job, err));
+  } else {
+    SHOAL_TRY(foresee(a, &job, err));
   }
   return shoal_delta_write(w, &job, &a->written, err);
 }
@@ -86,10 +105,8 @@ static shoal_status prepare(appending *a, shoal_error *err) {
 /* ---- the commit ---- */
 
 static shoal_status make_table(appending *a, shoal_error *err) {
-  const shoal_delta_create create = creation(a->append, &a->written.schema);
-  SHOAL_TRY(shoal_delta_describe_table(&create, &a->arena, &a->metadata, &a->protocol, err));
-  SHOAL_TRY(shoal_delta_transaction_open(a->table, NULL, SHOAL_DELTA_CHECKS, "CREATE TABLE AS SELECT", SHOAL_STR_NONE,
-                                         &a->transaction, err));
+  SHOAL_TRY(shoal_delta_transaction_open(a->table, NULL, SHOAL_DELTA_CHECKS | SHOAL_DELTA_MAPS,
+                                         "CREATE TABLE AS SELECT", SHOAL_STR_NONE, &a->transaction, err));
   shoal_delta_transaction_protocol(a->transaction, &a->protocol);
   shoal_delta_transaction_metadata(a->transaction, &a->metadata);
   return SHOAL_OK;

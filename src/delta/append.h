@@ -3,11 +3,11 @@
  * Rows of a query appended to a table, or a table made of them.
  *
  *  A1 Columns go by name, whatever their order and case; each is cast to the table's type. A column that the query
- * lacks is computed, has its default, or is NULL; one that the table lacks is refused, and so is a row that the table
- * does not allow (delta/rules.h). A2 The rows are durable before the commit, which is a blind append: no other writer's
- * commit can refuse it unless it changes the columns or what they must satisfy (delta/transaction.h, T3). A3 Files of
- * an append that failed stay behind where it is not certain that they were not committed: nothing names them, and a
- * vacuum takes them away.
+ * lacks is computed, has its default, or is NULL; one that the table lacks is refused, unless schemas are merged, and
+ * so is a row that the table does not allow (delta/rules.h). A2 The rows are durable before the commit, which is a
+ * blind append: no other writer's commit can refuse it unless it changes the columns or what they must satisfy
+ * (delta/transaction.h, T3). A3 Files of an append that failed stay behind where it is not certain that they were not
+ * committed: nothing names them, and a vacuum takes them away.
  */
 #ifndef SHOAL_DELTA_APPEND_H
 #define SHOAL_DELTA_APPEND_H
@@ -17,6 +17,7 @@
 typedef struct shoal_delta_append {
   const shoal_job *job;          /* its rows; staging and partition_by are set here */
   bool create;                   /* make the table where there is none */
+  bool merge_schema;             /* columns that the table lacks become its own */
   const shoal_str *partition_by; /* of a table that is made */
   size_t n_partition_by;
   const shoal_delta_kv *properties; /* of a table that is made (delta/create.h) */

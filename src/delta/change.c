@@ -10,11 +10,12 @@
 
 /* ---- opening ---- */
 
-static unsigned able_to(bool values) { return values ? SHOAL_DELTA_CHECKS : SHOAL_DELTA_COPIES | SHOAL_DELTA_MAPS; }
+static unsigned able_to(bool values) {
+  return SHOAL_DELTA_MAPS | (unsigned)(values ? SHOAL_DELTA_CHECKS : SHOAL_DELTA_COPIES);
+}
 
 static shoal_status check_table(shoal_change *c, unsigned flags, shoal_error *err) {
   unsigned able = SHOAL_DELTA_STAMPS | able_to(flags & SHOAL_CHANGE_VALUES);
-  c->mapped = shoal_delta_is_mapped(c->metadata);
   c->feed = shoal_delta_is_on(c->metadata, "delta.enableChangeDataFeed");
   c->vectors = shoal_delta_is_on(c->metadata, "delta.enableDeletionVectors") &&
                shoal_delta_has_feature(shoal_delta_snapshot_protocol(c->snapshot), "deletionVectors");
@@ -27,7 +28,7 @@ static shoal_status check_table(shoal_change *c, unsigned flags, shoal_error *er
 }
 
 static shoal_status open_target(shoal_change *c, shoal_error *err) {
-  SHOAL_TRY(shoal_delta_scan_ordered(c->table, c->snapshot, &c->arena, &c->target, &c->files, err));
+  SHOAL_TRY(shoal_delta_scan_ordered(c->table, &c->view, &c->arena, &c->target, &c->files, err));
   c->target.positions = true;
   c->touched = SHOAL_NEW_ARRAY(&c->arena, shoal_touched, c->target.n_files);
   if (!c->touched)
@@ -37,22 +38,35 @@ static shoal_status open_target(shoal_change *c, shoal_error *err) {
   return SHOAL_OK;
 }
 
+/* What follows from the table's columns. */
+static shoal_status take_columns(shoal_change *c, bool values, shoal_error *err) {
+  c->writing.schema = &c->metadata->schema;
+  c->writing.stored = shoal_delta_is_mapped(c->metadata) ? &c->metadata->schema : NULL;
+  c->writing.partition_by = c->metadata->partition_columns;
+  c->writing.n_partition_by = c->metadata->n_partition_columns;
+  if (values)
+    SHOAL_TRY(shoal_delta_rules_of(c->metadata, c->engine, &c->arena, &c->writing.rules, err));
+  return open_target(c, err);
+}
+
 shoal_status shoal_change_open(shoal_change *c, const shoal_delta_table *table, shoal_engine *engine,
                                const char *operation, unsigned flags, shoal_error *err) {
   *c = (shoal_change){.table = table, .engine = engine, .operation = operation};
   SHOAL_TRY(shoal_delta_snapshot_open(table, SHOAL_DELTA_LATEST, &c->snapshot, err));
-  c->metadata = shoal_delta_snapshot_metadata(c->snapshot);
-  c->writing = (shoal_delta_writing){.table = table,
-                                     .engine = engine,
-                                     .arena = &c->arena,
-                                     .schema = &c->metadata->schema,
-                                     .partition_by = c->metadata->partition_columns,
-                                     .n_partition_by = c->metadata->n_partition_columns,
-                                     .folder = ""};
+  c->view = *c->snapshot;
+  c->metadata = &c->view.metadata;
+  c->writing = (shoal_delta_writing){.table = table, .engine = engine, .arena = &c->arena, .folder = ""};
   SHOAL_TRY(check_table(c, flags, err));
-  if (flags & SHOAL_CHANGE_VALUES)
-    SHOAL_TRY(shoal_delta_rules_of(c->metadata, engine, &c->arena, &c->writing.rules, err));
-  return open_target(c, err);
+  return take_columns(c, flags & SHOAL_CHANGE_VALUES, err);
+}
+
+shoal_status shoal_change_evolve(shoal_change *c, const shoal_schema *rows, shoal_error *err) {
+  SHOAL_TRY(shoal_delta_evolution_start(&c->evolution, c->snapshot, &c->arena, err));
+  SHOAL_TRY(shoal_delta_evolve_missing(&c->evolution, rows, err));
+  if (!c->evolution.columns_change)
+    return SHOAL_OK;
+  c->view.metadata = c->evolution.metadata;
+  return take_columns(c, true, err);
 }
 
 void shoal_change_close(shoal_change *c) {
@@ -183,8 +197,6 @@ static shoal_status decide(shoal_change *c, shoal_touched *t, shoal_error *err) 
     return shoal_fail(err, SHOAL_ECORRUPT, "'%.*s' has more rows than its statistics say", SHOAL_FMT(t->file->path));
   t->whole = t->n_rows >= 0 && gone == (uint64_t)t->n_rows;
   t->rewritten = !t->whole && (!c->vectors || t->n_rows < 0);
-  if (t->rewritten && c->mapped)
-    return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table has column mapping, and this build does not write its files");
   return SHOAL_OK;
 }
 
@@ -257,6 +269,8 @@ static shoal_status open_transaction(shoal_change *c, bool values, shoal_str par
   SHOAL_TRY(shoal_delta_transaction_open(c->table, c->snapshot, able_to(values), c->operation, parameters,
                                          &c->transaction, err));
   shoal_delta_transaction_reads_all(c->transaction);
+  if (c->evolution.columns_change)
+    shoal_delta_evolution_state(&c->evolution, c->transaction);
   if (shoal_str_is(shoal_delta_config(c->metadata, "delta.isolationLevel"), "Serializable"))
     shoal_delta_transaction_isolate(c->transaction, SHOAL_DELTA_SERIALIZABLE);
   return SHOAL_OK;

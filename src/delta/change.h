@@ -16,6 +16,7 @@
 #include "delta/deletion_vector.h"
 #include "delta/delta_internal.h"
 #include "delta/dml.h"
+#include "delta/evolve.h"
 #include "delta/transaction.h"
 #include "delta/write.h"
 
@@ -50,9 +51,11 @@ typedef struct shoal_change {
   bool repeats; /* a row may be deleted twice */
   shoal_arena arena;
   shoal_delta_snapshot *snapshot;
+  shoal_delta_snapshot view; /* the snapshot's files under the columns that the table will have; owns nothing */
   const shoal_delta_metadata *metadata;
-  bool vectors, mapped, feed; /* deletion vectors, column mapping, change data feed are on */
-  shoal_scan target;          /* with positions */
+  shoal_delta_evolution evolution; /* of a table that gets columns more */
+  bool vectors, feed;              /* deletion vectors, change data feed are on */
+  shoal_scan target;               /* with positions */
   const shoal_delta_file **files;
   shoal_touched *touched; /* beside files */
   char *staging;
@@ -70,6 +73,8 @@ enum { SHOAL_CHANGE_VALUES = 1 /* new values come in */ };
 SHOAL_MUST_USE shoal_status shoal_change_open(shoal_change *c, const shoal_delta_table *table, shoal_engine *engine,
                                               const char *operation, unsigned flags, shoal_error *err);
 void shoal_change_close(shoal_change *c);
+/* Before the selection: columns of `rows` that the table lacks become its own, NULL in the rows that are there. */
+SHOAL_MUST_USE shoal_status shoal_change_evolve(shoal_change *c, const shoal_schema *rows, shoal_error *err);
 /* Runs the query for the changes: its columns are the place, the action and, with `values`, all of the table's. Further
    inputs stand beside SHOAL_CHANGE_TARGET. */
 SHOAL_MUST_USE shoal_status shoal_change_select(shoal_change *c, shoal_str sql, const shoal_input *inputs, size_t n,

@@ -3,6 +3,7 @@
  */
 #include "base/str.h"
 #include "delta/change.h"
+#include "delta/changes.h"
 
 /* SELECT "a", "b", … of the table's columns. */
 static void add_columns(shoal_buf *sql, const shoal_schema *schema) {
@@ -73,7 +74,7 @@ static shoal_status scan_touched(shoal_change *c, choose chosen, bool inside, sh
     s->vectors[n] = v;
     files[n++] = c->files[i];
   }
-  SHOAL_TRY(shoal_delta_scan_listed(c->table, c->snapshot, files, n, &c->arena, out, err));
+  SHOAL_TRY(shoal_delta_scan_listed(c->table, &c->view, files, n, &c->arena, out, err));
   out->n_whole = 0;
   out->keep = n ? keep : NULL;
   out->keep_arg = s;
@@ -172,7 +173,26 @@ static bool needs_feed(const shoal_change *c) {
 static void add_source(shoal_buf *sql, const shoal_schema *schema, const char *type, const char *from) {
   shoal_buf_addz(sql, sql->len ? " UNION ALL " : "");
   add_columns(sql, schema);
-  shoal_buf_addf(sql, ", %s AS _change_type FROM %s", type, from);
+  shoal_buf_addf(sql, ", %s AS " SHOAL_CHANGES_TYPE " FROM %s", type, from);
+}
+
+/* What its files call the feed's columns. */
+static shoal_status describe_feed(shoal_change *c, shoal_delta_writing *w, shoal_error *err) {
+  const shoal_schema *table = w->stored;
+  shoal_str name = SHOAL_STR(SHOAL_CHANGES_TYPE);
+  if (!table)
+    return SHOAL_OK;
+  shoal_schema *stored = SHOAL_NEW(&c->arena, shoal_schema);
+  shoal_field *fields = SHOAL_NEW_ARRAY(&c->arena, shoal_field, table->n_fields + 1);
+  if (!stored || !fields)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < table->n_fields; i++)
+    fields[i] = table->fields[i];
+  fields[table->n_fields] =
+      (shoal_field){.name = name, .physical = name, .type = {.kind = SHOAL_TYPE_STRING}, .nullable = true};
+  *stored = (shoal_schema){fields, table->n_fields + 1};
+  w->stored = stored;
+  return SHOAL_OK;
 }
 
 shoal_status shoal_change_write_feed(shoal_change *c, bool values, shoal_error *err) {
@@ -181,10 +201,9 @@ shoal_status shoal_change_write_feed(shoal_change *c, bool values, shoal_error *
   shoal_delta_writing w = c->writing;
   if (!needs_feed(c))
     return SHOAL_OK;
-  if (c->mapped)
-    return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table has column mapping, and this build does not write its files");
   w.schema = NULL; /* the feed has a column more */
-  w.rules = NULL;  /* its rows are in the table, or are checked there */
+  SHOAL_TRY(describe_feed(c, &w, err));
+  w.rules = NULL; /* its rows are in the table, or are checked there */
   w.folder = SHOAL_DELTA_CHANGES_FOLDER;
   SHOAL_TRY(scan_touched(c, choose_deleted, true, &deleted, err));
   SHOAL_TRY(scan_touched(c, choose_updated, true, &updated, err));

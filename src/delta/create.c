@@ -5,46 +5,26 @@
 #include "base/os.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "delta/property.h"
 #include "delta/rules.h"
 #include "delta/transaction.h"
 
-#define MOST_FEATURES 8
+#define MOST_FEATURES 16
 
-/* `feature`, in the writer's list and, for those that readers must know, in theirs, when the property is true. */
-static const struct {
-  const char *key, *feature;
-  bool reader, legacy; /* legacy: writer version 2 has it, so it is only named beside others */
-} kept[] = {{"delta.appendOnly", "appendOnly", false, true},
-            {"delta.enableDeletionVectors", "deletionVectors", true, false},
-            {"delta.enableChangeDataFeed", "changeDataFeed", false, false},
-            {"delta.enableInCommitTimestamps", "inCommitTimestamp", false, false},
-            {"delta.deletedFileRetentionDuration", NULL, false, false},
-            {"delta.logRetentionDuration", NULL, false, false},
-            {"delta.checkpointInterval", NULL, false, false}};
-enum { N_KEPT = sizeof kept / sizeof *kept };
-
-static shoal_status check_property(const shoal_delta_kv *p, shoal_error *err) {
-  if (!shoal_str_starts(p->key, SHOAL_STR("delta.")))
-    return SHOAL_OK;
-  for (size_t i = 0; i < N_KEPT; i++) {
-    if (!shoal_str_is(p->key, kept[i].key))
-      continue;
-    if (kept[i].feature && !shoal_str_is(p->value, "true") && !shoal_str_is(p->value, "false"))
-      return shoal_fail(err, SHOAL_EINVAL, "%s is true or false, not '%.*s'", kept[i].key, SHOAL_FMT(p->value));
-    return SHOAL_OK;
-  }
-  (void)shoal_fail(err, SHOAL_EUNSUPPORTED, "this build does not keep the property '%.*s'", SHOAL_FMT(p->key));
-  for (size_t i = 0; i < N_KEPT; i++)
-    shoal_hint(err, "it keeps %s", kept[i].key);
-  return SHOAL_EUNSUPPORTED;
-}
-
-static bool is_on(const shoal_delta_create *c, const char *key) {
-  bool on = false; /* the last one counts */
+static shoal_str value_of(const shoal_delta_create *c, const char *key) {
+  shoal_str value = SHOAL_STR_NONE; /* the last one counts */
   for (size_t i = 0; i < c->n_properties; i++)
     if (shoal_str_is(c->properties[i].key, key))
-      on = shoal_str_is(c->properties[i].value, "true");
-  return on;
+      value = c->properties[i].value;
+  return value;
+}
+
+static bool needs(const shoal_delta_create *c, const shoal_delta_property *p) {
+  return shoal_delta_property_needs(shoal_str_z(p->key), value_of(c, p->key)) != NULL;
+}
+
+bool shoal_delta_create_maps(const shoal_delta_create *c) {
+  return shoal_delta_property_needs(SHOAL_STR(SHOAL_DELTA_MAPPING), value_of(c, SHOAL_DELTA_MAPPING)) != NULL;
 }
 
 /* What the schema asks for, and what the properties do. */
@@ -53,20 +33,21 @@ static shoal_status choose_protocol(const shoal_delta_create *c, shoal_arena *ar
   SHOAL_TRY(shoal_delta_protocol_for(c->schema, arena, out, err));
   shoal_str *readers = SHOAL_NEW_ARRAY(arena, shoal_str, MOST_FEATURES);
   shoal_str *writers = SHOAL_NEW_ARRAY(arena, shoal_str, MOST_FEATURES);
-  size_t n_readers = 0, n_writers = 0;
+  size_t n_readers = 0, n_writers = 0, n_kept;
+  const shoal_delta_property *kept = shoal_delta_properties(&n_kept);
   bool named = out->n_writer_features > 0;
   if (!readers || !writers)
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < out->n_writer_features; i++)
     readers[n_readers++] = writers[n_writers++] = out->writer_features[i]; /* those of types are the reader's, too */
-  for (size_t i = 0; i < N_KEPT; i++)
-    named = named || (kept[i].feature && !kept[i].legacy && is_on(c, kept[i].key));
+  for (size_t i = 0; i < n_kept; i++)
+    named = named || (!kept[i].legacy && needs(c, &kept[i]));
   if (c->n_constraints) {
     named = true;
     writers[n_writers++] = SHOAL_STR("checkConstraints");
   }
-  for (size_t i = 0; i < N_KEPT && named; i++) {
-    if (!kept[i].feature || !is_on(c, kept[i].key))
+  for (size_t i = 0; i < n_kept && named; i++) {
+    if (!needs(c, &kept[i]))
       continue;
     writers[n_writers++] = shoal_str_z(kept[i].feature);
     if (kept[i].reader)
@@ -91,27 +72,6 @@ static shoal_status check_partitions(const shoal_delta_create *c, shoal_error *e
   return SHOAL_OK;
 }
 
-/* A word in small letters: Delta's names of constraints go by any case. */
-static shoal_status name_constraint(const shoal_delta_create *c, size_t at, shoal_arena *arena, shoal_str *key,
-                                    shoal_error *err) {
-  shoal_str name = c->constraints[at].key;
-  char *out = shoal_arena_printf(arena, SHOAL_DELTA_CONSTRAINT "%.*s", SHOAL_FMT(name));
-  bool word = name.len > 0;
-  if (!out)
-    return shoal_fail_nomem(err);
-  for (char *p = out + sizeof SHOAL_DELTA_CONSTRAINT - 1; *p; p++) {
-    *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + ('a' - 'A')) : *p;
-    word = word && ((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '_');
-  }
-  if (!word)
-    return shoal_fail(err, SHOAL_EINVAL, "'%.*s' names no constraint: letters, digits and _ do", SHOAL_FMT(name));
-  for (size_t i = 0; i < at; i++)
-    if (shoal_str_ieq(c->constraints[i].key, name))
-      return shoal_fail(err, SHOAL_EINVAL, "there are two constraints '%.*s'", SHOAL_FMT(name));
-  *key = shoal_str_z(out);
-  return SHOAL_OK;
-}
-
 /* The properties, and the constraints among them. */
 static shoal_status configure(const shoal_delta_create *c, shoal_arena *arena, shoal_delta_metadata *m,
                               shoal_error *err) {
@@ -123,11 +83,26 @@ static shoal_status configure(const shoal_delta_create *c, shoal_arena *arena, s
     all[i] = c->properties[i];
   for (size_t i = 0; i < c->n_constraints; i++) {
     all[c->n_properties + i].value = c->constraints[i].value;
-    SHOAL_TRY(name_constraint(c, i, arena, &all[c->n_properties + i].key, err));
+    SHOAL_TRY(shoal_delta_constraint_key(c->constraints[i].key, arena, &all[c->n_properties + i].key, err));
+    for (size_t k = 0; k < i; k++)
+      if (shoal_str_ieq(c->constraints[k].key, c->constraints[i].key))
+        return shoal_fail(err, SHOAL_EINVAL, "there are two constraints '%.*s'", SHOAL_FMT(c->constraints[i].key));
   }
   m->configuration = all;
   m->n_configuration = n;
   return SHOAL_OK;
+}
+
+/* Ids and names in files for all columns. */
+static shoal_status map_columns(shoal_arena *arena, shoal_delta_metadata *m, shoal_error *err) {
+  int64_t last = 0;
+  shoal_schema copy;
+  SHOAL_TRY(shoal_schema_copy(&m->schema, arena, &copy, err));
+  SHOAL_TRY(shoal_delta_map_fields(copy.fields, copy.n_fields, false, &last, arena, err));
+  m->schema = copy;
+  char *most = shoal_arena_printf(arena, "%lld", (long long)last);
+  return most ? shoal_delta_config_set(m, SHOAL_STR(SHOAL_DELTA_LAST_ID), shoal_str_z(most), arena, err)
+              : shoal_fail_nomem(err);
 }
 
 shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_arena *arena,
@@ -138,7 +113,7 @@ shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_
   if (!id || !partitions)
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < create->n_properties; i++)
-    SHOAL_TRY(check_property(&create->properties[i], err));
+    SHOAL_TRY(shoal_delta_property_check(&create->properties[i], err));
   SHOAL_TRY(check_partitions(create, err));
   for (size_t i = 0; i < create->n_partition_by; i++) /* as the schema spells it */
     partitions[i] = create->schema->fields[shoal_schema_find(create->schema, create->partition_by[i])].name;
@@ -149,6 +124,8 @@ shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_
                                      .n_partition_columns = create->n_partition_by,
                                      .created_ms = shoal_time_now() / 1000};
   SHOAL_TRY(configure(create, arena, metadata, err));
+  if (shoal_delta_create_maps(create))
+    SHOAL_TRY(map_columns(arena, metadata, err));
   return choose_protocol(create, arena, protocol, err);
 }
 
@@ -164,7 +141,8 @@ shoal_status shoal_delta_create_table(const shoal_delta_table *table, shoal_engi
   if (status == SHOAL_OK)
     status = shoal_delta_rules_of(&metadata, engine, &arena, &rules, err);
   if (status == SHOAL_OK)
-    status = shoal_delta_transaction_open(table, NULL, SHOAL_DELTA_CHECKS, "CREATE TABLE", SHOAL_STR_NONE, &t, err);
+    status = shoal_delta_transaction_open(table, NULL, SHOAL_DELTA_CHECKS | SHOAL_DELTA_MAPS, "CREATE TABLE",
+                                          SHOAL_STR_NONE, &t, err);
   if (status == SHOAL_OK) {
     shoal_delta_transaction_metadata(t, &metadata);
     shoal_delta_transaction_protocol(t, &protocol);

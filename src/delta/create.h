@@ -23,6 +23,8 @@ typedef struct shoal_delta_create {
 SHOAL_MUST_USE shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_arena *arena,
                                                        shoal_delta_metadata *metadata, shoal_delta_protocol *protocol,
                                                        shoal_error *err);
+/* Whether its columns get names and ids of their own in files, which are made by shoal_delta_describe_table. */
+bool shoal_delta_create_maps(const shoal_delta_create *create);
 /* Makes a table without rows. SHOAL_EEXIST: there is one. SHOAL_EUNSUPPORTED, besides: a constraint that this build
    does not evaluate, and so could not write under. Without constraints no engine is needed. */
 SHOAL_MUST_USE shoal_status shoal_delta_create_table(const shoal_delta_table *table, shoal_engine *engine,

@@ -57,6 +57,7 @@ typedef struct shoal_delta_merge {
   shoal_str on;
   const shoal_delta_clause *clauses; /* for a row or pair the first counts whose condition holds */
   size_t n_clauses;
+  bool merge_schema; /* columns of the source that clauses give, and the table lacks, become the table's */
   bool dry_run;
 } shoal_delta_merge;
 /* SHOAL_EINVAL: clauses that can't be (an insert where something matched …); several rows of the source would change
@@ -70,7 +71,8 @@ typedef struct shoal_delta_overwrite {
   const shoal_scan *source; /* columns go by name, as in an append */
   /* Which rows are replaced, {NULL,0}: all. The new rows must satisfy it, too (SHOAL_EENGINE). */
   shoal_str where;
-  bool partitions; /* instead: all rows of the partitions that the new rows lie in */
+  bool partitions;   /* instead: all rows of the partitions that the new rows lie in */
+  bool merge_schema; /* columns that the table lacks become its own */
 } shoal_delta_overwrite;
 SHOAL_MUST_USE shoal_status shoal_delta_overwrite_rows(const shoal_delta_table *table, shoal_engine *engine,
                                                        const shoal_delta_overwrite *overwrite, shoal_delta_changed *out,

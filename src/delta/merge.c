@@ -54,16 +54,38 @@ static shoal_status check_columns(const merging *m, const shoal_delta_clause *k,
   return SHOAL_OK;
 }
 
+/* The columns of the source that a clause gives to the table, whether it has them or not. */
+static bool is_given(const merging *m, shoal_str column) {
+  bool given = false;
+  for (size_t i = 0; i < m->merge->n_clauses && !given; i++) {
+    const shoal_delta_clause *k = &m->merge->clauses[i];
+    given = takes_all(k) || shoal_change_find_set(k->sets, k->n_sets, column) >= 0;
+  }
+  return given;
+}
+
+static shoal_status evolve(merging *m, shoal_error *err) {
+  shoal_schema given = {.fields = SHOAL_NEW_ARRAY(&m->c->arena, shoal_field, m->source.n_fields)};
+  if (!given.fields)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < m->source.n_fields; i++)
+    if (is_given(m, m->source.fields[i].name))
+      given.fields[given.n_fields++] = m->source.fields[i];
+  return shoal_change_evolve(m->c, &given, err);
+}
+
 static shoal_status check(merging *m, shoal_error *err) {
   const shoal_input input = {SHOAL_STR("source_rows"), m->merge->source};
   const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM source_rows"), .inputs = &input, .n_inputs = 1};
   if (m->merge->n_clauses == 0)
     return shoal_fail(err, SHOAL_EINVAL, "a merge without clauses does nothing");
+  SHOAL_TRY(shoal_engine_bind(m->c->engine, &job, &m->c->arena, &m->source, err));
+  if (m->merge->merge_schema)
+    SHOAL_TRY(evolve(m, err));
   shoal_str *defaults = SHOAL_NEW_ARRAY(&m->c->arena, shoal_str, m->c->metadata->schema.n_fields);
   if (!defaults)
     return shoal_fail_nomem(err);
   m->defaults = defaults;
-  SHOAL_TRY(shoal_engine_bind(m->c->engine, &job, &m->c->arena, &m->source, err));
   for (size_t i = 0; i < m->merge->n_clauses; i++) {
     SHOAL_TRY(check_clause(m, &m->merge->clauses[i], err));
     SHOAL_TRY(check_columns(m, &m->merge->clauses[i], defaults, err));

@@ -100,6 +100,7 @@ static shoal_status pack(packing *p, shoal_error *err) {
                                  .engine = p->engine,
                                  .arena = &p->arena,
                                  .schema = &m->schema,
+                                 .stored = shoal_delta_is_mapped(m) ? &m->schema : NULL,
                                  .partition_by = m->partition_columns,
                                  .n_partition_by = m->n_partition_columns,
                                  .folder = "",
@@ -137,7 +138,7 @@ static shoal_status open(packing *p, shoal_error *err) {
   if (shoal_delta_is_on(&p->snapshot->metadata, "delta.enableRowTracking"))
     return shoal_fail(err, SHOAL_EUNSUPPORTED,
                       "the table tracks its rows, whose ids this build does not keep when it writes them anew");
-  SHOAL_TRY(shoal_delta_transaction_open(p->table, p->snapshot, SHOAL_DELTA_COPIES, "OPTIMIZE",
+  SHOAL_TRY(shoal_delta_transaction_open(p->table, p->snapshot, SHOAL_DELTA_COPIES | SHOAL_DELTA_MAPS, "OPTIMIZE",
                                          SHOAL_STR("{\"predicate\":\"[]\",\"zOrderBy\":\"[]\"}"), &p->transaction,
                                          err));
   shoal_delta_transaction_isolate(p->transaction, SHOAL_DELTA_SNAPSHOT);

@@ -15,6 +15,11 @@ static shoal_status conform(overwriting *o, shoal_error *err) {
     return shoal_fail_nomem(err);
   *input = (shoal_input){SHOAL_STR("source_rows"), o->wanted->source};
   o->job = (shoal_job){.sql = SHOAL_STR("SELECT * FROM source_rows"), .inputs = input, .n_inputs = 1};
+  if (o->wanted->merge_schema) {
+    shoal_schema rows;
+    SHOAL_TRY(shoal_engine_bind(o->c.engine, &o->job, &o->c.arena, &rows, err));
+    SHOAL_TRY(shoal_change_evolve(&o->c, &rows, err));
+  }
   return shoal_delta_conform(&o->c.writing, &o->job, err);
 }
 
@@ -87,10 +92,12 @@ static shoal_str value_of(const shoal_delta_file *f, shoal_str column) {
 }
 
 static bool same_partition(const shoal_delta_metadata *m, const shoal_delta_file *a, const shoal_delta_file *b) {
-  for (size_t i = 0; i < m->n_partition_columns; i++)
-    if (!shoal_str_eq(value_of(a, m->partition_columns[i]), value_of(b, m->partition_columns[i])))
-      return false;
-  return true;
+  bool same = true;
+  for (size_t i = 0; i < m->n_partition_columns && same; i++) {
+    shoal_str column = m->schema.fields[shoal_schema_find(&m->schema, m->partition_columns[i])].physical;
+    same = shoal_str_eq(value_of(a, column), value_of(b, column));
+  }
+  return same;
 }
 
 static bool is_replaced(const overwriting *o, const shoal_delta_file *file) {

@@ -16,6 +16,21 @@ bool shoal_delta_is_constraint(shoal_str key, shoal_str *name) {
   return key.len > prefix.len && shoal_str_ieq(shoal_str_sub(key, 0, prefix.len), prefix);
 }
 
+shoal_status shoal_delta_constraint_key(shoal_str name, shoal_arena *arena, shoal_str *key, shoal_error *err) {
+  char *out = shoal_arena_printf(arena, SHOAL_DELTA_CONSTRAINT "%.*s", SHOAL_FMT(name));
+  bool word = name.len > 0;
+  if (!out)
+    return shoal_fail_nomem(err);
+  for (char *p = out + sizeof SHOAL_DELTA_CONSTRAINT - 1; *p; p++) {
+    *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + ('a' - 'A')) : *p;
+    word = word && ((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '_');
+  }
+  if (!word)
+    return shoal_fail(err, SHOAL_EINVAL, "'%.*s' names no constraint: letters, digits and _ do", SHOAL_FMT(name));
+  *key = shoal_str_z(out);
+  return SHOAL_OK;
+}
+
 static size_t count_constraints(const shoal_delta_metadata *m) {
   size_t n = 0;
   shoal_str name;

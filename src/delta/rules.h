@@ -32,6 +32,10 @@ typedef struct shoal_delta_rules {
 
 /* Whether a configuration key is a constraint's; *name is what follows. Keys go by any case. */
 bool shoal_delta_is_constraint(shoal_str key, shoal_str *name);
+/* The configuration's key of a constraint, a word in small letters: Delta's names of constraints go by any case.
+   SHOAL_EINVAL: the name is none. */
+SHOAL_MUST_USE shoal_status shoal_delta_constraint_key(shoal_str name, shoal_arena *arena, shoal_str *key,
+                                                       shoal_error *err);
 bool shoal_delta_same_constraints(const shoal_delta_metadata *a, const shoal_delta_metadata *b);
 
 /* The rules of a table, in the arena; borrows from the metadata. *out is NULL where there are none: only then no engine

@@ -154,9 +154,24 @@ static shoal_status check_rules(const shoal_delta_writing *w, const shoal_outcom
 
 /* ---- files ---- */
 
+/* Partition columns by the names that the log has for them. */
+static shoal_status log_names(const shoal_delta_writing *w, const shoal_str **out, shoal_error *err) {
+  shoal_str *names = SHOAL_NEW_ARRAY(w->arena, shoal_str, w->n_partition_by);
+  *out = names;
+  if (!names)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < w->n_partition_by; i++) {
+    ptrdiff_t at = w->stored ? shoal_schema_find(w->stored, w->partition_by[i]) : -1;
+    names[i] = at < 0 ? w->partition_by[i] : w->stored->fields[at].physical;
+  }
+  return SHOAL_OK;
+}
+
 static shoal_status describe_files(const shoal_delta_writing *w, const shoal_outcome *made, shoal_delta_written *out,
                                    shoal_error *err) {
   shoal_schema measured;
+  const shoal_str *partitions;
+  SHOAL_TRY(log_names(w, &partitions, err));
   SHOAL_TRY(shoal_delta_measured_columns(&made->schema, w->partition_by, w->n_partition_by, w->arena, &measured, err));
   out->files = SHOAL_NEW_ARRAY(w->arena, shoal_delta_file, made->n_files);
   if (!out->files)
@@ -165,8 +180,8 @@ static shoal_status describe_files(const shoal_delta_writing *w, const shoal_out
     null_check c = {.file = &made->files[i]};
     if (w->schema)
       SHOAL_TRY(check_fields(&c, w->schema->fields, w->schema->n_fields, err));
-    SHOAL_TRY(shoal_delta_file_of(&made->files[i], &measured, w->partition_by, w->n_partition_by,
-                                  shoal_time_now() / 1000, w->arena, &out->files[i], err));
+    SHOAL_TRY(shoal_delta_file_of(&made->files[i], &measured, partitions, w->n_partition_by, shoal_time_now() / 1000,
+                                  w->arena, &out->files[i], err));
     if (*w->folder)
       out->files[i].path =
           shoal_str_z(shoal_arena_printf(w->arena, "%s%.*s", w->folder, SHOAL_FMT(out->files[i].path)));
@@ -204,6 +219,7 @@ shoal_status shoal_delta_write(const shoal_delta_writing *w, const shoal_job *jo
   run.n_partition_by = w->n_partition_by;
   run.file_bytes = w->file_bytes;
   run.rows_hash = false;
+  run.stored = w->stored;
   SHOAL_TRY(shoal_store_staging(w->table->store, w->arena, &staging, err));
   run.staging = staging;
   shoal_status status = shoal_engine_execute(w->engine, &run, w->arena, &made, err);

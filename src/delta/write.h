@@ -15,6 +15,7 @@ typedef struct shoal_delta_writing {
   shoal_engine *engine; /* allowed to write into the store's staging */
   shoal_arena *arena;
   const shoal_schema *schema;     /* of the table; NULL: it is made of these rows */
+  const shoal_schema *stored;     /* of the rows, where the table maps columns: what files call them; else NULL */
   const shoal_delta_rules *rules; /* what new rows must satisfy; NULL: nothing, or they are not new */
   const shoal_str *partition_by;
   size_t n_partition_by;

@@ -119,11 +119,28 @@ static bool wants_one_file(writing *w) {
   return rows < (int64_t)(4 * bytes / (8 * w->n));
 }
 
-static void add_names(shoal_buf *sql, const shoal_str *names, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    shoal_buf_addz(sql, i ? ", " : "");
-    shoal_buf_sql_ident(sql, names[i]);
+/* What a column is called in the files. */
+static shoal_str file_name(const writing *w, size_t column) {
+  const shoal_schema *stored = w->job->stored;
+  return stored ? stored->fields[column].physical : w->columns[column].name;
+}
+
+static void add_column(writing *w, size_t i) {
+  shoal_buf value = {0};
+  shoal_buf_addf(&value, w->columns[i].cast ? "CAST(c%zu AS " : "c%zu", i);
+  if (w->columns[i].cast) {
+    shoal_type_sql(&value, &w->columns[i].type);
+    shoal_buf_addc(&value, ')');
   }
+  if (value.status < 0)
+    w->sql.status = value.status;
+  else if (w->job->stored)
+    shoal_duckdb_add_physical(&w->sql, &w->job->stored->fields[i].type, shoal_buf_str(&value));
+  else
+    shoal_buf_add(&w->sql, shoal_buf_str(&value));
+  shoal_buf_dispose(&value);
+  shoal_buf_addz(&w->sql, " AS ");
+  shoal_buf_sql_ident(&w->sql, file_name(w, i));
 }
 
 /* SELECT CAST(c0 AS BIGINT) AS "a", c1 AS "b" … FROM (body) AS q(c0, c1 …) */
@@ -131,13 +148,7 @@ static void add_query(writing *w) {
   shoal_buf *sql = &w->sql;
   for (size_t i = 0; i < w->n; i++) {
     shoal_buf_addz(sql, i ? ", " : "SELECT ");
-    shoal_buf_addf(sql, w->columns[i].cast ? "CAST(c%zu AS " : "c%zu", i);
-    if (w->columns[i].cast) {
-      shoal_type_sql(sql, &w->columns[i].type);
-      shoal_buf_addc(sql, ')');
-    }
-    shoal_buf_addz(sql, " AS ");
-    shoal_buf_sql_ident(sql, w->columns[i].name);
+    add_column(w, i);
   }
   shoal_buf_addz(sql, " FROM (");
   w->place = (shoal_duckdb_place){.sql = w->body, .offset = sql->len};
@@ -146,6 +157,15 @@ static void add_query(writing *w) {
   for (size_t i = 0; i < w->n; i++)
     shoal_buf_addf(sql, i ? ", c%zu" : "c%zu", i);
   shoal_buf_addc(sql, ')');
+}
+
+/* Columns of the result, as the files call them. */
+static void add_names(writing *w, const shoal_str *names, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    ptrdiff_t column = w->job->stored ? shoal_schema_find(w->job->stored, names[i]) : -1;
+    shoal_buf_addz(&w->sql, i ? ", " : "");
+    shoal_buf_sql_ident(&w->sql, column < 0 ? names[i] : file_name(w, (size_t)column));
+  }
 }
 
 /* The tap is computed in a projection and filtered above it: the engine merges a filter with those right below it (a
@@ -178,9 +198,9 @@ static void add_rows(writing *w) {
   if (job->n_partition_by + job->n_cluster_by == 0)
     return;
   shoal_buf_addz(sql, " ORDER BY ");
-  add_names(sql, job->partition_by, job->n_partition_by);
+  add_names(w, job->partition_by, job->n_partition_by);
   shoal_buf_addz(sql, job->n_partition_by && job->n_cluster_by ? ", " : "");
-  add_names(sql, job->cluster_by, job->n_cluster_by);
+  add_names(w, job->cluster_by, job->n_cluster_by);
 }
 
 bool shoal_duckdb_holds_floats(const shoal_duckdb_column *columns, size_t n) {
@@ -207,11 +227,13 @@ static void add_target(writing *w) {
   shoal_buf_addz(sql, " (FORMAT parquet, COMPRESSION zstd, RETURN_STATS");
   if (shoal_duckdb_holds_floats(w->columns, w->n))
     shoal_buf_addz(sql, SHOAL_DUCKDB_NO_BLOOM);
+  if (job->stored)
+    shoal_duckdb_add_field_ids(sql, job->stored);
   if (!w->one_file)
     shoal_buf_addz(sql, ", FILENAME_PATTERN 'part-{uuidv7}', OVERWRITE_OR_IGNORE true");
   if (job->n_partition_by) {
     shoal_buf_addz(sql, ", HIVE_FILE_PATTERN false, WRITE_PARTITION_COLUMNS true, PARTITION_BY (");
-    add_names(sql, job->partition_by, job->n_partition_by);
+    add_names(w, job->partition_by, job->n_partition_by);
     shoal_buf_addc(sql, ')');
   } else if (!w->one_file) {
     shoal_buf_addf(sql, ", FILE_SIZE_BYTES %llu", (unsigned long long)(job->file_bytes ? job->file_bytes : FILE_BYTES));
@@ -256,6 +278,27 @@ static shoal_status close_tap(shoal_duckdb *d, shoal_outcome *out, shoal_error *
   }
   out->rows_hash = shoal_rows_hash(&out->schema, &d->tap.sum);
   return SHOAL_OK;
+}
+
+/* job->stored is the result's columns, one by one. */
+static shoal_status take_stored(const writing *w, shoal_outcome *out, shoal_error *err) {
+  const shoal_schema *stored = w->job->stored;
+  shoal_buf ours = {0}, theirs = {0};
+  bool same = stored->n_fields == w->n && !w->job->rows_hash;
+  for (size_t i = 0; i < w->n && same; i++) {
+    shoal_buf_clear(&ours);
+    shoal_buf_clear(&theirs);
+    shoal_type_sql(&ours, &w->columns[i].type);
+    shoal_type_sql(&theirs, &stored->fields[i].type);
+    same = shoal_str_eq(shoal_buf_str(&ours), shoal_buf_str(&theirs));
+  }
+  shoal_status status = ours.status < 0 ? ours.status : theirs.status;
+  shoal_buf_dispose(&ours);
+  shoal_buf_dispose(&theirs);
+  if (status < 0)
+    return shoal_fail_nomem(err);
+  out->schema = *stored;
+  return same ? SHOAL_OK : shoal_fail(err, SHOAL_EINVAL, "the rows do not have the columns that are to be stored");
 }
 
 #define LARGE_INPUT ((uint64_t)4 << 20)
@@ -306,6 +349,8 @@ shoal_status shoal_duckdb_op_execute(shoal_engine *e, const shoal_job *job, shoa
   shoal_status status = shoal_duckdb_bind_columns(w.d, job, true, arena, &w.columns, &w.n, &w.body, err);
   if (status == SHOAL_OK)
     status = shoal_duckdb_schema(w.columns, w.n, arena, &out->schema, err);
+  if (status == SHOAL_OK && job->stored)
+    status = take_stored(&w, out, err);
   if (status == SHOAL_OK)
     status = check_layout(&out->schema, job->partition_by, job->n_partition_by, true, err);
   if (status == SHOAL_OK)

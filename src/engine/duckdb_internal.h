@@ -169,6 +169,10 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_op_stream(shoal_engine *e, const shoal_
 /* duckdb_mapped.c: columns whose structs have other names in the files. */
 /* An expression of the physical type as one of the logical type. */
 void shoal_duckdb_add_logical(shoal_buf *out, const shoal_type *type, const char *expression);
+/* The other way round. */
+void shoal_duckdb_add_physical(shoal_buf *out, const shoal_type *type, shoal_str expression);
+/* COPY's option that gives the columns their ids; nothing where they have none. */
+void shoal_duckdb_add_field_ids(shoal_buf *out, const shoal_schema *schema);
 /* duckdb_query.c */
 SHOAL_MUST_USE shoal_status shoal_duckdb_op_query(shoal_engine *e, const shoal_job *job, shoal_rows **out,
                                                   shoal_error *err);

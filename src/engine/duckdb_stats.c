@@ -68,23 +68,28 @@ static bool next_name(shoal_str *path, shoal_arena *arena, shoal_str *name) {
   return true;
 }
 
+/* By the name in the files. */
+static shoal_str file_name(const shoal_field *f) { return f->physical.ptr ? f->physical : f->name; }
+
 static const shoal_field *find_field(const shoal_field *fields, size_t n, shoal_str name) {
   for (size_t i = 0; i < n; i++) {
-    if (shoal_str_eq(fields[i].name, name))
+    if (shoal_str_eq(file_name(&fields[i]), name))
       return &fields[i];
   }
   return NULL;
 }
 
-/* The leaf that a path names, through structs only: false for what lies in arrays and maps. */
+/* The leaf that a path names, through structs only, and its path by logical names: false for what lies in arrays and
+   maps. */
 static bool resolve(reading *r, shoal_str path, shoal_column_stats *stats) {
   const shoal_field *fields = r->out->schema.fields, *field = NULL;
   size_t n = r->out->schema.n_fields, depth = 0;
   shoal_str names[SHOAL_MAX_TYPE_DEPTH + 1];
   while (path.len && depth < sizeof names / sizeof *names && next_name(&path, r->arena, &names[depth])) {
-    field = find_field(fields, n, names[depth++]);
+    field = find_field(fields, n, names[depth]);
     if (!field || field->type.kind == SHOAL_TYPE_ARRAY || field->type.kind == SHOAL_TYPE_MAP)
       return false;
+    names[depth++] = field->name;
     fields = field->type.fields;
     n = field->type.n_fields;
   }
@@ -206,7 +211,7 @@ static shoal_status read_keys(reading *r, duckdb_vector column, size_t row, shoa
     const shoal_field *field = &r->out->schema.fields[shoal_schema_find(&r->out->schema, r->job->partition_by[k])];
     for (size_t i = keys.first; i < keys.first + keys.n; i++) {
       shoal_str value = text_at(api, keys.values, i);
-      if (!shoal_str_ieq(text_at(api, keys.keys, i), field->name) || !value.ptr)
+      if (!shoal_str_ieq(text_at(api, keys.keys, i), file_name(field)) || !value.ptr)
         continue;
       if (value.len == 0) {
         shoal_fail(r->err, SHOAL_EENGINE, "partition column \"%.*s\" has an empty string, which Delta reads as NULL",

@@ -125,6 +125,9 @@ typedef struct shoal_job {
   size_t n_partition_by;
   const shoal_str *cluster_by; /* files are sorted by these */
   size_t n_cluster_by;
+  /* The result's columns, in their order and types, with the names and the ids that files have for them (Delta's column
+     mapping); NULL: their own names, no ids. The outcome speaks of them by their logical names. Not with rows_hash. */
+  const shoal_schema *stored;
   bool rows_hash;                              /* compute outcome.rows_hash */
   bool ordered;                                /* the rows' order counts: one file, whatever its size */
   uint64_t file_bytes;                         /* aim of a file's size; 0: 128 MB */

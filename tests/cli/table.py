@@ -36,7 +36,7 @@ def made_of_columns_or_of_files():
     has(p.shoal("table", "create", "t/x", "--schema", "x INT", "--partition-by", "y", code=1).stderr, "no column 'y' to partition by")
     has(p.shoal("table", "create", "t/x", "--schema", "x", code=1).stderr, "has no type")
     has(p.shoal("table", "create", "t/x", "--schema", "x INT", "--as", "a.csv", code=1).stderr, "either --schema")
-    has(p.shoal("table", "create", "t/x", "--schema", "x INT", "--property", "delta.columnMapping.mode=name", code=1).stderr, "does not keep", "delta.appendOnly")
+    has(p.shoal("table", "create", "t/x", "--schema", "x INT", "--property", "delta.enableIcebergCompatV2=true", code=1).stderr, "does not keep", "delta.appendOnly")
     out = p.json("table", "create", "tables/made", "--as", "a.csv", "--partition-by", "who", "--property", "delta.enableDeletionVectors=true", "--property", "owner=me")
     same((out["rows"], out["version"], out["created"]), (3, 0, True))
     same(rows(p, "tables/made"), [(1, 10, "ann"), (2, 20, None), (3, 30, "cid")])

@@ -14,7 +14,7 @@ import pyarrow
 SECONDS = 28 * BUDGET
 FAILING = os.path.join(BUILD, "bin", "shoal_failing")
 KINDS = ("memory", "before", "after", "space")
-TABLES = ("vec", "plain", "made", "clone")
+TABLES = ("vec", "plain", "named", "made", "clone")
 MERGE = ["--using", "new.csv", "--on", "id", "--when", "matched and source.v = 0 then delete", "--when", "matched then update", "--when", "not matched then insert"]
 SCENARIOS = {
     "create": ["create", "./made", "--as", "new.csv"],
@@ -27,6 +27,8 @@ SCENARIOS = {
     "restore": ["restore", "./vec", "--version", "1"],
     "optimize": ["optimize", "./plain"],
     "vacuum": ["vacuum", "./vec", "--retain", "0s", "--force"],
+    "alter": ["alter", "./named", "--add-column", "w INT", "--rename-column", "v=x", "--add-constraint", "low=id < 1000"],
+    "append-wider": ["append", "./named", "wide.csv", "--merge-schema"],
     "clone": ["clone", "./vec", "./clone"],
 }
 
@@ -43,10 +45,11 @@ def table(case, args, env=None, program=SHOAL):
 
 
 def make(case):
-    """Two tables with a history: one with deletion vectors and change data, one without."""
+    """Tables with a history: one with deletion vectors and change data, one without, one with column mapping."""
+    write(os.path.join(case, "wide.csv"), "id,wide\n" + "".join(f"{i},{i % 5}\n" for i in range(100, 120)))
     for name, numbers in (("new", range(90, 130)), ("a", range(50)), ("b", range(50, 100))):
         write(os.path.join(case, f"{name}.csv"), "id,v\n" + "".join(f"{i},{'' if i % 9 == 0 else i % 7}\n" for i in numbers))
-    for name, properties in (("vec", ["--property", "delta.enableDeletionVectors=true", "--property", "delta.enableChangeDataFeed=true"]), ("plain", [])):
+    for name, properties in (("vec", ["--property", "delta.enableDeletionVectors=true", "--property", "delta.enableChangeDataFeed=true"]), ("plain", []), ("named", ["--property", "delta.columnMapping.mode=name"])):
         good(table(case, ["create", f"./{name}", "--as", "a.csv", *properties]), "create")
         good(table(case, ["append", f"./{name}", "b.csv"]), "append")
         good(table(case, ["delete", f"./{name}", "--where", "id in (7, 77)"]), "delete")

@@ -6,9 +6,16 @@ import os
 import deltalake
 import polars
 import pyarrow
-from harness import same
+from harness import Project, same
 
 VECTORS, FEED = "delta.enableDeletionVectors=true", "delta.enableChangeDataFeed=true"
+
+
+def with_lake(files=None):
+    """A project whose sources can be asked by SQL."""
+    p = Project({"models/gold/one.sql": "select 1 as n", **(files or {})})
+    p.shoal("run")
+    return p
 
 
 def delta(p, table):
@@ -43,6 +50,20 @@ def peers(p, name):
     same([tuple(r.values()) for r in got.to_pylist()], ours)
     if not table.metadata().partition_columns:
         same(rows(p, name), ours)
+    return ours
+
+
+def nested(text):
+    """A struct or list as Shoal's JSON has it, a text of the engine's."""
+    return eval(text.replace("NULL", "None"))  # noqa: S307
+
+
+def agreed(p, name, order="id"):
+    """By Shoal and by delta-rs, as dicts: for tables that polars does not read."""
+    p.write({"shoal.yaml": f"name: t\nsources:\n  x.t: {{delta: {name}}}\n"})
+    ours = [json.loads(line) for line in p.shoal("sql", f"select * from x.t order by {order}", "--format", "json").stdout.splitlines()]
+    got = pyarrow.table(deltalake.QueryBuilder().register("t", deltalake.DeltaTable(f"{p.dir}/{name}")).execute(f"select * from t order by {order}").read_all())
+    same([{k: str(v) if isinstance(v, (dict, list)) else v for k, v in r.items()} for r in got.to_pylist()], [{k: v if not isinstance(v, str) or v[:1] not in "[{" else str(nested(v)) for k, v in r.items()} for r in ours])
     return ours
 
 

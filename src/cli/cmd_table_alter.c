@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shoal table alter: a table's columns, properties and constraints. */
+#include <string.h>
+
+#include "base/str.h"
+#include "cli/table_cli.h"
+#include "delta/alter.h"
+#include "delta/words.h"
+
+/* How an option's value is read. */
+typedef enum form {
+  NAME,   /* a name */
+  PAIR,   /* NAME=VALUE */
+  COLUMN, /* NAME TYPE, as in --schema */
+  TYPE    /* NAME=TYPE */
+} form;
+
+static const struct {
+  const char *option;
+  shoal_delta_alteration_kind kind;
+  form form;
+} forms[] = {{"add-column", SHOAL_DELTA_ADD_COLUMN, COLUMN},
+             {"rename-column", SHOAL_DELTA_RENAME_COLUMN, PAIR},
+             {"drop-column", SHOAL_DELTA_DROP_COLUMN, NAME},
+             {"set", SHOAL_DELTA_SET_PROPERTY, PAIR},
+             {"add-constraint", SHOAL_DELTA_ADD_CONSTRAINT, PAIR},
+             {"drop-constraint", SHOAL_DELTA_DROP_CONSTRAINT, NAME},
+             {"type", SHOAL_DELTA_WIDEN_COLUMN, TYPE},
+             {"drop-not-null", SHOAL_DELTA_DROP_NOT_NULL, NAME},
+             {"unset", SHOAL_DELTA_UNSET_PROPERTY, NAME}};
+
+static shoal_status one_field(shoal_open_table *t, shoal_str columns, const shoal_field **out, shoal_error *err) {
+  shoal_schema schema;
+  shoal_engine *engine;
+  SHOAL_TRY(shoal_session_table_engine(t, &engine, err));
+  SHOAL_TRY(shoal_delta_columns(engine, columns, &t->arena, &schema, err));
+  if (schema.n_fields != 1)
+    return shoal_fail(err, SHOAL_EINVAL, "'%.*s' is not one column", SHOAL_FMT(columns));
+  *out = schema.fields;
+  return SHOAL_OK;
+}
+
+/* "name" TYPE, bound as a column of its own. */
+static shoal_status typed_field(shoal_open_table *t, const shoal_delta_alteration *x, const shoal_field **out,
+                                shoal_error *err) {
+  shoal_buf text = {0};
+  shoal_buf_sql_ident(&text, x->name);
+  shoal_buf_addf(&text, " %.*s", SHOAL_FMT(x->value));
+  shoal_status status = shoal_buf_check(&text, err);
+  if (status == SHOAL_OK)
+    status = one_field(t, shoal_buf_str(&text), out, err);
+  shoal_buf_dispose(&text);
+  return status;
+}
+
+static shoal_status read_one(shoal_open_table *t, const char *option, form how, const char *given,
+                             shoal_delta_alteration *out, shoal_error *err) {
+  shoal_str text = shoal_str_z(given);
+  ptrdiff_t eq = shoal_str_chr(text, '=');
+  out->name = text;
+  if (how == COLUMN)
+    return one_field(t, text, &out->field, err);
+  if (how == NAME)
+    return SHOAL_OK;
+  if (eq <= 0)
+    return shoal_fail(err, SHOAL_EINVAL, "--%s takes NAME=%s, not '%s'", option, how == TYPE ? "TYPE" : "VALUE", given);
+  out->name = shoal_str_sub(text, 0, (size_t)eq);
+  out->value = shoal_str_sub(text, (size_t)eq + 1, text.len);
+  return how == TYPE ? typed_field(t, out, &out->field, err) : SHOAL_OK;
+}
+
+/* In the order in which they were given. */
+static shoal_status read_all(cli *c, shoal_open_table *t, shoal_delta_alteration **out, size_t *n, shoal_error *err) {
+  *n = 0;
+  *out = SHOAL_NEW_ARRAY(&c->arena, shoal_delta_alteration, (size_t)c->n_given);
+  if (!*out)
+    return shoal_fail_nomem(err);
+  for (int i = 0; i < c->n_given; i++)
+    for (size_t k = 0; k < sizeof forms / sizeof *forms; k++) {
+      if (strcmp(c->given[i].option->name, forms[k].option) != 0)
+        continue;
+      shoal_delta_alteration *x = &(*out)[(*n)++];
+      *x = (shoal_delta_alteration){.kind = forms[k].kind};
+      SHOAL_TRY(read_one(t, forms[k].option, forms[k].form, c->given[i].value, x, err));
+    }
+  return SHOAL_OK;
+}
+
+static int run(cli *c) {
+  shoal_error err = {0};
+  shoal_open_table t;
+  shoal_engine *engine;
+  shoal_delta_alteration *list;
+  size_t n = 0;
+  int64_t version = -1;
+  int rc = cli_open_table(c, 0, NULL, &t);
+  if (rc)
+    return rc;
+  shoal_status status = shoal_session_table_engine(&t, &engine, &err);
+  if (status >= 0)
+    status = read_all(c, &t, &list, &n, &err);
+  if (status >= 0 && n == 0)
+    rc = cli_usage(c, "what is to be altered? shoal table alter --help shows what can");
+  else if (status >= 0)
+    status = shoal_delta_alter(&t.delta, engine, list, n, &version, &err);
+  if (status < 0)
+    rc = cli_fail(c, &err);
+  else if (rc == 0 && c->json)
+    printf("{\"schema_version\":1,\"table\":\"%s\",\"version\":%lld}\n", c->argv[0], (long long)version);
+  else if (rc == 0 && !c->quiet)
+    printf("altered %s, version %lld\n", c->argv[0], (long long)version);
+  shoal_session_table_close(&t);
+  return rc;
+}
+
+static const cli_option options[] = {
+    {"add-column", 0, "'NAME TYPE'", "a column more, NULL in the rows that are there", false, true},
+    {"rename-column", 0, "OLD=NEW", "another name for a column (needs column mapping)", false, true},
+    {"drop-column", 0, "NAME", "take away a column (needs column mapping)", false, true},
+    {"set", 0, "KEY=VALUE", "a table property, delta.columnMapping.mode=name for one", false, true},
+    {"add-constraint", 0, "NAME=SQL", "a condition that every row satisfies and must satisfy", false, true},
+    {"drop-constraint", 0, "NAME", "take away a constraint", true, true},
+    {"type", 0, "NAME=TYPE", "a wider type for a column (needs delta.enableTypeWidening)", true, true},
+    {"drop-not-null", 0, "NAME", "NULL may stand in the column from now on", true, true},
+    {"unset", 0, "KEY", "take away a table property", true, true},
+    {NULL, 0, NULL, NULL, false, false}};
+static const cli_example examples[] = {
+    {"shoal table alter tables/visits --add-column 'place VARCHAR' --add-constraint 'counted=n >= 0'", "in one commit"},
+    {"shoal table alter tables/visits --set delta.columnMapping.mode=name --rename-column day=on_day",
+     "no file changes"},
+    {NULL, NULL}};
+const cli_command cmd_table_alter = {"table alter",
+                                     "Change a table's columns, properties and constraints.",
+                                     "PATH-or-SOURCE [options]",
+                                     options,
+                                     examples,
+                                     1,
+                                     run};
