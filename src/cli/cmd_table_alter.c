@@ -126,8 +126,7 @@ static const cli_option options[] = {
     {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {
     {"shoal table alter tables/visits --add-column 'place VARCHAR' --add-constraint 'counted=n >= 0'", "in one commit"},
-    {"shoal table alter tables/visits --set delta.columnMapping.mode=name --rename-column day=on_day",
-     "no file changes"},
+    {"shoal table alter tables/notes --set delta.columnMapping.mode=name --rename-column note=text", "no file changes"},
     {NULL, NULL}};
 const cli_command cmd_table_alter = {"table alter",
                                      "Change a table's columns, properties and constraints.",

@@ -128,8 +128,8 @@ static shoal_status start_mapping(altering *a, shoal_str mode, shoal_error *err)
 static shoal_status set_property(altering *a, shoal_str key, shoal_str value, shoal_error *err) {
   const shoal_delta_kv pair = {key, value};
   SHOAL_TRY(shoal_delta_property_check(&pair, err));
-  if (shoal_str_is(key, "delta.enableInCommitTimestamps"))
-    return shoal_fail(err, SHOAL_EUNSUPPORTED, "this build gives a table in-commit timestamps only when it makes it");
+  if (shoal_str_is(key, "delta.enableInCommitTimestamps") || shoal_str_is(key, "delta.enableRowTracking"))
+    return shoal_fail(err, SHOAL_EUNSUPPORTED, "this build sets %.*s only when it makes a table", SHOAL_FMT(key));
   if (shoal_str_is(key, SHOAL_DELTA_MAPPING))
     SHOAL_TRY(start_mapping(a, value, err));
   const shoal_delta_property *needs = shoal_delta_property_needs(key, value);
@@ -144,7 +144,7 @@ static shoal_status unset_property(altering *a, shoal_str key, shoal_error *err)
   bool known = !shoal_str_starts(key, SHOAL_STR("delta."));
   for (size_t i = 0; i < n && !known; i++)
     known = shoal_str_is(key, kept[i].key) && !shoal_str_is(key, SHOAL_DELTA_MAPPING) &&
-            !shoal_str_is(key, "delta.enableInCommitTimestamps");
+            !shoal_str_is(key, "delta.enableInCommitTimestamps") && !shoal_str_is(key, "delta.enableRowTracking");
   if (!known)
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "this build does not take away the property '%.*s'", SHOAL_FMT(key));
   if (!shoal_delta_config(&a->e.metadata, shoal_arena_cstr(&a->arena, key)).ptr)

@@ -19,20 +19,22 @@ static shoal_status check_table(shoal_change *c, unsigned flags, shoal_error *er
   c->feed = shoal_delta_is_on(c->metadata, "delta.enableChangeDataFeed");
   c->vectors = shoal_delta_is_on(c->metadata, "delta.enableDeletionVectors") &&
                shoal_delta_has_feature(shoal_delta_snapshot_protocol(c->snapshot), "deletionVectors");
-  SHOAL_TRY(shoal_delta_check_write(shoal_delta_snapshot_protocol(c->snapshot), c->metadata, able, err));
-  if (shoal_delta_is_on(c->metadata, "delta.enableRowTracking") &&
-      (flags & SHOAL_CHANGE_VALUES || !c->vectors || c->feed))
-    return shoal_fail(err, SHOAL_EUNSUPPORTED,
-                      "the table tracks its rows, whose ids this build does not keep when it writes them anew");
-  return SHOAL_OK;
+  SHOAL_TRY(shoal_delta_tracking_of(c->metadata, &c->tracking, err));
+  return shoal_delta_check_write(shoal_delta_snapshot_protocol(c->snapshot), c->metadata, able, err);
 }
 
 static shoal_status open_target(shoal_change *c, shoal_error *err) {
+  c->view = *c->snapshot;
+  c->view.metadata = c->columns;
+  if (c->tracking.on)
+    SHOAL_TRY(shoal_delta_tracking_view(&c->tracking, &c->view, &c->arena, err));
   SHOAL_TRY(shoal_delta_scan_ordered(c->table, &c->view, &c->arena, &c->target, &c->files, err));
   c->target.positions = true;
   c->touched = SHOAL_NEW_ARRAY(&c->arena, shoal_touched, c->target.n_files);
   if (!c->touched)
     return shoal_fail_nomem(err);
+  for (size_t i = 0; i < c->target.n_files; i++)
+    c->files[i] = &c->snapshot->files[c->files[i] - c->view.files]; /* as the log has it */
   for (size_t i = 0; i < c->target.n_files; i++)
     c->touched[i] = (shoal_touched){.file = c->files[i], .n_rows = -1};
   return SHOAL_OK;
@@ -53,8 +55,8 @@ shoal_status shoal_change_open(shoal_change *c, const shoal_delta_table *table, 
                                const char *operation, unsigned flags, shoal_error *err) {
   *c = (shoal_change){.table = table, .engine = engine, .operation = operation};
   SHOAL_TRY(shoal_delta_snapshot_open(table, SHOAL_DELTA_LATEST, &c->snapshot, err));
-  c->view = *c->snapshot;
-  c->metadata = &c->view.metadata;
+  c->columns = c->snapshot->metadata;
+  c->metadata = &c->columns;
   c->writing = (shoal_delta_writing){.table = table, .engine = engine, .arena = &c->arena, .folder = ""};
   SHOAL_TRY(check_table(c, flags, err));
   return take_columns(c, flags & SHOAL_CHANGE_VALUES, err);
@@ -65,7 +67,7 @@ shoal_status shoal_change_evolve(shoal_change *c, const shoal_schema *rows, shoa
   SHOAL_TRY(shoal_delta_evolve_missing(&c->evolution, rows, err));
   if (!c->evolution.columns_change)
     return SHOAL_OK;
-  c->view.metadata = c->evolution.metadata;
+  c->columns = c->evolution.metadata;
   return take_columns(c, true, err);
 }
 
@@ -92,7 +94,10 @@ static shoal_status stage(shoal_change *c, shoal_str sql, const shoal_input *inp
   for (size_t i = 0; i < n; i++)
     all[i + 1] = inputs[i];
   SHOAL_TRY(shoal_store_staging(c->table->store, &c->arena, &c->staging, err));
-  shoal_job job = {.sql = sql, .inputs = all, .n_inputs = n + 1, .staging = c->staging};
+  shoal_job job = {.sql = shoal_arena_str(&c->arena, sql), .inputs = all, .n_inputs = n + 1, .staging = c->staging};
+  if (!job.sql.ptr)
+    return shoal_fail_nomem(err);
+  c->selection = job;
   SHOAL_TRY(shoal_engine_execute(c->engine, &job, &c->arena, &c->staged, err));
   shoal_scan_file *files = SHOAL_NEW_ARRAY(&c->arena, shoal_scan_file, c->staged.n_files);
   if (!files)
@@ -237,9 +242,10 @@ static shoal_status add_metrics(shoal_change *c, shoal_error *err) {
       &c->arena,
       "{\"operationMetrics\":{\"numDeletedRows\":\"%llu\",\"numUpdatedRows\":\"%llu\",\"numInsertedRows\":\"%llu\","
       "\"numCopiedRows\":\"%llu\",\"numAddedFiles\":\"%zu\",\"numRemovedFiles\":\"%zu\","
-      "\"numDeletionVectorsUpdated\":\"%zu\"}}",
+      "\"numDeletionVectorsUpdated\":\"%zu\"}%s}",
       (unsigned long long)o->deleted, (unsigned long long)o->updated, (unsigned long long)o->inserted,
-      (unsigned long long)o->copied, o->files_added, o->files_removed, o->vectors);
+      (unsigned long long)o->copied, o->files_added, o->files_removed, o->vectors,
+      c->tracking.on ? SHOAL_TRACKING_PRESERVED : "");
   if (!text)
     return shoal_fail_nomem(err);
   shoal_delta_transaction_info(c->transaction, shoal_str_z(text));
@@ -264,11 +270,42 @@ static shoal_status commit(shoal_change *c, shoal_error *err) {
   return SHOAL_OK;
 }
 
-/* D4 */
+/* D4: a file as it is in the log, of the table or of others' commits. */
+static bool may_matter(const shoal_change *c, const shoal_delta_file *file, shoal_arena *arena) {
+  void *bounds = shoal_delta_bounds(&c->view, &file, arena);
+  bool may = !bounds;
+  for (size_t i = 0; i < c->n_filters && !may; i++)
+    may = shoal_delta_may_match(bounds, 0, &c->filters[i]);
+  return may;
+}
+
+static bool would_read(void *arg, const shoal_delta_file *file) {
+  const shoal_change *c = arg;
+  shoal_arena arena = {0};
+  if (c->replaces)
+    return c->replaces(c->replaces_arg, file);
+  bool may = may_matter(c, file, &arena);
+  shoal_arena_dispose(&arena);
+  return may;
+}
+
+static shoal_status narrow(void *arg, shoal_delta_transaction *t, shoal_error *err) {
+  shoal_change *c = arg;
+  if (!c->replaces && c->selection.sql.ptr)
+    SHOAL_TRY(shoal_engine_filters(c->engine, &c->selection, 0, &c->arena, &c->filters, &c->n_filters, err));
+  if (!c->replaces && c->n_filters == 0)
+    return SHOAL_OK;
+  shoal_delta_transaction_would_read(t, would_read, c);
+  for (size_t i = 0; i < c->target.n_files; i++)
+    if (would_read(c, c->files[i]))
+      SHOAL_TRY(shoal_delta_transaction_reads(t, c->files[i], err));
+  return SHOAL_OK;
+}
+
 static shoal_status open_transaction(shoal_change *c, bool values, shoal_str parameters, shoal_error *err) {
   SHOAL_TRY(shoal_delta_transaction_open(c->table, c->snapshot, able_to(values), c->operation, parameters,
                                          &c->transaction, err));
-  shoal_delta_transaction_reads_all(c->transaction);
+  shoal_delta_transaction_reads_some(c->transaction, narrow, c);
   if (c->evolution.columns_change)
     shoal_delta_evolution_state(&c->evolution, c->transaction);
   if (shoal_str_is(shoal_delta_config(c->metadata, "delta.isolationLevel"), "Serializable"))

@@ -7,8 +7,9 @@
  *     beside the row as it will be. All that follows reads those, so that chance and the clock can't tear a row apart.
  *  D2 A row goes by a deletion vector where the table has them on, else its file is written anew without it. A file
  * that loses its last row is removed. D3 Where the table keeps a change data feed and whole files don't tell what
- * happened, change data files do. D4 Every file of the table that was read is declared so: what others change of them
- * meanwhile is a conflict.
+ * happened, change data files do. D4 What others change meanwhile of files that were read, or would have been, is a
+ * conflict. Read is what may hold a row that the selection's own filters let through, by statistics and partition
+ * values; where nothing is known of these, every file.
  */
 #ifndef SHOAL_DELTA_CHANGE_H
 #define SHOAL_DELTA_CHANGE_H
@@ -17,11 +18,13 @@
 #include "delta/delta_internal.h"
 #include "delta/dml.h"
 #include "delta/evolve.h"
+#include "delta/row_tracking.h"
 #include "delta/transaction.h"
 #include "delta/write.h"
 
 /* Column of changes that says what happens. Rows that come have no place (SHOAL_POSITION_FILE and _ROW are NULL). */
 #define SHOAL_CHANGE_ACTION "shoal:action"
+#define SHOAL_CHANGE_ID "shoal:id" /* of a table that tracks its rows: a row's id, NULL of one that comes */
 typedef enum shoal_change_kind {
   SHOAL_CHANGE_DELETED = 1,
   SHOAL_CHANGE_UPDATED = 2,
@@ -51,13 +54,21 @@ typedef struct shoal_change {
   bool repeats; /* a row may be deleted twice */
   shoal_arena arena;
   shoal_delta_snapshot *snapshot;
-  shoal_delta_snapshot view; /* the snapshot's files under the columns that the table will have; owns nothing */
-  const shoal_delta_metadata *metadata;
+  shoal_delta_metadata columns;         /* what the table will have */
+  const shoal_delta_metadata *metadata; /* that */
+  shoal_delta_tracking tracking;
+  shoal_delta_snapshot view;       /* the snapshot's files, in the same order, as they are scanned; owns nothing */
   shoal_delta_evolution evolution; /* of a table that gets columns more */
   bool vectors, feed;              /* deletion vectors, change data feed are on */
   shoal_scan target;               /* with positions */
   const shoal_delta_file **files;
-  shoal_touched *touched; /* beside files */
+  shoal_touched *touched;         /* beside files */
+  shoal_job selection;            /* what selected the changes; its sql is {NULL,0} where none did */
+  const shoal_predicate *filters; /* of the table's scans in it, once they were asked for */
+  size_t n_filters;
+  /* Instead, of what brings rows into partitions: whether a file is one of those that they replace. */
+  bool (*replaces)(void *arg, const shoal_delta_file *file);
+  void *replaces_arg;
   char *staging;
   shoal_outcome staged;
   uint64_t n_places;  /* rows of the changes that name a row of the table */
@@ -81,8 +92,9 @@ SHOAL_MUST_USE shoal_status shoal_change_select(shoal_change *c, shoal_str sql, 
                                                 shoal_error *err);
 /* Instead of a selection: every row of the table goes. */
 SHOAL_MUST_USE shoal_status shoal_change_remove_file(shoal_change *c, size_t file, shoal_error *err);
-/* Text of a query's parts: the place of a row and what happens to it; a column as the expression cast to its type. */
-void shoal_change_add_place(shoal_buf *sql, const char *kind);
+/* Text of a query's parts: the place of a row and what happens to it (where the table tracks rows, its id, too); a
+   column as the expression cast to its type. */
+void shoal_change_add_place(shoal_buf *sql, const shoal_change *c, const char *kind);
 void shoal_change_add_value(shoal_buf *sql, const shoal_field *field, shoal_str expression);
 ptrdiff_t shoal_change_find_set(const shoal_delta_set *sets, size_t n, shoal_str column);
 /* SHOAL_EINVAL: a column that the table lacks, or that is set twice. */

@@ -27,9 +27,18 @@ shoal_status shoal_change_insert(shoal_change *c, shoal_error *err) {
   shoal_buf sql = {0};
   if (c->changes.n_files == 0 || c->out->updated + c->out->inserted == 0)
     return SHOAL_OK;
+  shoal_delta_writing w = c->writing;
+  if (c->tracking.on)
+    SHOAL_TRY(shoal_delta_tracking_writing(&c->tracking, &w, err));
   add_columns(&sql, &c->metadata->schema);
+  if (c->tracking.on) { /* a row that changes is the same row, of another version */
+    shoal_buf_addz(&sql, ", \"" SHOAL_CHANGE_ID "\" AS ");
+    shoal_buf_sql_ident(&sql, c->tracking.id_column);
+    shoal_buf_addz(&sql, ", NULL::BIGINT AS ");
+    shoal_buf_sql_ident(&sql, c->tracking.version_column);
+  }
   shoal_buf_addf(&sql, " FROM changes WHERE \"" SHOAL_CHANGE_ACTION "\" <> %d", SHOAL_CHANGE_DELETED);
-  shoal_status status = write_query(&c->writing, &sql, &input, 1, &c->inserted, err);
+  shoal_status status = write_query(&w, &sql, &input, 1, &c->inserted, err);
   if (status == SHOAL_OK && c->inserted.rows != c->out->updated + c->out->inserted)
     status = shoal_fail(err, SHOAL_EENGINE, "%llu rows were to be written and %llu were",
                         (unsigned long long)(c->out->updated + c->out->inserted), (unsigned long long)c->inserted.rows);
@@ -72,10 +81,11 @@ static shoal_status scan_touched(shoal_change *c, choose chosen, bool inside, sh
     if (!v)
       continue;
     s->vectors[n] = v;
-    files[n++] = c->files[i];
+    files[n++] = &c->view.files[c->files[i] - c->snapshot->files];
   }
   SHOAL_TRY(shoal_delta_scan_listed(c->table, &c->view, files, n, &c->arena, out, err));
   out->n_whole = 0;
+  out->positions = c->tracking.on;
   out->keep = n ? keep : NULL;
   out->keep_arg = s;
   return SHOAL_OK;
@@ -89,10 +99,14 @@ shoal_status shoal_change_rewrite(shoal_change *c, shoal_error *err) {
   if (scan.n_files == 0)
     return SHOAL_OK;
   const shoal_input input = {SHOAL_STR("rest"), &scan};
-  add_columns(&sql, &c->metadata->schema);
-  shoal_buf_addz(&sql, " FROM rest");
   shoal_delta_writing w = c->writing;
   w.rules = NULL; /* these rows have been there */
+  if (c->tracking.on)
+    SHOAL_TRY(shoal_delta_tracking_writing(&c->tracking, &w, err));
+  add_columns(&sql, &c->metadata->schema);
+  if (c->tracking.on)
+    shoal_delta_tracking_add_columns(&c->tracking, &sql, "rest");
+  shoal_buf_addz(&sql, " FROM rest");
   shoal_status status = write_query(&w, &sql, &input, 1, &c->copied, err);
   c->out->copied = c->copied.rows;
   shoal_buf_dispose(&sql);

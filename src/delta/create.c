@@ -2,10 +2,13 @@
 /* create.h: the properties that this build keeps, and the features they need. */
 #include "delta/create.h"
 
+#include <string.h>
+
 #include "base/os.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "delta/property.h"
+#include "delta/row_tracking.h"
 #include "delta/rules.h"
 #include "delta/transaction.h"
 
@@ -50,6 +53,8 @@ static shoal_status choose_protocol(const shoal_delta_create *c, shoal_arena *ar
     if (!needs(c, &kept[i]))
       continue;
     writers[n_writers++] = shoal_str_z(kept[i].feature);
+    if (!strcmp(kept[i].feature, "rowTracking"))
+      writers[n_writers++] = SHOAL_STR("domainMetadata"); /* where the highest id stands */
     if (kept[i].reader)
       readers[n_readers++] = shoal_str_z(kept[i].feature);
   }
@@ -105,6 +110,21 @@ static shoal_status map_columns(shoal_arena *arena, shoal_delta_metadata *m, sho
               : shoal_fail_nomem(err);
 }
 
+/* Names of the columns in which files keep what a row was: none that people would give. */
+static shoal_status track_rows(shoal_arena *arena, shoal_delta_metadata *m, shoal_error *err) {
+  static const char *const columns[][2] = {{SHOAL_TRACKING_ID, "_row-id-col"},
+                                           {SHOAL_TRACKING_VERSION, "_row-commit-version-col"}};
+  for (size_t i = 0; i < 2; i++) {
+    char uuid[SHOAL_UUID_TEXT];
+    shoal_os_uuid(uuid);
+    char *name = shoal_arena_printf(arena, "%s-%s", columns[i][1], uuid);
+    if (!name)
+      return shoal_fail_nomem(err);
+    SHOAL_TRY(shoal_delta_config_set(m, shoal_str_z(columns[i][0]), shoal_str_z(name), arena, err));
+  }
+  return SHOAL_OK;
+}
+
 shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_arena *arena,
                                         shoal_delta_metadata *metadata, shoal_delta_protocol *protocol,
                                         shoal_error *err) {
@@ -126,6 +146,8 @@ shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_
   SHOAL_TRY(configure(create, arena, metadata, err));
   if (shoal_delta_create_maps(create))
     SHOAL_TRY(map_columns(arena, metadata, err));
+  if (shoal_delta_is_on(metadata, "delta.enableRowTracking"))
+    SHOAL_TRY(track_rows(arena, metadata, err));
   return choose_protocol(create, arena, protocol, err);
 }
 

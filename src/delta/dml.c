@@ -24,11 +24,16 @@ static shoal_status describe(shoal_change *c, shoal_str where, shoal_str *out, s
   return status;
 }
 
-void shoal_change_add_place(shoal_buf *sql, const char *kind) {
+void shoal_change_add_place(shoal_buf *sql, const shoal_change *c, const char *kind) {
   shoal_buf_addf(sql,
                  "SELECT " SHOAL_CHANGE_TARGET ".\"" SHOAL_POSITION_FILE "\", " SHOAL_CHANGE_TARGET
                  ".\"" SHOAL_POSITION_ROW "\", %s AS \"" SHOAL_CHANGE_ACTION "\"",
                  kind);
+  if (!c->tracking.on)
+    return;
+  shoal_buf_addz(sql, ", ");
+  shoal_delta_tracking_add_id(sql, SHOAL_CHANGE_TARGET);
+  shoal_buf_addz(sql, " AS \"" SHOAL_CHANGE_ID "\"");
 }
 
 void shoal_change_add_value(shoal_buf *sql, const shoal_field *field, shoal_str expression) {
@@ -53,7 +58,7 @@ static shoal_status delete_all(shoal_change *c, shoal_error *err) {
 
 static shoal_status delete_some(shoal_change *c, shoal_str where, shoal_error *err) {
   shoal_buf sql = {0};
-  shoal_change_add_place(&sql, SHOAL_CHANGE_DELETED_SQL);
+  shoal_change_add_place(&sql, c, SHOAL_CHANGE_DELETED_SQL);
   add_where(&sql, where);
   shoal_status status = shoal_buf_check(&sql, err);
   if (status == SHOAL_OK)
@@ -138,7 +143,7 @@ static shoal_status update(shoal_change *c, const shoal_delta_set *sets, size_t 
     return shoal_fail(err, SHOAL_EINVAL, "no column is set");
   SHOAL_TRY(shoal_change_check_sets(&c->metadata->schema, sets, n, err));
   bool generates = add_generated(&sql, c, sets, n);
-  shoal_change_add_place(&sql, SHOAL_CHANGE_UPDATED_SQL);
+  shoal_change_add_place(&sql, c, SHOAL_CHANGE_UPDATED_SQL);
   add_values(&sql, &c->metadata->schema, sets, n);
   add_where(&sql, where);
   shoal_buf_addz(&sql, generates ? ") AS changed_" : "");

@@ -110,7 +110,8 @@ static void add_choice(shoal_buf *sql, const shoal_delta_merge *merge, shoal_del
   shoal_buf_addz(sql, " ELSE 0 END");
 }
 
-static void add_number(shoal_buf *sql, const shoal_delta_merge *merge) {
+static void add_number(shoal_buf *sql, const merging *m) {
+  const shoal_delta_merge *merge = m->merge;
   shoal_buf number = {0};
   shoal_buf_addz(&number, "CASE WHEN target.\"" SHOAL_POSITION_ROW "\" IS NULL THEN");
   add_choice(&number, merge, SHOAL_DELTA_NOT_MATCHED);
@@ -120,7 +121,7 @@ static void add_number(shoal_buf *sql, const shoal_delta_merge *merge) {
   add_choice(&number, merge, SHOAL_DELTA_MATCHED);
   shoal_buf_addz(&number, " END");
   if (number.status == SHOAL_OK)
-    shoal_change_add_place(sql, shoal_buf_z(&number));
+    shoal_change_add_place(sql, m->c, shoal_buf_z(&number));
   else
     sql->status = number.status;
   shoal_buf_dispose(&number);
@@ -198,7 +199,7 @@ static void add_query(shoal_buf *sql, const merging *m) {
   bool left = has_when(m->merge, SHOAL_DELTA_NOT_BY_SOURCE), right = has_when(m->merge, SHOAL_DELTA_NOT_MATCHED);
   const shoal_schema *schema = &m->c->metadata->schema;
   add_kinds(sql, m);
-  add_number(sql, m->merge);
+  add_number(sql, m);
   for (size_t i = 0; i < schema->n_fields; i++)
     add_column(sql, m, &schema->fields[i]);
   shoal_buf_addf(sql,

@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "delta/deletion_vector.h"
 #include "delta/maintain.h"
+#include "delta/row_tracking.h"
 #include "delta/transaction.h"
 #include "delta/write.h"
 
@@ -15,6 +16,7 @@ typedef struct packing {
   uint64_t file_bytes;
   shoal_arena arena;
   shoal_delta_snapshot *snapshot;
+  shoal_delta_tracking tracking;
   shoal_delta_snapshot chosen; /* the snapshot with only the files to be packed */
   uint64_t rows;               /* of those, as the log says */
   bool rows_known;
@@ -93,22 +95,47 @@ static shoal_status choose(packing *p, shoal_error *err) {
 
 /* ---- writing them anew ---- */
 
+/* SELECT "a", "b" … FROM packed, and of tracked rows their ids. */
+static void add_columns(const packing *p, shoal_buf *sql) {
+  const shoal_schema *schema = &p->snapshot->metadata.schema;
+  for (size_t i = 0; i < schema->n_fields; i++) {
+    shoal_buf_addz(sql, i ? ", " : "SELECT ");
+    shoal_buf_sql_ident(sql, schema->fields[i].name);
+  }
+  if (p->tracking.on)
+    shoal_delta_tracking_add_columns(&p->tracking, sql, "packed");
+  shoal_buf_addz(sql, " FROM packed");
+}
+
 static shoal_status pack(packing *p, shoal_error *err) {
   const shoal_delta_metadata *m = &p->snapshot->metadata;
   shoal_scan scan;
-  const shoal_delta_writing w = {.table = p->table,
-                                 .engine = p->engine,
-                                 .arena = &p->arena,
-                                 .schema = &m->schema,
-                                 .stored = shoal_delta_is_mapped(m) ? &m->schema : NULL,
-                                 .partition_by = m->partition_columns,
-                                 .n_partition_by = m->n_partition_columns,
-                                 .folder = "",
-                                 .file_bytes = p->file_bytes};
-  SHOAL_TRY(shoal_delta_scan(p->table, &p->chosen, &p->arena, &scan, err));
+  shoal_buf sql = {0};
+  shoal_delta_snapshot view = p->chosen; /* as it is scanned */
+  shoal_delta_writing w = {.table = p->table,
+                           .engine = p->engine,
+                           .arena = &p->arena,
+                           .schema = &m->schema,
+                           .stored = shoal_delta_is_mapped(m) ? &m->schema : NULL,
+                           .partition_by = m->partition_columns,
+                           .n_partition_by = m->n_partition_columns,
+                           .folder = "",
+                           .file_bytes = p->file_bytes};
+  if (p->tracking.on) {
+    SHOAL_TRY(shoal_delta_tracking_view(&p->tracking, &view, &p->arena, err));
+    SHOAL_TRY(shoal_delta_tracking_writing(&p->tracking, &w, err));
+  }
+  SHOAL_TRY(shoal_delta_scan(p->table, &view, &p->arena, &scan, err));
+  scan.positions = p->tracking.on;
   const shoal_input input = {SHOAL_STR("packed"), &scan};
-  const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM packed"), .inputs = &input, .n_inputs = 1};
-  SHOAL_TRY(shoal_delta_write(&w, &job, &p->written, err));
+  add_columns(p, &sql);
+  shoal_status status = shoal_buf_check(&sql, err);
+  const shoal_job job = {.sql = shoal_buf_str(&sql), .inputs = &input, .n_inputs = 1};
+  if (status == SHOAL_OK)
+    status = shoal_delta_write(&w, &job, &p->written, err);
+  shoal_buf_dispose(&sql);
+  if (status < 0)
+    return status;
   if (p->rows_known && p->rows != p->written.rows)
     return shoal_fail(err, SHOAL_ECORRUPT, "%llu rows were read where the log says %llu",
                       (unsigned long long)p->written.rows, (unsigned long long)p->rows);
@@ -135,13 +162,13 @@ static shoal_status commit(packing *p, shoal_delta_optimized *out, shoal_error *
 
 static shoal_status open(packing *p, shoal_error *err) {
   SHOAL_TRY(shoal_delta_snapshot_open(p->table, SHOAL_DELTA_LATEST, &p->snapshot, err));
-  if (shoal_delta_is_on(&p->snapshot->metadata, "delta.enableRowTracking"))
-    return shoal_fail(err, SHOAL_EUNSUPPORTED,
-                      "the table tracks its rows, whose ids this build does not keep when it writes them anew");
+  SHOAL_TRY(shoal_delta_tracking_of(&p->snapshot->metadata, &p->tracking, err));
   SHOAL_TRY(shoal_delta_transaction_open(p->table, p->snapshot, SHOAL_DELTA_COPIES | SHOAL_DELTA_MAPS, "OPTIMIZE",
                                          SHOAL_STR("{\"predicate\":\"[]\",\"zOrderBy\":\"[]\"}"), &p->transaction,
                                          err));
   shoal_delta_transaction_isolate(p->transaction, SHOAL_DELTA_SNAPSHOT);
+  if (p->tracking.on)
+    shoal_delta_transaction_info(p->transaction, SHOAL_STR("{\"operationMetrics\":{}" SHOAL_TRACKING_PRESERVED "}"));
   return choose(p, err);
 }
 

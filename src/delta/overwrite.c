@@ -30,15 +30,15 @@ static shoal_status conform(overwriting *o, shoal_error *err) {
 static void add_replacing(shoal_buf *sql, const overwriting *o) {
   const shoal_schema *schema = &o->c.metadata->schema;
   shoal_str where = o->wanted->where;
-  shoal_change_add_place(sql, SHOAL_CHANGE_DELETED_SQL);
+  shoal_change_add_place(sql, &o->c, SHOAL_CHANGE_DELETED_SQL);
   for (size_t i = 0; i < schema->n_fields; i++) {
     shoal_buf_addz(sql, ", ");
     shoal_change_add_value(sql, &schema->fields[i], SHOAL_STR("NULL"));
     shoal_buf_addz(sql, " AS ");
     shoal_buf_sql_ident(sql, schema->fields[i].name);
   }
-  shoal_buf_addf(sql, " FROM " SHOAL_CHANGE_TARGET " WHERE (%.*s\n) UNION ALL SELECT NULL, NULL, %d", SHOAL_FMT(where),
-                 SHOAL_CHANGE_INSERTED);
+  shoal_buf_addf(sql, " FROM " SHOAL_CHANGE_TARGET " WHERE (%.*s\n) UNION ALL SELECT NULL, NULL, %d%s",
+                 SHOAL_FMT(where), SHOAL_CHANGE_INSERTED, o->c.tracking.on ? ", NULL" : "");
   for (size_t i = 0; i < schema->n_fields; i++) {
     shoal_buf_addz(sql, ", ");
     shoal_buf_sql_ident(sql, schema->fields[i].name);
@@ -100,7 +100,8 @@ static bool same_partition(const shoal_delta_metadata *m, const shoal_delta_file
   return same;
 }
 
-static bool is_replaced(const overwriting *o, const shoal_delta_file *file) {
+static bool is_replaced(void *arg, const shoal_delta_file *file) {
+  const overwriting *o = arg;
   bool replaced = !o->wanted->partitions;
   for (size_t i = 0; i < o->c.inserted.n_files && !replaced; i++)
     replaced = same_partition(o->c.metadata, file, &o->c.inserted.files[i]);
@@ -109,6 +110,8 @@ static bool is_replaced(const overwriting *o, const shoal_delta_file *file) {
 
 static shoal_status overwrite_files(overwriting *o, shoal_error *err) {
   shoal_change *c = &o->c;
+  c->replaces = is_replaced;
+  c->replaces_arg = o;
   if (o->wanted->partitions)
     SHOAL_TRY(check_partitions(o, err));
   SHOAL_TRY(shoal_delta_write(&c->writing, &o->job, &c->inserted, err));

@@ -11,6 +11,7 @@ static const shoal_delta_property kept[] = {
     {"delta.enableDeletionVectors", SWITCH, "deletionVectors", true, false},
     {"delta.enableChangeDataFeed", SWITCH, "changeDataFeed", false, false},
     {"delta.enableInCommitTimestamps", SWITCH, "inCommitTimestamp", false, false},
+    {"delta.enableRowTracking", SWITCH, "rowTracking", false, false},
     {"delta.enableTypeWidening", SWITCH, "typeWidening", true, false},
     {SHOAL_DELTA_MAPPING, "none|name|id", "none", "columnMapping", true, false},
     {"delta.isolationLevel", "Serializable|WriteSerializable", NULL, NULL, false, false},

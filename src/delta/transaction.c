@@ -26,6 +26,8 @@ struct shoal_delta_transaction {
   SHOAL_VEC(int64_t) app_versions; /* beside apps */
   shoal_map read, removed;
   shoal_delta_intent intent;
+  shoal_status (*narrow)(void *arg, shoal_delta_transaction *t, shoal_error *err); /* NULL: asked, or nothing to ask */
+  void *narrow_arg;
   bool reads;
   /* What the next try rests on: the base's, then what the winners left. */
   shoal_arena arena;
@@ -77,6 +79,14 @@ void shoal_delta_transaction_isolate(shoal_delta_transaction *t, shoal_delta_iso
 
 void shoal_delta_transaction_reads_all(shoal_delta_transaction *t) { t->reads = t->intent.reads_all = true; }
 
+void shoal_delta_transaction_reads_some(shoal_delta_transaction *t,
+                                        shoal_status (*narrow)(void *arg, shoal_delta_transaction *t, shoal_error *err),
+                                        void *arg) {
+  shoal_delta_transaction_reads_all(t);
+  t->narrow = narrow;
+  t->narrow_arg = arg;
+}
+
 shoal_status shoal_delta_transaction_reads(shoal_delta_transaction *t, const shoal_delta_file *file, shoal_error *err) {
   t->reads = true;
   return shoal_map_put(&t->read, file->path, 0, err);
@@ -85,6 +95,7 @@ shoal_status shoal_delta_transaction_reads(shoal_delta_transaction *t, const sho
 void shoal_delta_transaction_would_read(shoal_delta_transaction *t,
                                         bool (*would_read)(void *arg, const shoal_delta_file *added), void *arg) {
   t->reads = true;
+  t->intent.reads_all = false;
   t->intent.would_read = would_read;
   t->intent.would_read_arg = arg;
 }
@@ -309,12 +320,20 @@ static shoal_status check_fits(shoal_delta_transaction *t, shoal_error *err) {
                                  t->metadata ? t->metadata : &t->now_metadata, able, err);
 }
 
+static shoal_status narrow(shoal_delta_transaction *t, shoal_error *err) {
+  shoal_status (*ask)(void *, shoal_delta_transaction *, shoal_error *) = t->narrow;
+  t->narrow = NULL;
+  return ask(t->narrow_arg, t, err);
+}
+
 /* Reads and judges a version that others won. SHOAL_ENOTFOUND: nobody has it yet. */
 static shoal_status judge(shoal_delta_transaction *t, int64_t version, shoal_error *err) {
   shoal_actions actions = {0};
   bool described = false;
   shoal_status status = read_commit(t, version, &t->arena, &actions, err);
   shoal_delta_winner winner = {version, actions.ptr, actions.len};
+  if (status == SHOAL_OK && t->narrow)
+    status = narrow(t, err);
   if (status == SHOAL_OK)
     status = shoal_delta_conflict(&t->intent, &winner, err);
   for (size_t i = 0; i < actions.len && status == SHOAL_OK; i++) {

@@ -33,6 +33,11 @@ void shoal_delta_transaction_isolate(shoal_delta_transaction *t, shoal_delta_iso
 void shoal_delta_transaction_reads_all(shoal_delta_transaction *t);
 SHOAL_MUST_USE shoal_status shoal_delta_transaction_reads(shoal_delta_transaction *t, const shoal_delta_file *file,
                                                           shoal_error *err);
+/* As reads_all, but what was read is found out only when others have committed something: `narrow` is then asked once,
+   and may say it by the two calls around it instead. Where it can't tell it leaves things as they are. */
+void shoal_delta_transaction_reads_some(shoal_delta_transaction *t,
+                                        shoal_status (*narrow)(void *arg, shoal_delta_transaction *t, shoal_error *err),
+                                        void *arg);
 /* Which files that come meanwhile it would have read as well. */
 void shoal_delta_transaction_would_read(shoal_delta_transaction *t,
                                         bool (*would_read)(void *arg, const shoal_delta_file *added), void *arg);

@@ -171,8 +171,9 @@ static shoal_status describe_files(const shoal_delta_writing *w, const shoal_out
                                    shoal_error *err) {
   shoal_schema measured;
   const shoal_str *partitions;
+  const shoal_schema whole = {made->schema.fields, made->schema.n_fields - w->unmeasured};
   SHOAL_TRY(log_names(w, &partitions, err));
-  SHOAL_TRY(shoal_delta_measured_columns(&made->schema, w->partition_by, w->n_partition_by, w->arena, &measured, err));
+  SHOAL_TRY(shoal_delta_measured_columns(&whole, w->partition_by, w->n_partition_by, w->arena, &measured, err));
   out->files = SHOAL_NEW_ARRAY(w->arena, shoal_delta_file, made->n_files);
   if (!out->files)
     return shoal_fail_nomem(err);

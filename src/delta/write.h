@@ -19,6 +19,7 @@ typedef struct shoal_delta_writing {
   const shoal_delta_rules *rules; /* what new rows must satisfy; NULL: nothing, or they are not new */
   const shoal_str *partition_by;
   size_t n_partition_by;
+  size_t unmeasured;   /* so many of the last columns are none of the table's: they have no statistics */
   const char *folder;  /* within the table: "", or a folder's name ending with '/' */
   uint64_t file_bytes; /* aim of a file's size; 0: the engine's */
 } shoal_delta_writing;

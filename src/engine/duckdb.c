@@ -297,6 +297,7 @@ static const shoal_engine_ops duckdb_ops = {
     .copy = shoal_duckdb_op_copy,
     .stream = shoal_duckdb_op_stream,
     .each = shoal_duckdb_op_each,
+    .filters = shoal_duckdb_op_filters,
     .interrupt = op_interrupt,
     .free = op_free,
 };

@@ -150,6 +150,9 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_read_files(shoal_duckdb *d, duckdb_resu
 /* Leaves out, in these copies of the job's scans, the files in which the query can't find a row. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_skip(shoal_duckdb *d, const shoal_job *job, shoal_scan *scans,
                                               shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_duckdb_op_filters(shoal_engine *e, const shoal_job *job, size_t input,
+                                                    shoal_arena *arena, const shoal_predicate **out, size_t *n,
+                                                    shoal_error *err);
 /* In a planner: the view's query over a table without rows, which this makes. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_add_stub(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql,
                                                   shoal_error *err);

@@ -50,18 +50,25 @@ static bool names_ours(shoal_str text) {
   return false;
 }
 
+/* Whether names and inputs are such that a plan over stubs tells something. */
 static bool is_plannable(const shoal_job *job) {
-  bool any = false, plain = !names_ours(job->sql);
+  bool plain = !names_ours(job->sql);
   for (size_t i = 0; i < job->n_macros; i++)
     plain = plain && !names_ours(job->macros[i]);
   for (size_t i = 0; i < job->n_inputs && plain; i++) {
     const shoal_scan *scan = job->inputs[i].scan;
-    any = any || is_prunable(scan);
     plain = scan->format != SHOAL_SCAN_ARROW; /* is read once */
     if (scan->format == SHOAL_SCAN_TABLE)
       plain = scan->schema && has_plain_names(scan->schema->fields, scan->schema->n_fields);
   }
-  return any && plain;
+  return plain;
+}
+
+static bool is_any_prunable(const shoal_job *job) {
+  bool any = false;
+  for (size_t i = 0; i < job->n_inputs; i++)
+    any = any || is_prunable(job->inputs[i].scan);
+  return any;
 }
 
 /* ---- the planner's side ---- */
@@ -309,7 +316,7 @@ static shoal_status plan_job(shoal_duckdb *d, const shoal_job *job, plan *p, sho
 shoal_status shoal_duckdb_skip(shoal_duckdb *d, const shoal_job *job, shoal_scan *scans, shoal_error *err) {
   shoal_error ignored = {0};
   plan p = {.job = job, .arena = &d->job_arena};
-  if (d->config.planner || !is_plannable(job))
+  if (d->config.planner || !is_any_prunable(job) || !is_plannable(job))
     return SHOAL_OK;
   p.inputs = SHOAL_NEW_ARRAY(&d->job_arena, found, job->n_inputs);
   if (!p.inputs)
@@ -323,4 +330,30 @@ shoal_status shoal_duckdb_skip(shoal_duckdb *d, const shoal_job *job, shoal_scan
     shoal_vec_dispose(&p.inputs[i].scans);
   }
   return status;
+}
+
+/* K3 holds here, too: what is odd tells nothing. */
+shoal_status shoal_duckdb_op_filters(shoal_engine *e, const shoal_job *job, size_t input, shoal_arena *arena,
+                                     const shoal_predicate **out, size_t *n, shoal_error *err) {
+  shoal_error ignored = {0};
+  plan p = {.job = job, .arena = arena, .inputs = SHOAL_NEW_ARRAY(arena, found, job->n_inputs)};
+  *n = 0;
+  *out = NULL;
+  if (!p.inputs)
+    return shoal_fail_nomem(err);
+  if (!is_plannable(job))
+    return SHOAL_OK;
+  shoal_status status = plan_job((shoal_duckdb *)e, job, &p, &ignored);
+  bool planned = status == SHOAL_OK && !p.odd && p.inputs[input].scans.len > 0;
+  size_t found_here = p.inputs[input].scans.len;
+  shoal_predicate *copy = planned ? SHOAL_NEW_ARRAY(arena, shoal_predicate, found_here) : NULL;
+  for (size_t i = 0; copy && i < found_here; i++)
+    copy[i] = p.inputs[input].scans.ptr[i];
+  for (size_t i = 0; i < job->n_inputs; i++)
+    shoal_vec_dispose(&p.inputs[i].scans);
+  if (planned && !copy)
+    return shoal_fail_nomem(err);
+  *out = copy;
+  *n = copy ? found_here : 0;
+  return SHOAL_OK;
 }

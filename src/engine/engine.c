@@ -92,6 +92,16 @@ shoal_status shoal_engine_each(shoal_engine *e, const shoal_job *job, shoal_take
   return e->ops->each(e, job, take, arg, err);
 }
 
+shoal_status shoal_engine_filters(shoal_engine *e, const shoal_job *job, size_t input, shoal_arena *arena,
+                                  const shoal_predicate **out, size_t *n, shoal_error *err) {
+  *out = NULL;
+  *n = 0;
+  SHOAL_TRY(check_job(job, err));
+  if (input >= job->n_inputs)
+    return shoal_fail(err, SHOAL_EINVAL, "the job has no input %zu", input);
+  return e->ops->filters ? e->ops->filters(e, job, input, arena, out, n, err) : SHOAL_OK;
+}
+
 void shoal_engine_interrupt(shoal_engine *e) { e->ops->interrupt(e); }
 
 size_t shoal_rows_columns(const shoal_rows *rows) { return rows->n; }

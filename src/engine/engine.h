@@ -187,6 +187,9 @@ typedef struct shoal_engine_ops {
   shoal_status (*copy)(shoal_engine *e, const shoal_job *job, const char *path, shoal_str format, shoal_error *err);
   shoal_status (*stream)(shoal_engine *e, const shoal_job *job, struct ArrowArrayStream *out, shoal_error *err);
   shoal_status (*each)(shoal_engine *e, const shoal_job *job, shoal_take *take, void *arg, shoal_error *err);
+  /* NULL: it can't tell */
+  shoal_status (*filters)(shoal_engine *e, const shoal_job *job, size_t input, shoal_arena *arena,
+                          const shoal_predicate **out, size_t *n, shoal_error *err);
   void (*interrupt)(shoal_engine *e);
   void (*free)(shoal_engine *e);
 } shoal_engine_ops;
@@ -236,6 +239,11 @@ SHOAL_MUST_USE shoal_status shoal_engine_stream(shoal_engine *e, const shoal_job
    for those, and for no others. What `take` fails with ends the job, and is what is returned. */
 SHOAL_MUST_USE shoal_status shoal_engine_each(shoal_engine *e, const shoal_job *job, shoal_take *take, void *arg,
                                               shoal_error *err);
+/* What each scan of the input's table in the job's plan is filtered by, in the arena: rows of the table that satisfy
+   none of these don't matter to the job. *n is 0 where that is not known, and all rows may. Runs nothing. */
+SHOAL_MUST_USE shoal_status shoal_engine_filters(shoal_engine *e, const shoal_job *job, size_t input,
+                                                 shoal_arena *arena, const shoal_predicate **out, size_t *n,
+                                                 shoal_error *err);
 /* Cancels the running job or, when none is running, the next one. Any thread, any time until shoal_engine_free. */
 void shoal_engine_interrupt(shoal_engine *e);
 

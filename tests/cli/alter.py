@@ -188,7 +188,7 @@ def constraints_and_properties_come_and_go():
     has(p.shoal("table", "changes", "./t", "--from", str(done["version"]), "--json").stdout, '"_change_type":"delete"')
     has(p.shoal("table", "alter", "./t", "--set", "delta.enableIcebergCompatV2=true", code=1).stderr, "does not keep")
     has(p.shoal("table", "alter", "./t", "--set", "delta.appendOnly=maybe", code=1).stderr, "true or false")
-    has(p.shoal("table", "alter", "./t", "--set", "delta.enableInCommitTimestamps=true", code=1).stderr, "only when it makes it")
+    has(p.shoal("table", "alter", "./t", "--set", "delta.enableInCommitTimestamps=true", code=1).stderr, "only when it makes a table")
     p.shoal("table", "create", "./n", "--schema", "id INT NOT NULL")
     p.write({"null.csv": "id\n\"\"\n"})
     p.shoal("table", "alter", "./n", "--drop-not-null", "id")

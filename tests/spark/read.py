@@ -159,7 +159,7 @@ def what_the_table_verbs_leave():
 
 @case
 def tables_of_spark_are_worked_on():
-    p = Project({})
+    p = Project({"m.csv": "id,v\n9,1\n100,1\n"})
     spark.sql(f"create table delta.`{p.dir}/s` (id bigint, part string, v int) using delta partitioned by (part) tblproperties "
               "('delta.enableDeletionVectors' = 'true', 'delta.columnMapping.mode' = 'name')")
     spark.sql(f"insert into delta.`{p.dir}/s` select id, cast(id % 3 as string), cast(id as int) from range(90)")
@@ -171,7 +171,30 @@ def tables_of_spark_are_worked_on():
     before = ids()
     p.shoal("table", "delete", "./r", "--where", "id = 5")
     same(ids(), [r for r in before if r[0] != 5])
-    has(p.shoal("table", "update", "./r", "--set", "id = 1", "--all", code=1).stderr, "tracks its rows")
+    for name, properties in (("plain", ""), ("named", ", 'delta.columnMapping.mode' = 'name'"), ("vec", ", 'delta.enableDeletionVectors' = 'true', 'delta.enableChangeDataFeed' = 'true'"), ("ours", None)):
+        table = f"{p.dir}/t-{name}"
+        if properties is None:
+            p.shoal("table", "create", "./t-ours", "--schema", "id BIGINT, v INT", "--property", "delta.enableRowTracking=true")
+        else:
+            spark.sql(f"create table delta.`{table}` (id bigint, v int) using delta tblproperties ('delta.enableRowTracking' = 'true'{properties})")
+        spark.sql(f"insert into delta.`{table}` select id, 0 from range(20)")
+        spark.sql(f"update delta.`{table}` set v = 1 where id = 7")
+        known = lambda: {r[0]: (r[1], r[2]) for r in spark.read.format("delta").load(table).selectExpr("id", "_metadata.row_id", "_metadata.row_commit_version").collect()}  # noqa: E731,B023
+        last = lambda: spark.sql(f"describe history delta.`{table}`").count() - 1  # noqa: E731,B023
+        before = known()
+        p.shoal("table", "update", f"./t-{name}", "--set", "v = 2", "--where", "id in (3, 7)")
+        before.update({i: (before[i][0], last()) for i in (3, 7)})
+        same(known(), before)
+        p.shoal("table", "merge", f"./t-{name}", "--using", "m.csv", "--on", "id", "--when", "matched then delete", "--when", "not matched then insert")
+        del before[9]
+        now = known()
+        same({i: now[i] for i in before}, before)
+        same((now[100][1], now[100][0] > max(r for r, _ in before.values())), (last(), True))
+        p.shoal("table", "optimize", f"./t-{name}")
+        same(known(), now)
+        spark.sql(f"update delta.`{table}` set v = 5 where id in (4, 100)")
+        now.update({i: (now[i][0], last()) for i in (4, 100)})
+        same(known(), now)
     p.remove()
 
 

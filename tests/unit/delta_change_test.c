@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two writers at one table, deterministically: what one does runs whole between two calls of the store that the other
+ * makes, for all pairs of operations and both isolation levels. Each ends with success or a conflict; the rows are
+ * those of some order of the two, or of the first alone; and what reads and writes other files than the other does is
+ * never turned down (D4 of delta/change.h).
+ */
+#include "support/support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "delta/append.h"
+#include "delta/change.h"
+#include "delta/maintain.h"
+#include "engine/arrow.h"
+#include "store/faulty.h"
+
+/* Two partitions, 'a' and 'b', each of two files: ids 0 … 9, 10 … 19 and 20 … 29, 30 … 39. */
+#define SOURCE(text) "SELECT range::BIGINT AS id, '" text "' AS p, 0::BIGINT AS v FROM range"
+
+typedef enum kind {
+  APPEND_A,
+  DELETE_A,
+  DELETE_B,
+  DELETE_LOW, /* told by statistics only */
+  UPDATE_A,
+  UPDATE_HIGH,
+  MERGE_B,
+  REPLACE_B, /* its partition */
+  CLEAR_A,   /* by a condition, and a row that comes */
+  PACK,
+  DELETE_ALL,
+  KINDS
+} kind;
+static const char *const names[] = {"append a", "delete a",  "delete b", "delete low", "update a",  "update high",
+                                    "merge b",  "replace b", "clear a",  "pack",       "delete all"};
+/* Which files each touches: bits are 0 … 9, 10 … 19, 20 … 29, 30 … 39. */
+static const unsigned touches[] = {0, 3, 12, 1, 3, 8, 12, 12, 3, 15, 15};
+
+typedef struct row {
+  int64_t id, v;
+  char p;
+  bool there;
+} row;
+#define MOST 64
+typedef struct rows {
+  row r[MOST];
+  size_t n;
+} rows;
+
+/* ---- the model ---- */
+
+static void put(rows *t, int64_t id, char p, int64_t v) { t->r[t->n++] = (row){id, v, p, true}; }
+
+static void model(rows *t, kind k) {
+  size_t n = t->n;
+  for (size_t i = 0; i < n; i++) {
+    row *r = &t->r[i];
+    if (!r->there)
+      continue;
+    bool a = r->p == 'a', odd = r->id % 2;
+    if ((k == DELETE_A && a && odd) || (k == DELETE_B && !a && odd) || (k == DELETE_LOW && r->id < 5) ||
+        (k == REPLACE_B && !a) || (k == CLEAR_A && a) || k == DELETE_ALL)
+      r->there = false;
+    if ((k == UPDATE_A && a) || (k == UPDATE_HIGH && r->id >= 35) || (k == MERGE_B && !a && r->id < 25))
+      r->v++;
+  }
+  if (k == APPEND_A)
+    put(t, 100, 'a', 0);
+  if (k == REPLACE_B)
+    put(t, 200, 'b', 7);
+  if (k == CLEAR_A)
+    put(t, 300, 'a', 9);
+}
+
+static int by_id(const void *a, const void *b) {
+  const row *x = a, *y = b;
+  return x->there != y->there ? (x->there ? -1 : 1)
+         : x->id != y->id     ? (x->id < y->id ? -1 : 1)
+                              : (x->v > y->v) - (x->v < y->v);
+}
+
+static void text_of(rows t, shoal_buf *out) {
+  qsort(t.r, t.n, sizeof *t.r, by_id);
+  for (size_t i = 0; i < t.n && t.r[i].there; i++)
+    shoal_buf_addf(out, "%lld%c%lld ", (long long)t.r[i].id, t.r[i].p, (long long)t.r[i].v);
+}
+
+static rows start(void) {
+  rows t = {0};
+  for (int i = 0; i < 40; i++)
+    put(&t, i, i < 20 ? 'a' : 'b', 0);
+  return t;
+}
+
+/* ---- the real thing ---- */
+
+typedef struct fixture {
+  char *folder;
+  shoal_engine *engine, *other; /* each writer has its own */
+} fixture;
+
+static shoal_status give_engine(void *arg, shoal_engine **out, shoal_error *err) {
+  (void)err;
+  *out = arg;
+  return SHOAL_OK;
+}
+
+static shoal_delta_table table_at(shoal_store *store, shoal_engine *engine) {
+  return (shoal_delta_table){.store = store, .prefix = SHOAL_STR(""), .get_engine = give_engine, .engine_arg = engine};
+}
+
+static shoal_status append(const shoal_delta_table *t, shoal_engine *e, const char *sql, const char *level,
+                           bool vectors, shoal_error *err) {
+  const shoal_str by = SHOAL_STR("p");
+  const shoal_delta_kv properties[] = {
+      {SHOAL_STR("delta.isolationLevel"), shoal_str_z(level)},
+      {SHOAL_STR("delta.enableDeletionVectors"), shoal_str_z(vectors ? "true" : "false")}};
+  const shoal_job job = {.sql = shoal_str_z(sql)};
+  const shoal_delta_append wanted = {.job = &job,
+                                     .create = true,
+                                     .partition_by = &by,
+                                     .n_partition_by = 1,
+                                     .properties = properties,
+                                     .n_properties = 2};
+  shoal_delta_appended done;
+  return shoal_delta_append_rows(t, e, &wanted, &done, err);
+}
+
+/* The rows of a query, written beside the table for those verbs that take files. */
+static shoal_scan file_of(const fixture *f, const char *name, shoal_arena *arena) {
+  shoal_scan_file *file = SHOAL_NEW(arena, shoal_scan_file);
+  assert_non_null(file);
+  file->path = shoal_str_z(shoal_arena_printf(arena, "%s/%s", f->folder, name));
+  return (shoal_scan){.format = SHOAL_SCAN_CSV, .files = file, .n_files = 1};
+}
+
+static shoal_status merge_b(const fixture *f, const shoal_delta_table *t, shoal_engine *e, shoal_arena *arena,
+                            shoal_error *err) {
+  const shoal_scan source = file_of(f, "merge.csv", arena);
+  const shoal_delta_set set = {SHOAL_STR("v"), SHOAL_STR("target.v + 1")};
+  const shoal_delta_clause clause = {SHOAL_DELTA_MATCHED, SHOAL_DELTA_THEN_UPDATE, SHOAL_STR_NONE, &set, 1};
+  const shoal_delta_merge merge = {.source = &source,
+                                   .on = SHOAL_STR("target.p = 'b' AND target.id = source.id"),
+                                   .clauses = &clause,
+                                   .n_clauses = 1};
+  shoal_delta_changed done;
+  return shoal_delta_merge_rows(t, e, &merge, &done, err);
+}
+
+static shoal_status replace(const fixture *f, const shoal_delta_table *t, shoal_engine *e, bool partitions,
+                            shoal_arena *arena, shoal_error *err) {
+  const shoal_scan source = file_of(f, partitions ? "replace.csv" : "clear.csv", arena);
+  const shoal_delta_overwrite wanted = {
+      .source = &source, .where = partitions ? SHOAL_STR_NONE : SHOAL_STR("p = 'a'"), .partitions = partitions};
+  shoal_delta_changed done;
+  return shoal_delta_overwrite_rows(t, e, &wanted, &done, err);
+}
+
+static shoal_status run(const fixture *f, const shoal_delta_table *t, shoal_engine *e, kind k, shoal_error *err) {
+  static const char *const where[KINDS] = {[DELETE_A] = "p = 'a' AND id % 2 = 1",
+                                           [DELETE_B] = "p = 'b' AND id % 2 = 1",
+                                           [DELETE_LOW] = "id < 5",
+                                           [UPDATE_A] = "p = 'a'",
+                                           [UPDATE_HIGH] = "id >= 35 AND id < 100"};
+  const shoal_delta_set set = {SHOAL_STR("v"), SHOAL_STR("v + 1")};
+  shoal_delta_changed done;
+  shoal_delta_optimized packed;
+  shoal_arena arena = {0};
+  shoal_status status;
+  if (k == APPEND_A)
+    status = append(t, e, "SELECT 100::BIGINT AS id, 'a' AS p, 0::BIGINT AS v", "", false, err);
+  else if (k == UPDATE_A || k == UPDATE_HIGH)
+    status = shoal_delta_update_rows(t, e, &set, 1, shoal_str_z(where[k]), false, &done, err);
+  else if (k == MERGE_B)
+    status = merge_b(f, t, e, &arena, err);
+  else if (k == REPLACE_B || k == CLEAR_A)
+    status = replace(f, t, e, k == REPLACE_B, &arena, err);
+  else if (k == PACK)
+    status = shoal_delta_optimize(t, e, 0, &packed, err);
+  else
+    status = shoal_delta_delete_rows(t, e, shoal_str_z(where[k]), false, &done, err);
+  shoal_arena_dispose(&arena);
+  return status;
+}
+
+static void read_rows(shoal_store *store, shoal_engine *engine, shoal_buf *out) {
+  const shoal_delta_table t = table_at(store, engine);
+  shoal_error err = {0};
+  shoal_arena arena = {0};
+  shoal_delta_snapshot *s;
+  shoal_scan scan;
+  shoal_rows *found;
+  CHECK_OK(shoal_delta_snapshot_open(&t, SHOAL_DELTA_LATEST, &s, &err), &err);
+  CHECK_OK(shoal_delta_scan(&t, s, &arena, &scan, &err), &err);
+  const shoal_input input = {SHOAL_STR("t"), &scan};
+  const shoal_job job = {.sql = SHOAL_STR("SELECT id, p, v FROM t ORDER BY id, v"), .inputs = &input, .n_inputs = 1};
+  CHECK_OK(shoal_engine_query(engine, &job, &found, &err), &err);
+  while (shoal_rows_next(found, &err) == SHOAL_OK)
+    for (size_t i = 0; i < 3; i++)
+      shoal_buf_addf(out, i == 2 ? "%.*s " : "%.*s", SHOAL_FMT(shoal_rows_text(found, i)));
+  shoal_rows_free(found);
+  shoal_delta_snapshot_free(s);
+  shoal_arena_dispose(&arena);
+}
+
+/* ---- one pair at one point ---- */
+
+typedef struct meanwhile {
+  fixture *f;
+  shoal_store *store;
+  kind k;
+} meanwhile;
+
+static void theirs_runs(void *arg) {
+  meanwhile *m = arg;
+  shoal_error err = {0};
+  const shoal_delta_table t = table_at(m->store, m->f->other);
+  CHECK_OK(run(m->f, &t, m->f->other, m->k, &err), &err);
+}
+
+static void shell(const char *fmt, const char *a, const char *b) {
+  char command[1024];
+  snprintf(command, sizeof command, fmt, a, b);
+  assert_int_equal(system(command), 0);
+}
+
+/* Whether `got` is what the model has for the two in this order; `second` may be none (KINDS). */
+static bool is_order(const char *got, kind first, kind second) {
+  shoal_buf want = {0};
+  rows t = start();
+  model(&t, first);
+  if (second != KINDS)
+    model(&t, second);
+  text_of(t, &want);
+  bool same = !strcmp(got, shoal_buf_z(&want));
+  shoal_buf_dispose(&want);
+  return same;
+}
+
+/* The calls that ours made; *status how it ended. 0 for n: theirs does not run. */
+static uint64_t interleave(fixture *f, const char *base, kind ours, kind theirs, uint64_t n, shoal_status *status) {
+  shoal_error err = {0};
+  shoal_store *inner, *outer;
+  shoal_buf got = {0};
+  char *now = malloc(strlen(f->folder) + 8);
+  assert_non_null(now);
+  sprintf(now, "%s/now", f->folder);
+  shell("rm -rf '%s' %s", now, "");
+  shell("cp -r '%s' '%s'", base, now);
+  CHECK_OK(shoal_store_open_file(now, false, &inner, &err), &err);
+  CHECK_OK(shoal_store_open_faulty(inner, &outer, &err), &err);
+  meanwhile m = {f, inner, theirs};
+  shoal_store_faulty_meanwhile(outer, n, theirs_runs, &m);
+  const shoal_delta_table t = table_at(outer, f->engine);
+  *status = run(f, &t, f->engine, ours, &err);
+  uint64_t calls = shoal_store_faulty_calls(outer);
+  read_rows(inner, f->other, &got);
+  const char *text = shoal_buf_z(&got);
+  bool serial = n == 0                ? is_order(text, ours, KINDS)
+                : *status == SHOAL_OK ? is_order(text, theirs, ours) || is_order(text, ours, theirs)
+                                      : *status == SHOAL_ECONFLICT && is_order(text, theirs, KINDS);
+  if (!serial)
+    fail_msg("%s, and %s before call %llu: %s %s\nrows: %s", names[ours], names[theirs], (unsigned long long)n,
+             shoal_status_name(*status), err.message, text);
+  shoal_buf_dispose(&got);
+  shoal_store_free(outer);
+  shoal_store_free(inner);
+  free(now);
+  return calls;
+}
+
+/* What never stands in each other's way: other files, or (below serializable) a blind append. */
+static bool never_conflicts(kind ours, kind theirs, bool serializable) {
+  if (ours == APPEND_A)
+    return true;
+  if (theirs == APPEND_A)
+    return !serializable || ours == PACK || !(touches[ours] & 3) || ours == DELETE_LOW;
+  return (touches[ours] & touches[theirs]) == 0;
+}
+
+static void check_pair(fixture *f, const char *base, kind ours, kind theirs, bool serializable, uint64_t calls,
+                       test_random *r) {
+  shoal_status status;
+  uint64_t points = test_budget(1);
+  for (uint64_t i = 0; i <= points; i++) {
+    uint64_t n = i == 0 ? calls : 1 + test_random_below(r, calls); /* the last call is the commit, or near it */
+    interleave(f, base, ours, theirs, n, &status);
+    if (status == SHOAL_ECONFLICT && never_conflicts(ours, theirs, serializable))
+      fail_msg("%s conflicts with %s before call %llu of %llu", names[ours], names[theirs], (unsigned long long)n,
+               (unsigned long long)calls);
+  }
+}
+
+static void write_text(const fixture *f, const char *name, const char *text) {
+  char path[1024];
+  snprintf(path, sizeof path, "%s/%s", f->folder, name);
+  FILE *out = fopen(path, "w");
+  assert_non_null(out);
+  fputs(text, out);
+  fclose(out);
+}
+
+static void make_base(fixture *f, const char *base, const char *level, bool vectors) {
+  shoal_error err = {0};
+  shoal_store *store;
+  static const char *const parts[] = {SOURCE("a") "(0, 10)", SOURCE("a") "(10, 20)", SOURCE("b") "(20, 30)",
+                                      SOURCE("b") "(30, 40)"};
+  CHECK_OK(shoal_store_open_file(base, true, &store, &err), &err);
+  const shoal_delta_table t = table_at(store, f->engine);
+  for (size_t i = 0; i < 4; i++)
+    CHECK_OK(append(&t, f->engine, parts[i], level, vectors, &err), &err);
+  shoal_store_free(store);
+}
+
+static void check_level(bool serializable, bool vectors) {
+  shoal_error err = {0};
+  fixture f = {.folder = test_folder()};
+  char base[1024], allowed_text[1024];
+  test_random r = test_random_start(serializable ? "pairs, serializable" : "pairs");
+  snprintf(allowed_text, sizeof allowed_text, "%s/", f.folder);
+  snprintf(base, sizeof base, "%s/base", f.folder);
+  const shoal_str allowed = shoal_str_z(allowed_text);
+  const shoal_engine_config config = {.allowed = &allowed, .n_allowed = 1, .locked = true, .threads = 1};
+  CHECK_OK(shoal_engine_open_duckdb(&config, &f.engine, &err), &err);
+  CHECK_OK(shoal_engine_open_duckdb(&config, &f.other, &err), &err);
+  write_text(&f, "merge.csv", "id\n20\n21\n22\n23\n24\n1\n");
+  write_text(&f, "replace.csv", "id,p,v\n200,b,7\n");
+  write_text(&f, "clear.csv", "id,p,v\n300,a,9\n");
+  make_base(&f, base, serializable ? "Serializable" : "WriteSerializable", vectors);
+  for (int ours = 0; ours < KINDS; ours++) {
+    shoal_status alone;
+    uint64_t calls = interleave(&f, base, (kind)ours, APPEND_A, 0, &alone);
+    assert_int_equal(alone, SHOAL_OK);
+    for (int theirs = 0; theirs < KINDS; theirs++)
+      check_pair(&f, base, (kind)ours, (kind)theirs, serializable, calls, &r);
+  }
+  shoal_engine_free(f.other);
+  shoal_engine_free(f.engine);
+  test_folder_remove(f.folder);
+}
+
+static void test_pairs(void **state) {
+  (void)state;
+  check_level(false, true);
+}
+
+static void test_pairs_serializable(void **state) {
+  (void)state;
+  check_level(true, false);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_pairs), cmocka_unit_test(test_pairs_serializable)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
