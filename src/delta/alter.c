@@ -51,7 +51,7 @@ static shoal_status check_unused(altering *a, size_t column, shoal_error *err) {
   shoal_str name = a->e.metadata.schema.fields[column].name;
   SHOAL_TRY(shoal_delta_rules_of(&a->e.metadata, a->engine, &a->arena, &rules, err));
   for (size_t i = 0; rules && i < rules->n; i++)
-    if (rules->list[i].used[column])
+    if (rules->list[i].used[column] && !rules->list[i].of_type)
       return shoal_fail(err, SHOAL_EINVAL, "%s, %.*s, names the column '%.*s'", rules->list[i].owner,
                         SHOAL_FMT(rules->list[i].text), SHOAL_FMT(name));
   return SHOAL_OK;

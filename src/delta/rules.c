@@ -140,6 +140,41 @@ static shoal_status add_generated(collecting *c, size_t column, shoal_error *err
   return shoal_buf_take(&sql, c->arena, &r->sql, err);
 }
 
+/* varchar(10), char(3): characters at most. */
+static bool read_length(shoal_str text, int64_t *out) {
+  ptrdiff_t open = shoal_str_chr(text, '(');
+  shoal_str name = shoal_str_sub(text, 0, open < 0 ? 0 : (size_t)open);
+  return (shoal_str_is(name, "varchar") || shoal_str_is(name, "char")) && shoal_str_ends(text, SHOAL_STR(")")) &&
+         shoal_str_i64(shoal_str_sub(text, (size_t)open + 1, text.len - 1), out) && *out >= 0;
+}
+
+static shoal_status add_length(collecting *c, size_t column, shoal_error *err) {
+  const shoal_field *f = &c->schema->fields[column];
+  shoal_buf sql = {0};
+  shoal_str text;
+  int64_t most;
+  SHOAL_TRY(column_text(f, "__CHAR_VARCHAR_TYPE_STRING", c->arena, &text, err));
+  if (!text.ptr)
+    return SHOAL_OK;
+  if (f->type.kind != SHOAL_TYPE_STRING || !read_length(text, &most))
+    return shoal_fail(err, SHOAL_EUNSUPPORTED,
+                      "column '%.*s' is of the type %.*s, whose lengths this build does not keep", SHOAL_FMT(f->name),
+                      SHOAL_FMT(text));
+  bool *used = SHOAL_NEW_ARRAY(c->arena, bool, c->schema->n_fields);
+  char *owner = shoal_arena_printf(c->arena, "the type of column '%.*s'", SHOAL_FMT(f->name));
+  if (!used || !owner)
+    return shoal_fail_nomem(err);
+  used[column] = true;
+  shoal_delta_rule *r = &c->list[c->n++];
+  *r = (shoal_delta_rule){.owner = owner, .text = text, .used = used, .of_type = true};
+  shoal_buf_addz(&sql, "coalesce(length(");
+  shoal_buf_sql_ident(&sql, f->name);
+  shoal_buf_addf(&sql, ") <= %lld, true)", (long long)most);
+  shoal_status status = shoal_buf_take(&sql, c->arena, &r->sql, err);
+  shoal_buf_dispose(&sql);
+  return status;
+}
+
 shoal_status shoal_delta_rules_of(const shoal_delta_metadata *m, shoal_engine *engine, shoal_arena *arena,
                                   const shoal_delta_rules **out, shoal_error *err) {
   size_t n = m->schema.n_fields;
@@ -147,7 +182,7 @@ shoal_status shoal_delta_rules_of(const shoal_delta_metadata *m, shoal_engine *e
   collecting c = {&m->schema,
                   engine,
                   arena,
-                  SHOAL_NEW_ARRAY(arena, shoal_delta_rule, 2 * n + m->n_configuration),
+                  SHOAL_NEW_ARRAY(arena, shoal_delta_rule, 3 * n + m->n_configuration),
                   SHOAL_NEW_ARRAY(arena, shoal_str, n),
                   0};
   shoal_str name;
@@ -161,6 +196,7 @@ shoal_status shoal_delta_rules_of(const shoal_delta_metadata *m, shoal_engine *e
   for (size_t i = 0; i < n; i++) {
     SHOAL_TRY(add_invariant(&c, &m->schema.fields[i], err));
     SHOAL_TRY(add_generated(&c, i, err));
+    SHOAL_TRY(add_length(&c, i, err));
   }
   *rules = (shoal_delta_rules){&m->schema, c.list, c.n, c.generated};
   *out = c.n ? rules : NULL;

@@ -7,6 +7,7 @@
  *     generated column is another value than its expression's. What is looked at is what was written: the files, before
  *     they leave their staging.
  *  N2 A generated column that rows lack is computed, a column with a default gets that. NULL that is given stays NULL.
+ *     The lengths of CHAR(n) and VARCHAR(n), which stand in a column's metadata, are such rules; nothing is padded.
  *  N3 An expression that is not evaluated here (expression.h) is refused, that of a default only when it is needed.
  */
 #ifndef SHOAL_DELTA_RULES_H
@@ -21,6 +22,7 @@ typedef struct shoal_delta_rule {
   shoal_str text;    /* as the table has it */
   shoal_str sql;     /* true for the rows that may come */
   const bool *used;  /* which columns it names */
+  bool of_type;      /* it is part of its column's type, and goes where the column goes */
 } shoal_delta_rule;
 
 typedef struct shoal_delta_rules {

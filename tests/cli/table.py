@@ -324,6 +324,24 @@ def invariants_and_what_is_not_evaluated():
 
 
 @case
+def lengths_of_texts_are_kept():
+    p = project()
+    p.write({"short.csv": "id,v,c\n1,äöü😈,ab\n2,,\n3,a,a\n", "long.csv": "id,v,c\n4,abcde,ab\n5,abcd,ab\n", "wide.csv": "id,v,c\n6,a,abc\n"})
+    described(p, "tables/t", [("id", "long", {}), ("v", "string", {"__CHAR_VARCHAR_TYPE_STRING": "varchar(4)"}), ("c", "string", {"__CHAR_VARCHAR_TYPE_STRING": "char(2)"})])
+    p.shoal("table", "append", "tables/t", "short.csv")
+    has(refused(p, "tables/t", "append", "tables/t", "long.csv"), "the type of column 'v', varchar(4), does not hold for 1 row: v = abcde")
+    has(refused(p, "tables/t", "append", "tables/t", "wide.csv"), "the type of column 'c', char(2), does not hold for 1 row: c = abc")
+    has(refused(p, "tables/t", "update", "tables/t", "--set", "v = v || 'x'", "--where", "id = 1"), "varchar(4)")
+    p.shoal("table", "update", "tables/t", "--set", "v = v || 'xyz'", "--where", "id = 3")
+    same(read(p, "tables/t"), [(1, "äöü😈", "ab"), (2, None, None), (3, "axyz", "a")])
+    p.shoal("table", "alter", "tables/t", "--set", "delta.columnMapping.mode=name", "--rename-column", "v=w")
+    has(refused(p, "tables/t", "update", "tables/t", "--set", "w = 'abcde'", "--all"), "the type of column 'w', varchar(4)")
+    described(p, "tables/deep", [("id", "long", {}), ("l", {"type": "array", "elementType": "string", "containsNull": True}, {"__CHAR_VARCHAR_TYPE_STRING": "array<varchar(4)>"})])
+    has(refused(p, "tables/deep", "append", "tables/deep", "short.csv"), "array<varchar(4)>, whose lengths")
+    p.remove()
+
+
+@case
 def generated_columns_are_computed_and_checked():
     p = project()
     fields = [("id", "long", {}), ("at", "timestamp", {}), ("day", "date", {"delta.generationExpression": "CAST(at AS DATE)"}), ("y", "integer", {"delta.generationExpression": "YEAR(at)"}),

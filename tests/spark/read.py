@@ -291,6 +291,19 @@ def columns_are_called_alike():
     p.remove()
 
 
+@case
+def lengths_of_texts_are_kept():
+    p = Project({"new.csv": "id,v,c\n2,äöü😈,x\n", "long.csv": "id,v,c\n3,abcde,x\n"})
+    spark.sql(f"create table lengths (id bigint, v varchar(4), c char(3)) using delta location '{p.dir}/t'")
+    spark.sql("insert into lengths values (1, 'abcd', 'x')")
+    p.shoal("table", "append", "./t", "new.csv")
+    has(p.shoal("table", "append", "./t", "long.csv", code=1).stderr, "varchar(4), does not hold for 1 row")
+    p.shoal("table", "update", "./t", "--set", "v = 'ab'", "--where", "id = 1")
+    same([[str(v) for v in r] for r in spark.sql("select id, v, length(c) from lengths where c = 'x' order by id").collect()], [["1", "ab", "3"], ["2", "äöü😈", "3"]])
+    spark.sql("drop table lengths")
+    p.remove()
+
+
 # Of rows that are hard to agree on: what Spark makes of each expression, and what Shoal does.
 EXPRESSIONS = [("date", "cast(at as date)"), ("int", "year(at)"), ("int", "month(day)"), ("int", "quarter(at)"), ("int", "dayofmonth(day)"), ("int", "hour(at)"), ("int", "minute(at)"),
                ("timestamp", "date_trunc('WEEK', at)"), ("timestamp", "date_trunc('hour', at)"), ("timestamp", "date_trunc('QUARTER', at)"), ("timestamp", "cast(day as timestamp)"),
