@@ -23,6 +23,7 @@ SHOAL = f"{BUILD}/bin/shoal"
 CACHE = f"{BUILD}/bench"
 LIBDUCKDB = f"{DEPS}/duckdb/libduckdb.so"
 sys.path.insert(0, HERE)
+import biglog  # noqa: E402
 import gen  # noqa: E402
 
 ROWS = 10_000_000
@@ -326,6 +327,72 @@ def frame():
     yield from large("frame", ("pandas", "polars", "arrow"), "pyarrow", "pyarrow's Parquet, zstd, fsync", 1.2, "storing and loading 10M rows, {}")
 
 
+def view_program():
+    """The library itself, without the command line around it."""
+    out, include = f"{CACHE}/view", [f"-I{DEPS}/{d}" for d in ("duckdb", "blake3", "yyjson", "roaring", "nanoarrow/src", "lmdb")]
+    call(["cc", "-O2", f"-I{ROOT}/src", f"-I{ROOT}/include", *include, "-o", out, f"{HERE}/view.c", f"{BUILD}/whole/libshoal.a", "-lm", "-lpthread", "-ldl"])
+    return out
+
+
+def many_files():
+    view, floor = view_program(), floor_program()
+    log = f"{CACHE}/log1m"
+    biglog.make(log, 10**6, False)
+    select = f"select add.path, add.size, add.partitionValues, add.stats from '{log}/_delta_log/{biglog.CHECKPOINT:020}.checkpoint.parquet'"
+    cold = Row("a snapshot of 1M files from a checkpoint, ready to leave files out", "DuckDB selecting the same columns", 2.0)
+    listed = Row("the same", "delta-rs opening the table and listing its files", 0.2, "wall")
+    for _ in rounds(5):
+        ours = call([view, "open", LIBDUCKDB, log])
+        cold.add(ours, call([floor, "sql", LIBDUCKDB, select]))
+        listed.add(ours, call([f"{DEPS}/python/bin/python", f"{HERE}/biglog.py", "deltalake", log]))
+    yield from (cold, listed)
+    ours, theirs = listed.mid(0, "rss"), listed.mid(1, "rss")
+    yield Fact("its peak memory", "delta-rs", f"{ours / 2**20:.0f} MiB", f"{theirs / 2**20:.0f} MiB", f"{ours / theirs:.2f}", "0.2", ours <= 0.2 * theirs)
+    call([view, "open", LIBDUCKDB, log, f"{CACHE}/files"])
+    warm = many(5, [view, "open", LIBDUCKDB, log, f"{CACHE}/files"])
+    yield Fact("the same, remembered on disk", "–", f"{duration(warm.cpu)} / {duration(warm.wall)}", "–", "–", "–", True)
+    text = subprocess.run([view, "plan", LIBDUCKDB, log, f"{CACHE}/files", "21"], capture_output=True, text=True, check=True).stdout
+    plan, flat, left = map(int, text.split())
+    assert left == 1
+    yield Fact("which of 1M files one predicate wants", "the same over flat C arrays", f"{plan / 1e3:.2f} ms", f"{flat / 1e3:.2f} ms",
+               f"{plan / flat:.1f}", "20, and 10 ms", plan <= min(20 * flat, 10_000))
+
+
+def one_of_many_files():
+    floor, log, project = floor_program(), f"{CACHE}/log100k", f"{CACHE}/select"
+    biglog.make(log, 10**5, True)
+    fresh(project, {"models/one.sql": "select 1 as n\n"})
+    call([SHOAL, "run", "-q"], cwd=project)
+    where = "where id between 500000 and 500049"
+    bare = f"read_parquet('{log}/*/*.parquet', hive_partitioning = false) {where}"  # a list is too long for an argument
+    row = Row("`shoal sql`, rows of 5 of 100,000 files", "DuckDB over all of them", 0.02, "wall")
+    deltalake = Row("the same", "delta-rs, opening and reading those rows", 0.5, "wall")
+    program = f"import deltalake; t = deltalake.DeltaTable('{log}').to_pyarrow_dataset(); import pyarrow.dataset as d; t.to_table(filter=(d.field('id') >= 500000) & (d.field('id') <= 500049))"
+    for _ in rounds(3):
+        ours = many(5, [SHOAL, "sql", f"select count(*), sum(v) from '{log}' {where}"], cwd=project)
+        row.add(ours, call([floor, "sql", LIBDUCKDB, f"select count(*), sum(v) from {bare}"]))
+        deltalake.add(ours, call([f"{DEPS}/python/bin/python", "-c", program]))
+    yield from (row, deltalake)
+
+
+def full_scan():
+    floor, project = floor_program(), f"{CACHE}/scan"
+    fresh(project, {"models/one.sql": "select 1 as n\n"})
+    call([SHOAL, "run", "-q"], cwd=project)
+    for i in range(8):
+        call([floor, "sql", LIBDUCKDB, f"copy (select * from ({MODEL}) where id % 8 = {i}) to '{project}/rows.parquet' (format parquet)"])
+        verb = ["append", "./t", "rows.parquet"] if i else ["create", "./t", "--as", "rows.parquet", "--property", "delta.enableDeletionVectors=true"]
+        call([SHOAL, "table", *verb], cwd=project)
+    files = sorted(glob.glob(f"{project}/t/*.parquet"))
+    bare = "read_parquet([" + ", ".join(f"'{f}'" for f in files) + "])"
+    for what, target in (("no row deleted", 1.05), ("1% of the rows deleted", 1.15)):
+        row = Row(f"`shoal sql`, full scan of a Delta table of {ROWS // 10**6}M rows, {what}", "DuckDB over the bare files", target)
+        for _ in rounds(7):
+            row.add(many(3, [SHOAL, "sql", SCAN.format("'./t'")], cwd=project), many(3, [floor, "sql", LIBDUCKDB, SCAN.format(bare)]))
+        yield row
+        call([SHOAL, "table", "delete", "./t", "--where", "k % 100 = 7"], cwd=project)
+
+
 def import_time():
     row = Row("`import shoal`", "`import json, sqlite3`", 2, "wall")
     program = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
@@ -336,7 +403,7 @@ def import_time():
 
 ROWS_OF = {"noop1k": lambda: noop(1_000), "noop10k": lambda: noop(10_000), "noop100k": lambda: noop(100_000), "python": noop_python,
            "leaf": edited_leaf, "version": version, "big": big, "tiny": tiny, "publish": publication, "hit": warm_hit, "eval": noop_eval, "import": import_time,
-           "keying": keying, "frame": frame}
+           "keying": keying, "frame": frame, "files": many_files, "select": one_of_many_files, "scan": full_scan}
 HEAD = ["what", "against", "Shoal, CPU / wall", "peer, CPU / wall", "ratio, CPU / wall", "at most", "met"]
 
 
