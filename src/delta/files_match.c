@@ -86,7 +86,7 @@ static bool fits(shoal_type_kind type, shoal_literal_kind literal) {
   case SHOAL_TYPE_STRING:
     return literal == SHOAL_LITERAL_STRING;
   case SHOAL_TYPE_DATE:
-    return literal == SHOAL_LITERAL_DATE;
+    return literal == SHOAL_LITERAL_DATE || literal == SHOAL_LITERAL_TIMESTAMP;
   case SHOAL_TYPE_TIMESTAMP:
     return literal == SHOAL_LITERAL_TIMESTAMP_TZ;
   case SHOAL_TYPE_TIMESTAMP_NTZ:
@@ -112,10 +112,14 @@ static bool fits(shoal_type_kind type, shoal_literal_kind literal) {
 }
 
 /* One that is out of the column's range stands at its end: no value lies beyond. */
-static bool read_literal(const shoal_type *type, shoal_str text, int64_t *low, int64_t *high) {
+static bool read_literal(const shoal_type *type, const shoal_literal *literal, int64_t *low, int64_t *high) {
+  shoal_literal_kind kind = literal->kind;
+  shoal_str text = literal->text;
   bool exact, whole = type->kind != SHOAL_TYPE_FLOAT && type->kind != SHOAL_TYPE_DOUBLE;
   int sign;
-  if (shoal_leaf_number(type, text, low, &exact) && (exact || *low < INT64_MAX)) {
+  const shoal_type timestamp = {.kind = SHOAL_TYPE_TIMESTAMP_NTZ};
+  if (shoal_leaf_number(kind == SHOAL_LITERAL_TIMESTAMP ? &timestamp : type, text, low, &exact) &&
+      (exact || *low < INT64_MAX)) {
     *high = *low + !exact;
     return true;
   }
@@ -130,7 +134,7 @@ static void compile_comparison(const shoal_predicate *p, test *out) {
   if (!fits(l->field->type.kind, p->literal.kind))
     return;
   if (l->kind == SHOAL_LEAF_NUMBER) {
-    if (read_literal(&l->field->type, p->literal.text, &out->low, &out->high))
+    if (read_literal(&l->field->type, &p->literal, &out->low, &out->high))
       out->kind = NUMBER;
   } else if (l->kind == SHOAL_LEAF_TEXT || l->kind == SHOAL_LEAF_DECIMAL) {
     out->text = p->literal.text;

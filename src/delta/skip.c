@@ -132,7 +132,8 @@ static bool compare(shoal_type_kind type, shoal_str bound, const shoal_literal *
     *out = shoal_str_cmp(bound, l->text);
     return l->kind == SHOAL_LITERAL_STRING;
   case SHOAL_TYPE_DATE:
-    return l->kind == SHOAL_LITERAL_DATE && compare_dates(bound, l->text, out);
+    return (l->kind == SHOAL_LITERAL_DATE && compare_dates(bound, l->text, out)) ||
+           (l->kind == SHOAL_LITERAL_TIMESTAMP && bound.len == 10 && compare_times(bound, l->text, 0, out));
   case SHOAL_TYPE_TIMESTAMP:
     return l->kind == SHOAL_LITERAL_TIMESTAMP_TZ && compare_times(bound, l->text, slack, out);
   case SHOAL_TYPE_TIMESTAMP_NTZ:

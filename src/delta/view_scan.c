@@ -4,6 +4,7 @@
  * that remain are decoded, and only their deletion vectors are read.
  */
 #include "base/mem.h"
+#include "base/time.h"
 #include "delta/view.h"
 
 /* By itself in the arena: a scan outlives the call. */
@@ -132,6 +133,120 @@ static shoal_status select_files(void *arg, const shoal_predicate *any, size_t n
   return status;
 }
 
+/* ---- answers from statistics ---- */
+
+/* Bounds of these types are values, whoever has written them; up to 2^53 even by way of floats. */
+static bool is_exact(const shoal_leaf *l, int64_t bound) {
+  const int64_t most = INT64_C(1) << 53;
+  switch (l->field->type.kind) {
+  case SHOAL_TYPE_BYTE:
+  case SHOAL_TYPE_SHORT:
+  case SHOAL_TYPE_INTEGER:
+  case SHOAL_TYPE_LONG:
+    return bound >= -most && bound <= most;
+  case SHOAL_TYPE_DATE:
+    return bound != INT64_MIN && bound != INT64_MAX;
+  case SHOAL_TYPE_FLOAT:
+  case SHOAL_TYPE_DOUBLE:
+  case SHOAL_TYPE_DECIMAL:
+  case SHOAL_TYPE_STRING:
+  case SHOAL_TYPE_TIMESTAMP:
+  case SHOAL_TYPE_TIMESTAMP_NTZ:
+  case SHOAL_TYPE_BOOLEAN:
+  case SHOAL_TYPE_BINARY:
+  case SHOAL_TYPE_STRUCT:
+  case SHOAL_TYPE_ARRAY:
+  case SHOAL_TYPE_MAP:
+  case SHOAL_TYPE_VARIANT:
+  case SHOAL_TYPE_VOID:
+    break;
+  }
+  return false;
+}
+
+typedef struct extremes {
+  bool any;
+  int64_t min, max;
+} extremes;
+
+static const shoal_leaf *leaf_of(const shoal_files *f, size_t column) {
+  size_t node = 0;
+  while (column-- > 0)
+    node = f->leaves[node].end;
+  return &f->leaves[node];
+}
+
+/* False where a file does not say, or not exactly. */
+static bool widen(const shoal_files *f, const bool *dead, size_t column, extremes *e) {
+  const shoal_leaf *l = f->n ? leaf_of(f, column) : NULL;
+  for (size_t i = 0; i < f->n; i++) {
+    uint32_t rows = shoal_counts_get(&f->rows, i);
+    if ((dead && dead[i]) || rows == 0)
+      continue;
+    if (rows == SHOAL_FILES_UNKNOWN || shoal_counts_get(&f->loose, i) || shoal_counts_get(&f->vector, i))
+      return false;
+    if (shoal_counts_get(&l->nulls, i) == rows)
+      continue;
+    if (!l->seen || l->kind != SHOAL_LEAF_NUMBER)
+      return false;
+    int64_t min = ((const int64_t *)l->min.ptr)[i], max = ((const int64_t *)l->max.ptr)[i];
+    if (!is_exact(l, min) || !is_exact(l, max) || min > max)
+      return false;
+    e->min = e->any && e->min < min ? e->min : min;
+    e->max = e->any && e->max > max ? e->max : max;
+    e->any = true;
+  }
+  return true;
+}
+
+/* Rows of a file, less those that its deletion vector takes. */
+static shoal_status count(const shoal_files *f, const bool *dead, shoal_arena *arena, uint64_t *rows,
+                          shoal_error *err) {
+  for (size_t i = 0; i < f->n; i++) {
+    uint32_t n = shoal_counts_get(&f->rows, i), vector = shoal_counts_get(&f->vector, i);
+    shoal_delta_vector_descriptor d = {0};
+    if (dead && dead[i])
+      continue;
+    if (vector)
+      SHOAL_TRY(shoal_delta_vector_describe(shoal_texts_get(&f->vectors, vector - 1), arena, &d, err));
+    if (n == SHOAL_FILES_UNKNOWN || d.cardinality > n)
+      return SHOAL_DONE;
+    *rows += n - d.cardinality;
+  }
+  return SHOAL_OK;
+}
+
+static shoal_str value_text(const shoal_leaf *l, int64_t value, shoal_arena *arena) {
+  char text[SHOAL_TIME_TEXT];
+  if (l->field->type.kind != SHOAL_TYPE_DATE)
+    return shoal_str_z(shoal_arena_printf(arena, "%lld", (long long)value));
+  shoal_time_text(value, text);
+  return shoal_arena_str(arena, shoal_str_n(text, 10));
+}
+
+static shoal_status answer(void *arg, const size_t *columns, size_t n, shoal_arena *arena, uint64_t *rows,
+                           shoal_str *min, shoal_str *max, shoal_error *err) {
+  const shoal_delta_view *v = ((const source *)arg)->v;
+  *rows = 0;
+  shoal_status status = count(&v->base, v->dead, arena, rows, err);
+  if (status == SHOAL_OK)
+    status = count(&v->tail, NULL, arena, rows, err);
+  for (size_t i = 0; status == SHOAL_OK && i < n; i++) {
+    extremes e = {0};
+    bool partition = false;
+    for (size_t k = 0; k < v->base.n_partition_columns; k++)
+      partition = partition || v->base.partition_columns[k] == columns[i];
+    if (partition || !widen(&v->base, v->dead, columns[i], &e) || !widen(&v->tail, NULL, columns[i], &e))
+      return SHOAL_DONE;
+    const shoal_leaf *l = leaf_of(&v->base, columns[i]);
+    min[i] = e.any ? value_text(l, e.min, arena) : SHOAL_STR_NONE;
+    max[i] = e.any ? value_text(l, e.max, arena) : SHOAL_STR_NONE;
+    if (e.any && (!min[i].ptr || !max[i].ptr))
+      return shoal_fail_nomem(err);
+  }
+  return status;
+}
+
 shoal_status shoal_delta_view_scan(const shoal_delta_table *table, const shoal_delta_view *v, shoal_arena *arena,
                                    shoal_scan *out, shoal_error *err) {
   const shoal_delta_metadata *m = &v->metadata;
@@ -150,7 +265,8 @@ shoal_status shoal_delta_view_scan(const shoal_delta_table *table, const shoal_d
                       .by_field_id = shoal_str_is(shoal_delta_config(m, "delta.columnMapping.mode"), "id"),
                       .n_files = shoal_delta_view_n_files(v),
                       .select = select_files,
-                      .select_arg = s};
+                      .select_arg = s,
+                      .answer = answer};
   out->n_whole = out->n_files;
   return SHOAL_OK;
 }

@@ -296,6 +296,10 @@ static shoal_status add_table(shoal_duckdb *d, const shoal_scan *scan, size_t in
   size_t n_whole = scan->keep ? scan->n_whole : scan->n_files;
   const file_range whole = {0, n_whole, "whole"}, kept = {n_whole, scan->n_files - n_whole, "kept"};
   SHOAL_TRY(check_table(scan, err));
+  if (scan->stand_in) {
+    shoal_buf_addz(sql, scan->stand_in);
+    return SHOAL_OK;
+  }
   if (scan->n_files == 0) {
     add_select_items(sql, scan, input, &whole);
     shoal_buf_addz(sql, " WHERE false");
@@ -546,7 +550,9 @@ shoal_status shoal_duckdb_inputs(shoal_duckdb *d, const shoal_job *job, shoal_er
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < job->n_inputs; i++)
     scans[i] = *job->inputs[i].scan;
-  if (!d->binding)
+  if (!d->binding && !d->config.planner)
+    SHOAL_TRY(shoal_duckdb_answer(d, job, scans, err));
+  if (!d->binding && !(scans && job->n_inputs && scans[0].stand_in))
     SHOAL_TRY(shoal_duckdb_skip(d, job, scans, err));
   for (size_t i = 0; i < job->n_inputs; i++) {
     if (!scans[i].select)

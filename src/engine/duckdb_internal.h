@@ -160,6 +160,10 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_add_stub(shoal_duckdb *d, const shoal_s
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_each(shoal_duckdb *d, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_duckdb_op_each(shoal_engine *e, const shoal_job *job, shoal_take *take, void *arg,
                                                  shoal_error *err);
+/* duckdb_answer.c */
+/* Gives the only input a stand_in, in the copy of its scan, where the query is answered without its files. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_answer(shoal_duckdb *d, const shoal_job *job, shoal_scan *scans,
+                                                shoal_error *err);
 /* duckdb_tap.c */
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_tap(shoal_duckdb *d, shoal_error *err);
 /* duckdb_keep.c: the function that asks a scan which rows are alive. */

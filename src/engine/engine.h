@@ -90,6 +90,12 @@ struct shoal_scan {
   shoal_status (*select)(void *arg, const shoal_predicate *any, size_t n, shoal_arena *arena, shoal_scan *out,
                          shoal_error *err);
   void *select_arg;
+  /* Of such a table, without reading any of its files: how many rows are alive, and of n columns (indices into the
+     schema) the least and the greatest values, as their types are written ({NULL,0}: no row has one). SHOAL_DONE: this
+     can't be told. Texts are in the arena. */
+  shoal_status (*answer)(void *arg, const size_t *columns, size_t n, shoal_arena *arena, uint64_t *rows, shoal_str *min,
+                         shoal_str *max, shoal_error *err);
+  const char *stand_in; /* the engine's own: a query whose rows stand for the table's */
 };
 
 #define SHOAL_POSITION_FILE "shoal:file"

@@ -4,8 +4,10 @@
  * AND, OR and NOT; one thing outside of it makes the whole filter unknown, since a half-understood text is none.
  *
  *   or := and {OR and}    and := not {AND not}    not := NOT not | primary
- *   primary := '(' or ')' | column [op literal | IS [NOT] NULL | [NOT] IN '(' literal {',' literal} ')']
- *   column := shoal_column_N {'.' name}    literal := ['-'] number | 'text' ['::' type]
+ *   primary := '(' or ')' | column [op literal | IS [NOT] NULL | [NOT] IN '(' literal {',' literal} ')'
+ *              | BETWEEN literal AND literal]
+ *   column := path | CAST '(' path AS TIMESTAMP ')'
+ *   path := shoal_column_N {'.' name}    literal := ['-'] number | 'text' ['::' type]
  */
 #include "engine/predicate.h"
 
@@ -180,7 +182,7 @@ static void read_path(reader *r, shoal_predicate *column) {
   }
 }
 
-static void read_column(reader *r, shoal_predicate *out) {
+static void read_name(reader *r, shoal_predicate *out) {
   const shoal_str prefix = SHOAL_STR(SHOAL_PREDICATE_COLUMN);
   int64_t index;
   shoal_predicate column = {0};
@@ -193,14 +195,43 @@ static void read_column(reader *r, shoal_predicate *out) {
   advance(r);
   read_path(r, &column);
   *out = column;
+}
+
+/* Behind the column: BETWEEN a AND b. */
+static void read_between(reader *r, const shoal_predicate *column, shoal_predicate *out) {
+  predicates list = {0};
+  shoal_predicate low = *column, high = *column;
+  low.kind = SHOAL_PREDICATE_GE;
+  high.kind = SHOAL_PREDICATE_LE;
+  read_literal(r, &low.literal);
+  need(r, take_word(r, "AND"));
+  read_literal(r, &high.literal);
+  add(r, &list, &low);
+  add(r, &list, &high);
+  *out = join(r, SHOAL_PREDICATE_AND, &list);
+}
+
+/* A date that is compared as a timestamp is midnight; other types' bounds are compared with no literal of that type. */
+static void read_column(reader *r, shoal_predicate *out) {
+  shoal_predicate column = {0};
+  bool cast = take_word(r, "CAST");
+  need(r, !cast || take_symbol(r, '('));
+  read_name(r, &column);
+  if (cast)
+    need(r, take_word(r, "AS") && take_word(r, "TIMESTAMP") && take_symbol(r, ')'));
+  if (r->odd)
+    return;
+  *out = column;
   if (read_operator(r, &out->kind)) {
     read_literal(r, &out->literal);
   } else if (take_word(r, "IS")) {
     bool no = take_word(r, "NOT");
-    need(r, take_word(r, "NULL"));
+    need(r, take_word(r, "NULL") && !cast);
     out->kind = SHOAL_PREDICATE_IS_NULL;
     if (no)
       negate(r, out);
+  } else if (take_word(r, "BETWEEN")) {
+    read_between(r, &column, out);
   } else {
     bool no = take_word(r, "NOT");
     need(r, take_word(r, "IN"));

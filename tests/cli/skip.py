@@ -129,6 +129,44 @@ def nothing_is_lost_beside_deletion_vectors():
 
 
 @case
+def statistics_answer_as_files_do():
+    rng = random.Random(SEED + 9)
+    for partitioned, vectors in ((False, False), (True, False), (False, True)):
+        p = project()
+        made(p, rng, partitioned, vectors)
+        for deleted in range(2 if vectors else 1):
+            if deleted:
+                p.shoal("table", "delete", "raw.t", "--where", "id % 5 = 0 or id > 230")
+            for columns in (["id"], ["d"], ["id", "d"], ["name"], ["x"], ["f"], ["ts"], ["tz"], ["n"], ["file_row_number"], ["part"], ["b"]):
+                what = ", ".join(f"{rng.choice(['min', 'MAX'])}({c})" for c in columns for _ in range(2)) + rng.choice(["", ", count(*) as n"])
+                q = f"select {what} from raw.t"
+                same(p.rows(q), p.rows(q + " where random() >= 0"))
+            same(p.rows("select count(*) from raw.t"), p.rows("select count(*) from raw.t where random() >= 0"))
+        p.remove()
+
+
+@case
+def answers_open_no_file():
+    p = project()
+    made(p, random.Random(1))
+    same(p.rows("select count(*) from raw.t"), [[str(N_FILES * N_ROWS)]])
+    want = p.rows("select min(id), max(id), min(d), max(d), count(*) from raw.t where random() >= 0")
+    for name in os.listdir(p.dir + "/tables/t"):
+        if name.endswith(".parquet"):
+            os.unlink(f"{p.dir}/tables/t/{name}")
+    same(p.rows("select count(*) from raw.t"), [[str(N_FILES * N_ROWS)]])
+    same(p.rows("select min(id), max(id), min(d), max(d), count(*) from raw.t"), want)
+    p.write({"models/gold/n.sql": "select max(id) as top, count(*) as n from raw.t"})
+    p.shoal("run", "gold.n")
+    same(p.rows("select n from gold.n"), [[str(N_FILES * N_ROWS)]])
+    for q in ("select count(id) from raw.t", "select min(id) from raw.t where id > 0", "select min(id + 1) from raw.t", "select min(name) from raw.t", "select min(ts) from raw.t", "select max(x) from raw.t",
+              "select count(*) from raw.t group by id", "select min(d) from (select id as d from raw.t)", "select min(distinct id), any_value(id) from raw.t", "select min(id) filter (where id > 5) from raw.t",
+              "select min(id, 2) from raw.t", "select count(*) from raw.t tablesample 10%", "select min(o.id) from raw.t as o(d, id)"):
+        has(p.shoal("sql", q, code=1).all, "error")
+    p.remove()
+
+
+@case
 def zeros_of_both_signs_are_equal():
     p = Project()
     p.write({"models/gold/z.sql": "select unnest(['-0.0'::double, 'nan'::double, 1.5]) as x, {'f': '-0.0'::float} as s from range(50)"})
