@@ -661,6 +661,50 @@ static void test_rows_hash_of_queries(void **state) {
   CHECK_STATUS(shoal_engine_query(f->engine, &job, &rows, &f->err), SHOAL_EENGINE, &f->err);
 }
 
+typedef struct taken {
+  size_t rows, nulls;
+  int64_t sum;
+  size_t fail_after;
+} taken;
+
+static shoal_status take(void *arg, const shoal_batch *b, shoal_error *err) {
+  taken *t = arg;
+  for (size_t i = 0; i < b->rows; i++) {
+    int64_t v;
+    if (!shoal_batch_text(b, 0, i).ptr)
+      continue;
+    assert_true(shoal_str_i64(shoal_batch_text(b, 0, i), &v));
+    t->sum += v;
+    t->rows++;
+    t->nulls += !shoal_batch_text(b, 1, i).ptr;
+    if (t->fail_after && t->rows > t->fail_after)
+      return shoal_fail(err, SHOAL_ECORRUPT, "a row too many");
+  }
+  return SHOAL_OK;
+}
+
+static void test_each_row_is_handed_on(void **state) {
+  fixture *f = *state;
+  taken t = {0};
+  shoal_job job = {
+      .sql = SHOAL_STR("SELECT i::VARCHAR AS i, CASE WHEN i % 2 = 0 THEN 'even, and rather long' || i END AS \"x y\" "
+                       "FROM range(100000) t(i) WHERE i::VARCHAR IS NOT NULL")};
+  CHECK_OK(shoal_engine_each(f->engine, &job, take, &t, &f->err), &f->err);
+  assert_true(t.rows == 100000 && t.nulls == 50000 && t.sum == INT64_C(4999950000));
+  t = (taken){.fail_after = 1000};
+  CHECK_STATUS(shoal_engine_each(f->engine, &job, take, &t, &f->err), SHOAL_ECORRUPT, &f->err);
+  assert_string_equal(f->err.message, "a row too many");
+  t = (taken){0};
+  job.sql = SHOAL_STR("SELECT nothing");
+  CHECK_STATUS(shoal_engine_each(f->engine, &job, take, &t, &f->err), SHOAL_EENGINE, &f->err);
+  job.sql = SHOAL_STR("SELECT '7', NULL");
+  CHECK_OK(shoal_engine_each(f->engine, &job, take, &t, &f->err), &f->err);
+  assert_true(t.rows == 1 && t.nulls == 1 && t.sum == 7);
+  shoal_rows *rows;
+  job.sql = SHOAL_STR("SELECT \"shoal:each\"('1')");
+  CHECK_STATUS(shoal_engine_query(f->engine, &job, &rows, &f->err), SHOAL_EENGINE, &f->err);
+}
+
 /* What was hashed is what was written: the files, read back, have the same hash. */
 static void test_rows_hash_is_of_the_files(void **state) {
   static const char *const queries[] = {
@@ -1021,6 +1065,7 @@ int main(void) {
       TEST(test_source_files),
       TEST(test_macros_and_variables),
       TEST(test_rows_hash_of_queries),
+      TEST(test_each_row_is_handed_on),
       TEST(test_rows_hash_is_of_the_files),
       TEST(test_order_and_file_size),
       TEST(test_copy),
