@@ -5,8 +5,10 @@
  */
 #include "support/support.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -336,8 +338,9 @@ static void test_old_ones_go(void **state) {
   begin(&f);
   for (int i = 0; i < 5; i++) {
     char *path = shoal_arena_printf(&f.arena, "%s/%d", f.root, i);
+    const struct timespec times[2] = {{.tv_sec = 1000000 + i}, {.tv_sec = 1000000 + i}};
     CHECK_OK(shoal_os_replace_file(path, SHOAL_STR("0123456789"), &err), &err);
-    shoal_os_touch(path);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
   }
   CHECK_OK(shoal_os_rmdir(shoal_arena_printf(&f.arena, "%s/table", f.root), &err), &err);
   shoal_os_touch(shoal_arena_printf(&f.arena, "%s/0", f.root));
