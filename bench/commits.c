@@ -20,11 +20,11 @@ static int one_row(int64_t writer, int64_t n, struct ArrowArrayStream *out) {
   ArrowSchemaInit(&schema);
   int bad = ArrowSchemaSetTypeStruct(&schema, 2) || ArrowSchemaSetType(schema.children[0], NANOARROW_TYPE_INT64) ||
             ArrowSchemaSetName(schema.children[0], "writer") ||
-            ArrowSchemaSetType(schema.children[1], NANOARROW_TYPE_INT64) || ArrowSchemaSetName(schema.children[1], "n") ||
-            ArrowArrayInitFromSchema(&array, &schema, NULL) || ArrowArrayStartAppending(&array) ||
-            ArrowArrayAppendInt(array.children[0], writer) || ArrowArrayAppendInt(array.children[1], n) ||
-            ArrowArrayFinishElement(&array) || ArrowArrayFinishBuildingDefault(&array, NULL) ||
-            ArrowBasicArrayStreamInit(out, &schema, 1);
+            ArrowSchemaSetType(schema.children[1], NANOARROW_TYPE_INT64) ||
+            ArrowSchemaSetName(schema.children[1], "n") || ArrowArrayInitFromSchema(&array, &schema, NULL) ||
+            ArrowArrayStartAppending(&array) || ArrowArrayAppendInt(array.children[0], writer) ||
+            ArrowArrayAppendInt(array.children[1], n) || ArrowArrayFinishElement(&array) ||
+            ArrowArrayFinishBuildingDefault(&array, NULL) || ArrowBasicArrayStreamInit(out, &schema, 1);
   if (!bad)
     ArrowBasicArrayStreamSetArray(out, 0, &array);
   return bad;

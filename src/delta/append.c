@@ -24,12 +24,13 @@ typedef struct appending {
 
 static void dispose(appending *a) {
   shoal_delta_transaction_free(a->transaction);
-  shoal_delta_snapshot_free(a->snapshot);
+  if (!a->table->head)
+    shoal_delta_snapshot_free(a->snapshot);
   shoal_arena_dispose(&a->arena);
 }
 
 static shoal_status open_table(appending *a, shoal_error *err) {
-  shoal_status status = shoal_delta_snapshot_open(a->table, SHOAL_DELTA_LATEST, &a->snapshot, err);
+  shoal_status status = shoal_delta_head(a->table, &a->snapshot, err);
   if (status == SHOAL_ENOTFOUND && a->append->create) {
     if (err)
       *err = (shoal_error){0};

@@ -9,15 +9,20 @@
 
 #include "delta/delta_internal.h"
 
+enum { ALL = 1, FEW = 2 /* of which a reader wants the last, and sidecars */, HEAD = 4 /* but files */ };
+
 /* Each action's column, and the field that is never null where the action is there. */
 static const struct {
   const char *name, *present;
-  bool few; /* of these a checkpoint has few, and a reader wants them */
+  unsigned sets;
 } columns[] = {
-    {"add", "path", false},    {"remove", "path", false},
-    {"metaData", "id", true},  {"protocol", "minReaderVersion", true},
-    {"txn", "appId", false},   {"domainMetadata", "domain", false},
-    {"sidecar", "path", true},
+    {"add", "path", ALL},
+    {"remove", "path", ALL},
+    {"metaData", "id", ALL | FEW | HEAD},
+    {"protocol", "minReaderVersion", ALL | FEW | HEAD},
+    {"txn", "appId", ALL | HEAD},
+    {"domainMetadata", "domain", ALL | HEAD},
+    {"sidecar", "path", ALL | FEW},
 };
 
 static bool is_repeated(shoal_str field) {
@@ -54,12 +59,12 @@ static bool has_field(const shoal_type *type, const char *name) {
   return false;
 }
 
-static shoal_status make_query(const shoal_schema *schema, bool few, shoal_buf *sql, shoal_error *err) {
+static shoal_status make_query(const shoal_schema *schema, unsigned set, shoal_buf *sql, shoal_error *err) {
   shoal_buf where = {0};
   shoal_buf_addz(sql, "SELECT CASE");
   for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
     for (size_t k = 0; k < schema->n_fields; k++) {
-      if (!shoal_str_is(schema->fields[k].name, columns[i].name) || (few && !columns[i].few) ||
+      if (!shoal_str_is(schema->fields[k].name, columns[i].name) || !(columns[i].sets & set) ||
           !has_field(&schema->fields[k].type, columns[i].present))
         continue;
       add_branch(sql, &schema->fields[k], columns[i].present);
@@ -69,7 +74,7 @@ static shoal_status make_query(const shoal_schema *schema, bool few, shoal_buf *
     }
   }
   shoal_buf_addz(sql, " END FROM log");
-  if (few)
+  if (set != ALL)
     shoal_buf_add(sql, shoal_buf_str(&where));
   bool any = where.len > 0;
   shoal_status status = shoal_buf_check(&where, err);
@@ -92,7 +97,7 @@ static shoal_status apply_rows(shoal_rows *rows, shoal_arena *arena, shoal_repla
   return status == SHOAL_DONE ? SHOAL_OK : status;
 }
 
-static shoal_status read_parquet(shoal_engine *engine, const shoal_scan_file *files, size_t n, bool few,
+static shoal_status read_parquet(shoal_engine *engine, const shoal_scan_file *files, size_t n, unsigned set,
                                  shoal_arena *arena, shoal_replay *r, shoal_error *err) {
   shoal_scan_option option = {SHOAL_STR("union_by_name"), SHOAL_STR("true")};
   shoal_scan scan = {.format = SHOAL_SCAN_PARQUET, .files = files, .n_files = n, .options = &option, .n_options = 1};
@@ -104,7 +109,7 @@ static shoal_status read_parquet(shoal_engine *engine, const shoal_scan_file *fi
   shoal_rows *rows = NULL;
   shoal_status status = shoal_engine_bind(engine, &job, &scratch, &schema, err);
   if (status == SHOAL_OK)
-    status = make_query(&schema, few, &sql, err);
+    status = make_query(&schema, set, &sql, err);
   job.sql = shoal_buf_str(&sql);
   if (status == SHOAL_OK)
     status = shoal_engine_query(engine, &job, &rows, err);
@@ -118,12 +123,12 @@ static shoal_status read_parquet(shoal_engine *engine, const shoal_scan_file *fi
 
 shoal_status shoal_delta_checkpoint_parquet(shoal_engine *engine, const shoal_scan_file *files, size_t n,
                                             shoal_arena *arena, shoal_replay *r, shoal_error *err) {
-  return read_parquet(engine, files, n, false, arena, r, err);
+  return read_parquet(engine, files, n, r->head ? HEAD : ALL, arena, r, err);
 }
 
 shoal_status shoal_delta_checkpoint_few(shoal_engine *engine, const shoal_scan_file *files, size_t n,
                                         shoal_arena *arena, shoal_replay *r, shoal_error *err) {
-  return read_parquet(engine, files, n, true, arena, r, err);
+  return read_parquet(engine, files, n, FEW, arena, r, err);
 }
 
 shoal_status shoal_delta_checkpoint_files(const shoal_delta_table *table, const shoal_str *keys, size_t n,

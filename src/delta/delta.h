@@ -25,6 +25,9 @@ typedef struct shoal_delta_table {
   const char
       *cache; /* folder, made on demand, where large tables' files are remembered for the next view; NULL: none */
   size_t cache_from; /* files that a table has at least to be remembered; 0: 1,000, fewer are read as quickly anew */
+  /* Where who appends again and again keeps what it knows of the table, one thread at a time; the owner frees it. NULL:
+     nowhere. */
+  struct shoal_delta_snapshot **head;
 } shoal_delta_table;
 
 typedef struct shoal_delta_kv {
@@ -75,6 +78,10 @@ SHOAL_MUST_USE shoal_status shoal_delta_snapshot_open(const shoal_delta_table *t
 SHOAL_MUST_USE shoal_status shoal_delta_snapshot_update(const shoal_delta_table *table,
                                                         const shoal_delta_snapshot *base, shoal_delta_snapshot **out,
                                                         shoal_error *err);
+/* The latest state without its files: what it takes to append. Of table->head, and only as long as nobody asks again;
+   else the caller's. */
+SHOAL_MUST_USE shoal_status shoal_delta_head(const shoal_delta_table *table, shoal_delta_snapshot **out,
+                                             shoal_error *err);
 void shoal_delta_snapshot_free(shoal_delta_snapshot *s);
 int64_t shoal_delta_snapshot_version(const shoal_delta_snapshot *s);
 const shoal_delta_metadata *shoal_delta_snapshot_metadata(const shoal_delta_snapshot *s);

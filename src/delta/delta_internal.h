@@ -126,6 +126,7 @@ typedef struct shoal_replay {
   shoal_map files_map, txns_map, domains_map;
   shoal_str metadata, protocol;  /* the last ones' text */
   SHOAL_VEC(shoal_str) sidecars; /* paths that a checkpoint names */
+  bool head;                     /* files are nobody's business */
 } shoal_replay;
 void shoal_replay_dispose(shoal_replay *r);
 /* One action; the caller keeps to the order of versions, and within a commit removes before adds. */
@@ -173,6 +174,7 @@ struct shoal_delta_snapshot {
   shoal_replay_names txns, domains;
   shoal_str metadata_raw, protocol_raw;
   SHOAL_VEC(shoal_segment *) segments;
+  shoal_object commit; /* of a head: its version's, by which it is known again; the key is not set */
 };
 
 /* A commit, a compaction, or another text of the log that was listed. */

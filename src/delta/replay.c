@@ -63,7 +63,7 @@ shoal_status shoal_replay_apply(shoal_replay *r, const shoal_action *a, shoal_er
   switch (a->kind) {
   case SHOAL_ACTION_ADD:
   case SHOAL_ACTION_REMOVE:
-    return apply_file(r, a, err);
+    return r->head ? SHOAL_OK : apply_file(r, a, err);
   case SHOAL_ACTION_TXN:
     return apply_named(&r->txns, &r->txns_map, a, err);
   case SHOAL_ACTION_DOMAIN:
@@ -75,7 +75,7 @@ shoal_status shoal_replay_apply(shoal_replay *r, const shoal_action *a, shoal_er
     r->protocol = a->raw;
     break;
   case SHOAL_ACTION_SIDECAR:
-    return add_sidecar(r, a, err);
+    return r->head ? SHOAL_OK : add_sidecar(r, a, err); /* which have files only */
   case SHOAL_ACTION_INFO:
   case SHOAL_ACTION_CDC:
   case SHOAL_ACTION_OTHER:

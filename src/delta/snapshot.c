@@ -208,8 +208,9 @@ static shoal_status load(const shoal_delta_table *table, shoal_log *log, int64_t
       first = why;
       SHOAL_TRY(shoal_delta_log_list(table, 0, scratch, log, err)); /* there may be more before it */
     }
+    bool head = r->head;
     shoal_replay_dispose(r);
-    *r = (shoal_replay){0};
+    *r = (shoal_replay){.head = head};
     status = load_checkpoint(table, log, position_of(log, broken), version, r, arena, &at, &have, &why);
   }
   if (status == SHOAL_OK)
@@ -257,11 +258,35 @@ static shoal_status load_first(const shoal_delta_table *table, shoal_replay *r, 
   return status;
 }
 
-/* Loads `version` (or the latest) on top of `base`, which may be NULL. */
+/* What a head has, in memory of its own: there is little of it. */
+static shoal_status resume_head(const shoal_delta_snapshot *base, shoal_replay *r, shoal_arena *arena,
+                                shoal_error *err) {
+  SHOAL_TRY(resume(base, r, err));
+  r->metadata = shoal_arena_str(arena, r->metadata);
+  r->protocol = shoal_arena_str(arena, r->protocol);
+  if (!r->metadata.ptr || !r->protocol.ptr)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < r->txns.len + r->domains.len; i++) {
+    shoal_replay_named *n = i < r->txns.len ? &r->txns.ptr[i] : &r->domains.ptr[i - r->txns.len];
+    n->id = shoal_arena_str(arena, n->id);
+    n->raw = shoal_arena_str(arena, n->raw);
+    if (!n->id.ptr || !n->raw.ptr)
+      return shoal_fail_nomem(err);
+  }
+  shoal_map_dispose(&r->txns_map); /* their keys stay behind */
+  shoal_map_dispose(&r->domains_map);
+  for (size_t i = 0; i < r->txns.len; i++)
+    SHOAL_TRY(shoal_map_put(&r->txns_map, r->txns.ptr[i].id, (uint32_t)i, err));
+  for (size_t i = 0; i < r->domains.len; i++)
+    SHOAL_TRY(shoal_map_put(&r->domains_map, r->domains.ptr[i].id, (uint32_t)i, err));
+  return SHOAL_OK;
+}
+
+/* Loads `version` (or the latest) on top of `base`, which may be NULL; with `head` nothing of its files. */
 static shoal_status open_on(const shoal_delta_table *table, int64_t version, const shoal_delta_snapshot *base,
-                            shoal_delta_snapshot **out, shoal_error *err) {
+                            bool head, shoal_delta_snapshot **out, shoal_error *err) {
   shoal_arena scratch = {0};
-  shoal_replay r = {0};
+  shoal_replay r = {.head = head};
   shoal_log log;
   shoal_status status = SHOAL_OK;
   shoal_segment *segment = segment_new();
@@ -300,18 +325,106 @@ out:
 shoal_status shoal_delta_snapshot_open(const shoal_delta_table *table, int64_t version, shoal_delta_snapshot **out,
                                        shoal_error *err) {
   *out = NULL;
-  return open_on(table, version, NULL, out, err);
+  return open_on(table, version, NULL, false, out, err);
 }
 
 shoal_status shoal_delta_snapshot_update(const shoal_delta_table *table, const shoal_delta_snapshot *base,
                                          shoal_delta_snapshot **out, shoal_error *err) {
   *out = NULL;
   if (base->segments.len >= MAX_SEGMENTS)
-    return open_on(table, SHOAL_DELTA_LATEST, NULL, out, err);
-  shoal_status status = open_on(table, SHOAL_DELTA_LATEST, base, out, err);
+    return open_on(table, SHOAL_DELTA_LATEST, NULL, false, out, err);
+  shoal_status status = open_on(table, SHOAL_DELTA_LATEST, base, false, out, err);
   /* The commits between may have been cleaned away after a checkpoint: then that is where to start. */
   if (status == SHOAL_ECORRUPT)
-    status = open_on(table, SHOAL_DELTA_LATEST, NULL, out, err);
+    status = open_on(table, SHOAL_DELTA_LATEST, NULL, false, out, err);
+  return status;
+}
+
+/* --- heads --- */
+
+static shoal_status head_commit(const shoal_delta_table *table, int64_t version, shoal_arena *arena, shoal_str *key,
+                                shoal_object *out, shoal_error *err) {
+  *key = shoal_delta_key(table, arena, "_delta_log/%020lld.json", (long long)version);
+  return key->ptr ? shoal_store_head(table->store, *key, out, err) : shoal_fail_nomem(err);
+}
+
+/* A head's latest commit, to tell whether the table is still the same one. What is not there tells nothing. */
+static shoal_status mark_head(const shoal_delta_table *table, shoal_delta_snapshot *s, shoal_error *err) {
+  shoal_arena scratch = {0};
+  shoal_str key;
+  shoal_object commit = {0};
+  shoal_status status = head_commit(table, s->version, &scratch, &key, &commit, err);
+  s->commit = (shoal_object){.size = commit.size, .modified_us = commit.modified_us};
+  shoal_arena_dispose(&scratch);
+  return status == SHOAL_ENOTFOUND ? SHOAL_OK : status;
+}
+
+/* Commits after a head, asked for one by one: no log is listed. *version: the last there is. As long as the head's own
+   commit is there, none after it has been cleaned away. SHOAL_DONE: it is not, or it is another table's by now. */
+static shoal_status follow(const shoal_delta_table *table, const shoal_delta_snapshot *base, shoal_replay *r,
+                           shoal_arena *arena, int64_t *version, shoal_error *err) {
+  shoal_arena scratch = {0};
+  shoal_str key;
+  shoal_object is = {0};
+  *version = base->version;
+  shoal_status status = head_commit(table, base->version, &scratch, &key, &is, err);
+  if (status == SHOAL_ENOTFOUND || is.size != base->commit.size || is.modified_us != base->commit.modified_us)
+    status = status < 0 && status != SHOAL_ENOTFOUND ? status : SHOAL_DONE;
+  while (status == SHOAL_OK) {
+    shoal_log_file next = {.kind = SHOAL_LOG_COMMIT, .version = *version + 1};
+    status = head_commit(table, next.version, &scratch, &next.object.key, &is, err);
+    if (status == SHOAL_OK && next.version == base->version + 1)
+      status = resume_head(base, r, arena, err);
+    if (status == SHOAL_OK)
+      status = load_commit(table, &next, r, arena, err);
+    if (status == SHOAL_OK)
+      *version = next.version;
+  }
+  shoal_arena_dispose(&scratch);
+  if (status != SHOAL_ENOTFOUND)
+    return status;
+  if (err)
+    *err = (shoal_error){0};
+  return SHOAL_OK;
+}
+
+/* The head that is kept, brought up to date. SHOAL_DONE: it is of no use. */
+static shoal_status update_head(const shoal_delta_table *table, shoal_error *err) {
+  shoal_delta_snapshot *base = *table->head, *now = NULL;
+  shoal_replay r = {.head = true};
+  int64_t version;
+  shoal_segment *segment = segment_new();
+  if (!segment)
+    return shoal_fail_nomem(err);
+  shoal_status status = follow(table, base, &r, &segment->arena, &version, err);
+  bool stands = status == SHOAL_OK && version == base->version;
+  if (status == SHOAL_OK && !stands)
+    status = finish(&r, version, NULL, segment, &now, err);
+  if (status == SHOAL_OK && !stands)
+    status = mark_head(table, now, err);
+  shoal_replay_dispose(&r);
+  segment_release(segment);
+  if (stands)
+    return SHOAL_OK;
+  shoal_delta_snapshot_free(base);
+  *table->head = status == SHOAL_OK ? now : NULL;
+  if (status != SHOAL_OK)
+    shoal_delta_snapshot_free(now);
+  return status;
+}
+
+shoal_status shoal_delta_head(const shoal_delta_table *table, shoal_delta_snapshot **out, shoal_error *err) {
+  *out = NULL;
+  shoal_status status = table->head && *table->head ? update_head(table, err) : SHOAL_DONE;
+  if (status == SHOAL_DONE) {
+    status = open_on(table, SHOAL_DELTA_LATEST, NULL, true, out, err);
+    if (status == SHOAL_OK && table->head)
+      status = mark_head(table, *out, err);
+    if (table->head)
+      *table->head = *out;
+  }
+  if (table->head)
+    *out = *table->head;
   return status;
 }
 

@@ -45,6 +45,7 @@ shoal_status shoal_table_open(const char *folder, shoal_table **out, shoal_error
                                  .prefix = SHOAL_STR(""),
                                  .get_engine = get_engine,
                                  .engine_arg = t,
+                                 .head = &t->head,
                                  .cache = cache ? shoal_arena_printf(&t->arena, "%s/delta", cache) : NULL};
   if (status < 0)
     shoal_table_close(t);
@@ -56,6 +57,7 @@ shoal_status shoal_table_open(const char *folder, shoal_table **out, shoal_error
 void shoal_table_close(shoal_table *t) {
   if (!t)
     return;
+  shoal_delta_snapshot_free(t->head);
   shoal_engine_free(t->engine);
   shoal_store_free(t->store);
   shoal_arena_dispose(&t->arena);

@@ -12,6 +12,7 @@ struct shoal_table {
   shoal_store *store;
   shoal_engine *engine; /* opened when it is needed */
   shoal_delta_table table;
+  shoal_delta_snapshot *head; /* between appends */
 };
 
 /* Its engine, for work that is over when the call returns. */

@@ -7,7 +7,9 @@
 #include "base/str.h"
 #include "base/time.h"
 
-#define CHECKPOINT_EVERY 10 /* delta.checkpointInterval's default */
+/* Where the table does not say, delta.checkpointInterval. So many commits are read in the time that it takes to begin
+   with a checkpoint; writing one takes as long as several appends. */
+#define CHECKPOINT_EVERY 100
 
 /* ---- columns by name ---- */
 

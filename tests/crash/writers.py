@@ -110,9 +110,6 @@ def mixed(cases, name, properties):
         need(p.returncode == 0, "%s", p.stderr)
     note = check(path, write_for(path, SECONDS / 2, r))
     conserved(path, r)
-    write(os.path.join(cases.folder, "shoal.yaml"), "name: writers\n")
-    p = subprocess.run([SHOAL, "fsck", path], cwd=cases.folder, capture_output=True, text=True, env=environment())
-    need(p.returncode == 0, "fsck: %s%s", p.stdout, p.stderr)
     return note
 
 
