@@ -73,7 +73,7 @@ def what_does_not_fit_is_refused_and_changes_nothing():
 @case
 def many_import_at_once_and_none_is_lost():
     p = project()
-    p.shoal("import", "a.csv", "crm.orders")
+    p.shoal("table", "create", "crm.orders", "--as", "a.csv", "--property", "delta.checkpointInterval=10")
     n, failed = 6, []
     p.write({f"w{i}.csv": f"id,amount,who\n{100 + i},1,w\n" for i in range(n)})
 

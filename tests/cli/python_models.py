@@ -586,7 +586,7 @@ def sources_are_loaded_under_names_of_the_moment_too():
 
 @case
 def a_run_and_a_call_find_each_others_results_of_loads_of_the_moment():
-    body = "with open(os.environ['TRACE'], 'a') as f:\n    f.write('ran\\n')\nreturn int(shoal.table('silver.' + 'x'.lower()).df().x[0] + shoal.table('silver.y').df().y[0])"
+    body = "both = shoal.table('silver.' + 'x'.lower()).df().x[0] + shoal.table('silver.y').df().y[0]\nwith open(os.environ['TRACE'], 'a') as f:\n    f.write('ran\\n')\nreturn int(both)"
     p = project({"models/silver/x.sql": "select 1 as x\n", "models/silver/y.sql": "select 2 as y\n", "models/ml/a.py": model("ml/a", body, HEAD + "import os\n")})
     p.env["TRACE"] = p.dir + "/.cache-trace"
     call = "import sys\nsys.path.insert(0, '.')\nfrom models.ml.a import a\nprint(a())\n"
