@@ -139,12 +139,14 @@ static shoal_status overwrite(shoal_table *t, struct ArrowArrayStream *rows, sho
 
 shoal_status shoal_table_overwrite(shoal_table *t, struct ArrowArrayStream *rows, const char *where,
                                    shoal_table_changed *out, shoal_error *err) {
-  return overwrite(t, rows, &(shoal_delta_overwrite){.where = where ? shoal_str_z(where) : SHOAL_STR_NONE}, out, err);
+  shoal_delta_overwrite wanted = {.where = where ? shoal_str_z(where) : SHOAL_STR_NONE};
+  return overwrite(t, rows, &wanted, out, err);
 }
 
 shoal_status shoal_table_overwrite_partitions(shoal_table *t, struct ArrowArrayStream *rows, shoal_table_changed *out,
                                               shoal_error *err) {
-  return overwrite(t, rows, &(shoal_delta_overwrite){.partitions = true}, out, err);
+  shoal_delta_overwrite wanted = {.partitions = true};
+  return overwrite(t, rows, &wanted, out, err);
 }
 
 /* ---- rows that go and change ---- */
