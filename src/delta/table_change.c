@@ -120,17 +120,17 @@ static void tell(const shoal_delta_changed *done, shoal_table_changed *out) {
   *out = (shoal_table_changed){done->version, done->deleted, done->updated, done->inserted};
 }
 
-static shoal_status overwrite(shoal_table *t, struct ArrowArrayStream *rows, shoal_delta_overwrite *wanted,
+static shoal_status overwrite(shoal_table *t, struct ArrowArrayStream *rows, shoal_delta_overwrite wanted,
                               shoal_table_changed *out, shoal_error *err) {
   shoal_engine *engine;
   kept_rows kept = {0};
   shoal_delta_changed done = {.version = -1};
-  wanted->source = &kept.scan;
+  wanted.source = &kept.scan;
   shoal_status status = shoal_table_engine(t, &engine, err);
   if (status == SHOAL_OK)
     status = keep_rows(t, engine, rows, &kept, err);
   if (status == SHOAL_OK)
-    status = shoal_delta_overwrite_rows(&t->table, engine, wanted, &done, err);
+    status = shoal_delta_overwrite_rows(&t->table, engine, &wanted, &done, err);
   tell(&done, out);
   drop_rows(&kept);
   release(rows);
@@ -139,14 +139,14 @@ static shoal_status overwrite(shoal_table *t, struct ArrowArrayStream *rows, sho
 
 shoal_status shoal_table_overwrite(shoal_table *t, struct ArrowArrayStream *rows, const char *where,
                                    shoal_table_changed *out, shoal_error *err) {
-  shoal_delta_overwrite wanted = {.where = where ? shoal_str_z(where) : SHOAL_STR_NONE};
-  return overwrite(t, rows, &wanted, out, err);
+  const shoal_delta_overwrite wanted = {.where = where ? shoal_str_z(where) : SHOAL_STR_NONE};
+  return overwrite(t, rows, wanted, out, err);
 }
 
 shoal_status shoal_table_overwrite_partitions(shoal_table *t, struct ArrowArrayStream *rows, shoal_table_changed *out,
                                               shoal_error *err) {
-  shoal_delta_overwrite wanted = {.partitions = true};
-  return overwrite(t, rows, &wanted, out, err);
+  const shoal_delta_overwrite wanted = {.partitions = true};
+  return overwrite(t, rows, wanted, out, err);
 }
 
 /* ---- rows that go and change ---- */
