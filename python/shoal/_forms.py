@@ -43,6 +43,9 @@ _ODD = CALLERS_NAMES | DYNAMIC_IMPORTS | _READS_MODULES | {"file", "modules"}
 _DERIVED = frozenset(("__module__", "__qualname__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl",
                       "__annotations_cache__", "__slotnames__"))
 _ENUM_DERIVED = frozenset(("_member_map_", "_member_names_", "_value2member_map_", "_unhashable_values_", "_hashable_values_", "_unhashable_values_map_"))
+# Of a class that pydantic has made: what it makes of the fields, the decorators and the settings, which count, as its version does. It has the class's address.
+_PYDANTIC_DERIVED = frozenset(("__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__", "__pydantic_setattr_handlers__", "__pydantic_complete__",
+                               "__pydantic_fields_complete__", "__signature__"))
 _MODULE_DERIVED = frozenset(("__builtins__", "__spec__", "__loader__", "__cached__", "__file__", "__name__", "__package__", "__path__", "__warningregistry__"))
 
 
@@ -730,6 +733,8 @@ class Walk:
         self.guards.class_(node, c)
         members = [(n, v) for n, v in list(vars(c).items()) if n not in _DERIVED and not is_a(v, types.MemberDescriptorType)]
         enumeration: list[str] = []
+        if "__pydantic_core_schema__" in vars(c):
+            members = [(n, _pydantic_decorators(v) if n == "__pydantic_decorators__" else v) for n, v in members if n not in _PYDANTIC_DERIVED]
         if isinstance(c, enum.EnumMeta):
             enumeration = list(c._member_map_)
             members = [(n, v) for n, v in members if n not in _ENUM_DERIVED and n not in c._member_map_]
@@ -783,6 +788,14 @@ def nodes_of(form: Form, kinds: list[str], root: int) -> list[Node]:
 
 
 # ---- smaller questions ----
+
+
+def _pydantic_decorators(infos: Any) -> Any:
+    """Validators and the like without the address of the class that they are of."""
+    try:
+        return tuple((kind, name, d.func, d.shim, d.info) for kind in infos.__dataclass_fields__ for name, d in getattr(infos, kind).items())
+    except (AttributeError, TypeError):  # of another version
+        return infos
 
 
 def label_of(f: object) -> str:
