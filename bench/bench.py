@@ -390,6 +390,98 @@ def full_scan():
         call([SHOAL, "table", "delete", "./t", "--where", "k % 100 = 7"], cwd=project)
 
 
+def commits_program():
+    out = f"{CACHE}/commits"
+    call(["cc", "-O2", f"-I{ROOT}/include", f"-I{DEPS}/nanoarrow/src", "-o", out, f"{HERE}/commits.c", f"{BUILD}/whole/libshoal.a", "-lm", "-lpthread", "-ldl"])
+    return out
+
+
+SECONDS = 5  # of committing
+
+
+def committed(program, folder, writers):
+    """Commits a second of so many processes; none may fail, none may be lost."""
+    before = len(glob.glob(f"{folder}/_delta_log/*.json"))
+    env = {**os.environ, "SHOAL_DUCKDB": LIBDUCKDB}
+    running = [subprocess.Popen([*program, folder, str(SECONDS), str(i)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) for i in range(writers)]
+    told = [p.communicate() for p in running]
+    failed = [err for p, (_, err) in zip(running, told) if p.returncode]
+    n = sum(int(out) for p, (out, _) in zip(running, told) if not p.returncode)
+    made = len(glob.glob(f"{folder}/_delta_log/*.json")) - before
+    if not failed and n != made:
+        raise SystemExit(f"{folder}: {n} commits acknowledged, {made} made")
+    return made / SECONDS, len(failed)
+
+
+def commits():
+    ours, theirs = [commits_program()], [f"{DEPS}/python/bin/python", f"{HERE}/peer.py", "commits"]
+    old = f"{CACHE}/commits-old"
+    while len(glob.glob(f"{old}/_delta_log/*.json")) < 10_000:
+        committed(ours, old, 1)
+    for after in (10, 10_000):
+        for writers in (1, 8):
+            rates, errors = ([], []), [0, 0]
+            for k in rounds(3):
+                for side, program in enumerate((ours, theirs)):
+                    folder = f"{CACHE}/commits-now"
+                    discard(folder)
+                    if after == 10_000:
+                        shutil.copytree(old, folder)
+                    rate, failed = committed(program, folder, writers)
+                    rates[side].append(rate)
+                    errors[side] += failed
+            a, b = (statistics.median(r) for r in rates)
+            note = "" if not errors[1] else f" ({errors[1]} of its writers failed)"
+            yield Fact(f"durable one-row commits a second, {writers} writer{'s' * (writers > 1)}, after {after:,}", "delta-rs" + note, f"{a:.0f}", f"{b:.0f}", f"{a / b:.1f}", "≥ 5", a >= 5 * b and not errors[0])
+
+
+def append():
+    floor, project = floor_program(), f"{CACHE}/append"
+    fresh(project, {"shoal.yaml": "name: append\n"})
+    call([floor, "sql", LIBDUCKDB, f"copy ({MODEL}) to '{project}/rows.parquet' (format parquet)"])
+    call([SHOAL, "table", "create", "./t", "--schema", "id BIGINT, k INTEGER, v DOUBLE, name VARCHAR, day DATE"], cwd=project)
+    row = Row(f"append of {ROWS // 10**6}M rows with statistics and commit", "DuckDB's COPY + fsync", 1.05)
+    for i in rounds(5):
+        ours = call([SHOAL, "table", "append", "./t", "rows.parquet"], cwd=project)
+        row.add(ours, call([floor, "copy", LIBDUCKDB, f"from '{project}/rows.parquet'", f"{project}/copy{i}"]))
+    yield row
+
+
+def merge():
+    floor, project = floor_program(), f"{CACHE}/merge"
+    fresh(project, {"shoal.yaml": "name: merge\n"})
+    call([floor, "sql", LIBDUCKDB, f"copy ({MODEL}) to '{project}/rows.parquet' (format parquet)",
+          f"copy (select id, k, v + 1 as v, name, day from '{project}/rows.parquet' where hash(id) % 250 = 0) to '{project}/new.parquet' (format parquet)"])
+    rewritten = Row(f"MERGE of 0.4% of {ROWS // 10**6}M rows", "DuckDB writing the table anew", 0.1)
+    deltalake = Row("the same", "delta-rs's MERGE", 0.2, "wall")
+    for i in rounds(3):
+        for name in ("t", "d"):
+            discard(f"{project}/{name}")
+        call([SHOAL, "table", "create", "./t", "--as", "rows.parquet", "--property", "delta.enableDeletionVectors=true"], cwd=project)
+        call([SHOAL, "table", "create", "./d", "--as", "rows.parquet"], cwd=project)
+        ours = call([SHOAL, "table", "merge", "./t", "--using", "new.parquet", "--on", "id", "--when", "matched then update", "--when", "not matched then insert"], cwd=project)
+        rewritten.add(ours, call([floor, "copy", LIBDUCKDB, f"from '{project}/rows.parquet'", f"{project}/copy{i}"]))
+        deltalake.add(ours, call([f"{DEPS}/python/bin/python", f"{HERE}/peer.py", "merge", f"{project}/d", f"{project}/new.parquet"]))
+    yield from (rewritten, deltalake)
+
+
+def checkpoint():
+    floor, log = floor_program(), f"{CACHE}/log1m"
+    biglog.make(log, 10**6, False)
+    made = Row("checkpoint of 1M files", "DuckDB's COPY of the same rows", 1.5)
+    clone = Row("shallow clone of 1M files", "that checkpoint", 1.2)
+    for i in rounds(3):
+        discard(f"{CACHE}/clone")
+        ours = call([SHOAL, "table", "checkpoint", log])
+        newest = f"{log}/_delta_log/{biglog.CHECKPOINT + biglog.COMMITS:020}.checkpoint.parquet"
+        made.add(ours, call([floor, "sql", LIBDUCKDB, f"copy (from '{newest}') to '{CACHE}/copy.parquet' (format parquet, compression zstd)"]))
+        clone.add(call([SHOAL, "table", "clone", log, f"{CACHE}/clone"]), ours)
+        os.unlink(newest)
+        with open(f"{log}/_delta_log/_last_checkpoint", "w") as f:
+            json.dump({"version": biglog.CHECKPOINT, "size": 10**6}, f)
+    yield from (made, clone)
+
+
 def import_time():
     row = Row("`import shoal`", "`import json, sqlite3`", 2, "wall")
     program = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
@@ -400,7 +492,8 @@ def import_time():
 
 ROWS_OF = {"noop1k": lambda: noop(1_000), "noop10k": lambda: noop(10_000), "noop100k": lambda: noop(100_000), "python": noop_python,
            "leaf": edited_leaf, "version": version, "big": big, "tiny": tiny, "publish": publication, "hit": warm_hit, "eval": noop_eval, "import": import_time,
-           "keying": keying, "frame": frame, "files": many_files, "select": one_of_many_files, "scan": full_scan}
+           "keying": keying, "frame": frame, "files": many_files, "select": one_of_many_files, "scan": full_scan,
+           "commits": commits, "append": append, "merge": merge, "checkpoint": checkpoint}
 HEAD = ["what", "against", "Shoal, CPU / wall", "peer, CPU / wall", "ratio, CPU / wall", "at most", "met"]
 
 
