@@ -27,7 +27,8 @@ shoal_status shoal_column_put(shoal_column *c, uint32_t width, const void *value
     c->cap = cap;
   }
   c->width = width;
-  memcpy((char *)c->ptr + c->len * width, values, n * width);
+  if (n)
+    memcpy((char *)c->ptr + c->len * width, values, n * width);
   c->len += n;
   return SHOAL_OK;
 }
