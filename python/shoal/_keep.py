@@ -634,15 +634,16 @@ def _quick(known: _calls.Known, dataset: str | None, args: tuple[Any, ...], kwar
 class _Ahead:
     """What the branch held when an `eval` began: the calls that its function makes itself are answered by that, without the lake."""
 
-    __slots__ = ("run", "held", "values")
+    __slots__ = ("run", "held", "values", "place")
 
     def __init__(self, run: _Run) -> None:
         self.run, self.held = run, run.session.ahead()
+        self.place = _tables.place(os.getcwd())
         self.values = _inline.of(self.held.lake)
 
     def answer(self, known: _calls.Known, dataset: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         run, names = self.run, known.parameters
-        if names is None or _tables.session(True, known.folder) is not run.session:
+        if names is None or _tables.place(known.folder) != self.place:
             return _AGAIN
         found = self.held.find(dataset, known.key, INTERPRETER.version, names, known.function.__defaults__, args, kwargs, self.values.found)
         if found is None:
