@@ -133,11 +133,13 @@ static bool is_done(const appending *a) {
          shoal_delta_snapshot_txn(a->snapshot, a->append->app) >= a->append->app_version;
 }
 
-shoal_status shoal_delta_append_rows(const shoal_delta_table *table, shoal_engine *engine,
-                                     const shoal_delta_append *append, shoal_delta_appended *out, shoal_error *err) {
+/* *made: there was no table as it began. */
+static shoal_status append_once(const shoal_delta_table *table, shoal_engine *engine, const shoal_delta_append *append,
+                                shoal_delta_appended *out, bool *made, shoal_error *err) {
   appending a = {.table = table, .engine = engine, .append = append};
   *out = (shoal_delta_appended){.version = -1};
   shoal_status status = open_table(&a, err);
+  *made = !a.snapshot;
   bool done = status == SHOAL_OK && is_done(&a);
   if (status == SHOAL_OK && !done)
     status = prepare(&a, err);
@@ -148,4 +150,22 @@ shoal_status shoal_delta_append_rows(const shoal_delta_table *table, shoal_engin
     shoal_delta_after_commit(table, a.snapshot ? shoal_delta_snapshot_metadata(a.snapshot) : &a.metadata, out->version);
   dispose(&a);
   return status;
+}
+
+static bool is_read_once(const shoal_job *job) {
+  bool once = false;
+  for (size_t i = 0; i < job->n_inputs; i++)
+    once |= job->inputs[i].scan->format == SHOAL_SCAN_ARROW;
+  return once;
+}
+
+shoal_status shoal_delta_append_rows(const shoal_delta_table *table, shoal_engine *engine,
+                                     const shoal_delta_append *append, shoal_delta_appended *out, shoal_error *err) {
+  bool made;
+  shoal_status status = append_once(table, engine, append, out, &made, err);
+  if (status != SHOAL_EEXIST || !made || is_read_once(append->job))
+    return status;
+  if (err)
+    *err = (shoal_error){0};
+  return append_once(table, engine, append, out, &made, err); /* somebody was faster to make it */
 }

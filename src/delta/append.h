@@ -39,7 +39,8 @@ typedef struct shoal_delta_appended {
 } shoal_delta_appended;
 
 /* SHOAL_ENOTFOUND: no table, and `create` is false. SHOAL_EINVAL: columns that don't fit. SHOAL_EUNSUPPORTED: the table
-   asks of its writers what is not done here, by name. The engine must be allowed to write into the store's staging. */
+   asks of its writers what is not done here, by name. SHOAL_EEXIST: somebody made the table meanwhile, and the rows can
+   be read but once. The engine must be allowed to write into the store's staging. */
 SHOAL_MUST_USE shoal_status shoal_delta_append_rows(const shoal_delta_table *table, shoal_engine *engine,
                                                     const shoal_delta_append *append, shoal_delta_appended *out,
                                                     shoal_error *err);

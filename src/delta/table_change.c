@@ -72,21 +72,6 @@ static void release(struct ArrowArrayStream *rows) {
     rows->release(rows);
 }
 
-shoal_status shoal_table_append(shoal_table *t, struct ArrowArrayStream *rows, int64_t *version, shoal_error *err) {
-  shoal_engine *engine = NULL;
-  shoal_delta_appended done = {.version = -1};
-  const shoal_scan scan = {.format = SHOAL_SCAN_ARROW, .stream = rows};
-  const shoal_input input = {SHOAL_STR("rows"), &scan};
-  const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM rows"), .inputs = &input, .n_inputs = 1};
-  const shoal_delta_append wanted = {.job = &job, .create = true};
-  shoal_status status = shoal_table_engine(t, &engine, err);
-  if (status == SHOAL_OK)
-    status = shoal_delta_append_rows(&t->table, engine, &wanted, &done, err);
-  *version = done.version;
-  release(rows);
-  return status;
-}
-
 /* The rows of a stream in a file, since a stream can be read but once. */
 typedef struct kept_rows {
   shoal_arena arena;
@@ -114,6 +99,42 @@ static void drop_rows(kept_rows *k) {
   if (k->folder)
     shoal_ignore(shoal_os_remove_tree(k->folder, &ignored)); /* whoever stages next removes it */
   shoal_arena_dispose(&k->arena);
+}
+
+static shoal_status append(shoal_table *t, shoal_engine *engine, const shoal_scan *rows, int64_t *version,
+                           shoal_error *err) {
+  shoal_delta_appended done = {.version = -1};
+  const shoal_input input = {SHOAL_STR("rows"), rows};
+  const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM rows"), .inputs = &input, .n_inputs = 1};
+  const shoal_delta_append wanted = {.job = &job, .create = true};
+  shoal_status status = shoal_delta_append_rows(&t->table, engine, &wanted, &done, err);
+  *version = done.version;
+  return status;
+}
+
+/* Makes the table of the rows: where others do so at once, they are read again. */
+static shoal_status append_first(shoal_table *t, shoal_engine *engine, struct ArrowArrayStream *rows, int64_t *version,
+                                 shoal_error *err) {
+  kept_rows kept = {0};
+  shoal_status status = keep_rows(t, engine, rows, &kept, err);
+  if (status == SHOAL_OK)
+    status = append(t, engine, &kept.scan, version, err);
+  drop_rows(&kept);
+  return status;
+}
+
+shoal_status shoal_table_append(shoal_table *t, struct ArrowArrayStream *rows, int64_t *version, shoal_error *err) {
+  shoal_engine *engine = NULL;
+  shoal_delta_snapshot *head;
+  shoal_error none = {0};
+  const shoal_scan scan = {.format = SHOAL_SCAN_ARROW, .stream = rows};
+  *version = -1;
+  shoal_status status = shoal_table_engine(t, &engine, err);
+  bool first = status == SHOAL_OK && !t->head && shoal_delta_head(&t->table, &head, &none) == SHOAL_ENOTFOUND;
+  if (status == SHOAL_OK)
+    status = first ? append_first(t, engine, rows, version, err) : append(t, engine, &scan, version, err);
+  release(rows);
+  return status;
 }
 
 static void tell(const shoal_delta_changed *done, shoal_table_changed *out) {

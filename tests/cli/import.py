@@ -3,13 +3,15 @@
 import gzip
 import json
 import os
+import shutil
+import subprocess
 import sys
 import threading
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
 import deltalake
 import polars
-from harness import Project, case, has, main, same
+from harness import SHOAL, Project, case, has, main, same
 
 YAML = "name: t\nsources:\n  crm.orders: {delta: tables/orders}\n  raw.files: {files: 'raw/*.csv'}\n"
 MODEL = {"models/gold/total.sql": "select count(*) as n, sum(amount) as total from crm.orders"}
@@ -91,6 +93,19 @@ def many_import_at_once_and_none_is_lost():
     same((len(rows), rows["amount"].sum()), (2 + 3 * n, 30 + 3 * n))
     same(deltalake.DeltaTable(p.table).version(), 3 * n)
     assert os.path.exists(p.table + "/_delta_log/_last_checkpoint")
+    p.remove()
+
+
+@case
+def many_make_the_table_at_once_and_none_is_lost():
+    p = project()
+    n = 6
+    p.write({f"w{i}.csv": f"id,amount,who\n{i},1,w\n" for i in range(n)})
+    for _ in range(3):
+        shutil.rmtree(p.table, ignore_errors=True)
+        started = [subprocess.Popen([SHOAL, "import", f"w{i}.csv", "crm.orders"], cwd=p.dir, env=p.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for i in range(n)]
+        same([(r.communicate()[1], r.returncode) for r in started], [("", 0)] * n)
+        same(sorted(polars.read_delta(p.table)["id"]), list(range(n)))
     p.remove()
 
 
