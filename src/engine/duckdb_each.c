@@ -51,24 +51,9 @@ static void each(duckdb_function_info info, duckdb_data_chunk input, duckdb_vect
 }
 
 shoal_status shoal_duckdb_register_each(shoal_duckdb *d, shoal_error *err) {
-  const shoal_duckdb_api *api = d->api;
-  duckdb_scalar_function f = api->create_scalar_function();
-  duckdb_logical_type text = api->create_logical_type(DUCKDB_TYPE_VARCHAR);
-  duckdb_logical_type boolean = api->create_logical_type(DUCKDB_TYPE_BOOLEAN);
-  shoal_status status = SHOAL_OK;
-  api->scalar_function_set_name(f, SHOAL_DUCKDB_EACH);
-  api->scalar_function_set_varargs(f, text);
-  api->scalar_function_set_return_type(f, boolean);
-  api->scalar_function_set_special_handling(f);
-  api->scalar_function_set_volatile(f);
-  api->scalar_function_set_extra_info(f, d, NULL);
-  api->scalar_function_set_function(f, each);
-  if (api->register_scalar_function(d->con, f) != DuckDBSuccess)
-    status = shoal_fail(err, SHOAL_EENGINE, "the engine did not take the function " SHOAL_DUCKDB_EACH);
-  api->destroy_logical_type(&text);
-  api->destroy_logical_type(&boolean);
-  api->destroy_scalar_function(&f);
-  return status;
+  const duckdb_type text = DUCKDB_TYPE_VARCHAR;
+  const shoal_duckdb_function f = {SHOAL_DUCKDB_EACH, each, &text, 1, true};
+  return shoal_duckdb_register(d, &f, err);
 }
 
 /* SELECT count(*) FROM (body) AS q(c0, …) WHERE "shoal:each"(c0, …) */

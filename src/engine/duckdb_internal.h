@@ -156,6 +156,15 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_op_filters(shoal_engine *e, const shoal
 /* In a planner: the view's query over a table without rows, which this makes. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_add_stub(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql,
                                                   shoal_error *err);
+/* duckdb_function.c: a function over batches of rows that returns a boolean; its extra info is the engine. */
+typedef struct shoal_duckdb_function {
+  const char *name;
+  duckdb_scalar_function_t function;
+  const duckdb_type *types; /* of its parameters */
+  size_t n_types;
+  bool watches; /* it takes any number of parameters of the one type, NULL too, and is called for every row there is */
+} shoal_duckdb_function;
+SHOAL_MUST_USE shoal_status shoal_duckdb_register(shoal_duckdb *d, const shoal_duckdb_function *what, shoal_error *err);
 /* duckdb_each.c */
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_each(shoal_duckdb *d, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_duckdb_op_each(shoal_engine *e, const shoal_job *job, shoal_take *take, void *arg,

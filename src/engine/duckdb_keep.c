@@ -44,22 +44,6 @@ static void keep(duckdb_function_info info, duckdb_data_chunk input, duckdb_vect
 
 shoal_status shoal_duckdb_register_keep(shoal_duckdb *d, shoal_error *err) {
   static const duckdb_type types[PARAMETERS] = {DUCKDB_TYPE_INTEGER, DUCKDB_TYPE_UBIGINT, DUCKDB_TYPE_BIGINT};
-  const shoal_duckdb_api *api = d->api;
-  duckdb_scalar_function f = api->create_scalar_function();
-  duckdb_logical_type boolean = api->create_logical_type(DUCKDB_TYPE_BOOLEAN);
-  shoal_status status = SHOAL_OK;
-  api->scalar_function_set_name(f, SHOAL_DUCKDB_KEEP);
-  for (size_t i = 0; i < PARAMETERS; i++) {
-    duckdb_logical_type type = api->create_logical_type(types[i]);
-    api->scalar_function_add_parameter(f, type);
-    api->destroy_logical_type(&type);
-  }
-  api->scalar_function_set_return_type(f, boolean);
-  api->scalar_function_set_extra_info(f, d, NULL);
-  api->scalar_function_set_function(f, keep);
-  if (api->register_scalar_function(d->con, f) != DuckDBSuccess)
-    status = shoal_fail(err, SHOAL_EENGINE, "the engine did not take the function " SHOAL_DUCKDB_KEEP);
-  api->destroy_logical_type(&boolean);
-  api->destroy_scalar_function(&f);
-  return status;
+  const shoal_duckdb_function f = {SHOAL_DUCKDB_KEEP, keep, types, PARAMETERS, false};
+  return shoal_duckdb_register(d, &f, err);
 }

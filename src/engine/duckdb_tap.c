@@ -96,22 +96,7 @@ static void tap(duckdb_function_info info, duckdb_data_chunk input, duckdb_vecto
 }
 
 shoal_status shoal_duckdb_register_tap(shoal_duckdb *d, shoal_error *err) {
-  const shoal_duckdb_api *api = d->api;
-  duckdb_scalar_function f = api->create_scalar_function();
-  duckdb_logical_type any = api->create_logical_type(DUCKDB_TYPE_ANY);
-  duckdb_logical_type boolean = api->create_logical_type(DUCKDB_TYPE_BOOLEAN);
-  shoal_status status = SHOAL_OK;
-  api->scalar_function_set_name(f, SHOAL_DUCKDB_TAP);
-  api->scalar_function_set_varargs(f, any);
-  api->scalar_function_set_return_type(f, boolean);
-  api->scalar_function_set_special_handling(f);
-  api->scalar_function_set_volatile(f);
-  api->scalar_function_set_extra_info(f, d, NULL);
-  api->scalar_function_set_function(f, tap);
-  if (api->register_scalar_function(d->con, f) != DuckDBSuccess)
-    status = shoal_fail(err, SHOAL_EENGINE, "the engine did not take the function " SHOAL_DUCKDB_TAP);
-  api->destroy_logical_type(&any);
-  api->destroy_logical_type(&boolean);
-  api->destroy_scalar_function(&f);
-  return status;
+  const duckdb_type any = DUCKDB_TYPE_ANY;
+  const shoal_duckdb_function f = {SHOAL_DUCKDB_TAP, tap, &any, 1, true};
+  return shoal_duckdb_register(d, &f, err);
 }
