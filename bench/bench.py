@@ -327,11 +327,15 @@ def frame():
     yield from large("frame", ("pandas", "polars", "arrow"), "pyarrow", "pyarrow's Parquet, zstd, fsync", 1.2, "storing and loading 10M rows, {}")
 
 
-def view_program():
+def library_program(name, *include):
     """The library itself, without the command line around it."""
-    out, include = f"{CACHE}/view", [f"-I{DEPS}/{d}" for d in ("duckdb", "blake3", "yyjson", "roaring", "nanoarrow/src", "lmdb")]
-    call(["cc", "-O2", f"-I{ROOT}/src", f"-I{ROOT}/include", *include, "-o", out, f"{HERE}/view.c", f"{BUILD}/whole/libshoal.a", "-lm", "-lpthread", "-ldl"])
+    out = f"{CACHE}/{name}"
+    call(["cc", "-O2", f"-I{ROOT}/include", *include, "-o", out, f"{HERE}/{name}.c", f"{BUILD}/whole/libshoal.a", "-lm", "-lpthread", "-ldl"])
     return out
+
+
+def view_program():
+    return library_program("view", f"-I{ROOT}/src", *(f"-I{DEPS}/{d}" for d in ("duckdb", "blake3", "yyjson", "roaring", "nanoarrow/src", "lmdb")))
 
 
 def many_files():
@@ -391,9 +395,7 @@ def full_scan():
 
 
 def commits_program():
-    out = f"{CACHE}/commits"
-    call(["cc", "-O2", f"-I{ROOT}/include", f"-I{DEPS}/nanoarrow/src", "-o", out, f"{HERE}/commits.c", f"{BUILD}/whole/libshoal.a", "-lm", "-lpthread", "-ldl"])
-    return out
+    return library_program("commits", f"-I{DEPS}/nanoarrow/src")
 
 
 SECONDS = 5  # of committing
