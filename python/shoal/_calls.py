@@ -12,10 +12,9 @@ from typing import Any, Callable
 
 from . import _contents, _decorated, _files, _forms
 from ._forms import label_of as label_of
-from ._guards import Guards
 from ._kept import Kept, error, undecorated
 from ._owners import INTERPRETER, OWN
-from ._shoal import Error, call_signature, encode
+from ._shoal import Error, Guards, call_signature, encode
 
 
 class Code:
@@ -71,11 +70,11 @@ def _plain_parameters(f: Any) -> tuple[str, ...] | None:
 
 
 _MOST = 20_000  # functions; the oldest are forgotten
-_known: collections.OrderedDict[int, Known] = collections.OrderedDict()
+looked_at: collections.OrderedDict[int, Known] = collections.OrderedDict()  # by address
 
 
 def known(f: Callable[..., Any], folder: str | None = None) -> Known | None:
-    found = _known.get(id(f))  # which holds the function, so the address is its own
+    found = looked_at.get(id(f))  # which holds the function, so the address is its own
     return found if found is not None and found.folder == (folder or os.getcwd()) and found.guards.hold(found.node) else None
 
 
@@ -87,19 +86,19 @@ def code_of(f: Callable[..., Any]) -> Code:
     folder = os.getcwd()
     walk, root = _forms.walk_of(f)
     code = Code(walk, root)
-    if not walk.level and not walk.anywhere and walk.guards.hold(root):
-        _know(Known(f, code.key, code, walk.guards, root, folder))
+    if not walk.level and not walk.anywhere and walk.guards.found.hold(root):
+        _know(Known(f, code.key, code, walk.guards.found, root, folder))
     for one, node, key in walk.kept_keys():
         before = known(one, folder)
         if before is None or before.key != key:
-            _know(Known(one, key, None, walk.guards, node, folder))
+            _know(Known(one, key, None, walk.guards.found, node, folder))
     return code
 
 
 def _know(one: Known) -> None:
-    _known[id(one.function)] = one
-    if len(_known) > _MOST:
-        _known.popitem(last=False)
+    looked_at[id(one.function)] = one
+    if len(looked_at) > _MOST:
+        looked_at.popitem(last=False)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -8,7 +8,7 @@ import abc
 import types
 from typing import Any
 
-from . import _contents, _environment, _owners, _shoal
+from . import _contents, _environment, _shoal
 from ._shoal import Form
 
 _ATOMS = frozenset((type(None), bool, int, float, complex, str, bytes, type(...)))
@@ -21,17 +21,39 @@ def _is_fixed(value: Any) -> bool:
     return cls in _ATOMS or cls in _FIXED or (cls in (tuple, frozenset) and all(_is_fixed(v) for v in value))
 
 
-class Guards:
-    """Each belongs to a node of the form; the few that are seldom needed belong to all."""
+class _Rest:
+    """What is seldom needed, and belongs to all nodes."""
 
-    __slots__ = ("found", "_world", "_abc", "_variables", "_files")
+    __slots__ = ("abc", "variables", "files")
+
+    def __init__(self) -> None:
+        self.abc: object = None
+        self.variables: list[tuple[str, bytes | None]] = []  # of the environment
+        self.files: list[_contents.State] = []
+
+    def __call__(self) -> bool:
+        if self.abc is not None and self.abc != abc.get_cache_token():
+            return False
+        if any(_environment.value(name) != was for name, was in self.variables):
+            return False
+        return all(not state.racy and _contents.stands(state) for state in self.files)  # a walk is no slower than reading a racy one
+
+
+class Guards:
+    """Each belongs to a node of the form. `found` holds them, and tells whether they hold; the current folder is the caller's to compare."""
+
+    __slots__ = ("found", "_rest_")
 
     def __init__(self, form: Form) -> None:
         self.found = _shoal.Guards(form)
-        self._world = _owners.epoch
-        self._abc: object = None
-        self._variables: list[tuple[str, bytes | None]] = []  # of the environment
-        self._files: list[_contents.State] = []
+        self._rest_: _Rest | None = None
+
+    @property
+    def _rest(self) -> _Rest:
+        if self._rest_ is None:
+            self._rest_ = _Rest()
+            self.found.rest(self._rest_)
+        return self._rest_
 
     def give_up(self, node: int) -> None:
         self.found.never(node)
@@ -58,24 +80,14 @@ class Guards:
         self.found.attribute(node, c, "__bases__")
         self._all(node, vars(c))
         if isinstance(c, abc.ABCMeta):
-            self._abc = abc.get_cache_token()
+            self._rest.abc = abc.get_cache_token()
 
     def value(self, node: int, value: Any) -> None:
         if not _is_fixed(value):
             self.found.value(node, value)
 
     def variable(self, name: str) -> None:
-        self._variables.append((name, _environment.value(name)))
+        self._rest.variables.append((name, _environment.value(name)))
 
     def file(self, state: _contents.State) -> None:
-        self._files.append(state)
-
-    def hold(self, node: int) -> bool:
-        """Whether all that the node reaches is as it was. The current folder is the caller's to compare."""
-        if self._world != _owners.epoch or not self.found.hold(node):
-            return False
-        if self._abc is not None and self._abc != abc.get_cache_token():
-            return False
-        if self._variables and any(_environment.value(name) != was for name, was in self._variables):
-            return False
-        return not self._files or all(not state.racy and _contents.stands(state) for state in self._files)  # a walk is no slower than reading it
+        self._rest.files.append(state)

@@ -89,13 +89,21 @@ class _Run:
         self.sets[dataset] = result
 
     def publish(self, ahead: Ahead | None = None) -> None:
-        if ahead and self.answered and self.session.ahead().publication != ahead.publication:
-            for dataset, key in zip(self.answered, self.session.keys([(name, "") for name in self.answered])):
-                if key != self.answered[dataset].signature:  # somebody has published another one meanwhile
-                    _adopt_children(self, self.answered[dataset], {*self.made})
+        if ahead and self.answered and self.session.head() != ahead.publication:
+            self._publish_answered()
         if self.sets:
             self.session.publish(list(self.sets.items()))
             self.sets = {}
+
+
+    def _publish_answered(self) -> None:
+        """What the branch held and no longer does, because somebody has published another one meanwhile."""
+        for dataset, key in zip(self.answered, self.session.keys([(name, "") for name in self.answered])):
+            result = self.answered[dataset]
+            if key != result.signature:
+                _adopt_children(self, result, {*self.made})
+                if self.made[dataset] is result:
+                    self.sets.setdefault(dataset, result)
 
 
 class _Frame:
@@ -109,7 +117,7 @@ class _Frame:
         self.broken: _decorated.Broken | None = None  # of what is expected of its result, once that is stored
         self.written: set[str] = set()  # variables of the environment that it has set itself
         self.files: dict[str, _contents.State] = {}  # as they were when it asked for them
-        self.ahead: _Ahead | None = None
+        self.ahead: Ahead | None = None
         self.pid = os.getpid()
 
     def note(self, read: Read, key: str | None) -> None:
@@ -631,58 +639,38 @@ def _quick(known: _calls.Known, dataset: str | None, args: tuple[Any, ...], kwar
     return hit
 
 
-class _Ahead:
+def _ahead(run: _Run) -> Ahead:
     """What the branch held when an `eval` began: the calls that its function makes itself are answered by that, without the lake."""
+    held = run.session.ahead()
+    values = _inline.of(held.lake)
 
-    __slots__ = ("run", "held", "values", "place")
-
-    def __init__(self, run: _Run) -> None:
-        self.run, self.held = run, run.session.ahead()
-        self.place = _tables.place(os.getcwd())
-        self.values = _inline.of(self.held.lake)
-
-    def answer(self, known: _calls.Known, dataset: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        run, names = self.run, known.parameters
-        if names is None or _tables.place(known.folder) != self.place:
-            return _AGAIN
-        found = self.held.find(dataset, known.key, INTERPRETER.version, names, known.function.__defaults__, args, kwargs, self.values.found)
-        if found is None:
-            return _AGAIN
-        result, payload = found
-        before = run.made.get(dataset)
-        if before is not None and before.signature != result.signature:
-            return _AGAIN
-        value = _lake.value_of(run.session, result, payload, dataset) if payload is not None else self._read(result, dataset)
-        if value is not _AGAIN:
-            run.answered[dataset] = result
-            run.hold(dataset, result)
-        return value
-
-    def _read(self, result: Result, label: str) -> Any:
+    def read(result: Result, payload: bytes | None, label: str) -> Any:
         try:
-            if result.codec is None or result.bytes > _inline.SMALL:
-                return _lake.load(self.run.session, result, label)
-            payload = self.run.session.payload(result)
+            if payload is None:
+                if result.codec is None or result.bytes > _inline.SMALL:
+                    return _lake.load(run.session, result, label)
+                payload = run.session.payload(result)
+                values.add(result.digest, payload)
         except Error as e:
             if e.status != "corrupt":
                 raise
             return _AGAIN  # who finds it the longer way condemns it
-        self.values.add(result.digest, payload)
-        return _lake.value_of(self.run.session, result, payload, label)
+        return _lake.value_of(run.session, result, payload, label)
+
+    held.use(_calls.looked_at, INTERPRETER.version, values.found, run.made, run.answered, read, _AGAIN, *_tables.chosen())
+    return held
 
 
 def _ready(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], decorated: _decorated.Decorated) -> Any:
     """The value, where no more than a look is needed; else _AGAIN."""
-    known = _calls.known(f)
-    if known is None:
-        return _AGAIN
-    hit = _quick(known, dataset, args, kwargs, decorated) if known.hits else None
-    if hit is not None:
-        return hit.value()
     frame = _frame.get()
-    if frame is None or frame.ahead is None or dataset is None or decorated.text:
-        return _AGAIN
-    return frame.ahead.answer(known, dataset, args, kwargs)
+    if frame is not None and frame.ahead is not None and dataset is not None and not decorated.text:
+        value = frame.ahead.answer(f, dataset, args, kwargs, *_tables.chosen())
+        if value is not _AGAIN:
+            return value
+    known = _calls.known(f)
+    hit = _quick(known, dataset, args, kwargs, decorated) if known is not None and known.hits else None
+    return _AGAIN if hit is None else hit.value()
 
 
 def _call(dataset: str | None, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], decorated: _decorated.Decorated) -> Any:
@@ -768,11 +756,11 @@ def eval(f: Callable[P, R], /, *args: P.args, export_graph: str | os.PathLike[st
     def steps() -> Steps:
         with _progress.shown(_calls.label_of(f)):
             frame = _Frame(run, outer, None, {})
-            ahead = frame.ahead = yield _Wait(lambda: _Ahead(run))
+            ahead = frame.ahead = yield _Wait(lambda: _ahead(run))
             value = yield from _within(frame, functools.partial(f, *args, **kwargs))
             if frame.refused:  # caught
                 raise frame.refused
-            yield _Wait(lambda: run.publish(ahead.held))
+            yield _Wait(lambda: run.publish(ahead))
         return value
 
     return _drive_async(steps()) if inspect.iscoroutinefunction(f) else _drive(steps())  # type: ignore[return-value]

@@ -11,6 +11,8 @@ import sysconfig
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from ._shoal import expire
+
 
 class Package(NamedTuple):
     name: str
@@ -20,14 +22,12 @@ class Package(NamedTuple):
 OWN = Package("shoal", "1")  # raised when what functions get from ours changes, so that an upgrade computes nothing again
 INTERPRETER = Package("python", "%d.%d" % sys.version_info[:2])
 _accepted: set[str] = set()
-epoch = 0  # raised when another module is accepted
 _known: dict[tuple[str | None, str | None, str], Package | None] = {}
 
 
 def accept_module(module: ModuleType | str) -> None:
     """The code of this module, and of the modules below it, counts like the project's own: by content, not by version."""
-    global epoch
-    epoch += 1
+    expire()
     _accepted.add(module if isinstance(module, str) else module.__name__)
     _known.clear()
 

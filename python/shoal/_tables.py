@@ -71,11 +71,6 @@ def session(keeps: bool = False, current: str | None = None) -> Session:
     return found or _open(key, keeps)
 
 
-def place(folder: str) -> tuple[int, str, str | None, str | None]:
-    """Where a program stands, but for the branch that git has checked out: who goes on with a session need not ask for that."""
-    return os.getpid(), folder, _store, _branch.get()
-
-
 @functools.lru_cache(maxsize=64)
 def _head_file(folder: str) -> str | None:
     at = os.path.realpath(folder)

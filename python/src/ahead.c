@@ -12,47 +12,93 @@
  */
 #include "ahead.h"
 
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "base/mem.h"
+#include "base/os.h"
 #include "base/str.h"
 #include "code/python.h"
 #include "form.h"
+#include "guards.h"
 #include "result.h"
 #include "session.h"
 
-typedef struct ahead_object {
-  PyObject_HEAD shoal_state *state;
+/* What results made of it refer to. */
+typedef struct holding {
+  shoal_state *state;
   shoal_str lake; /* its id */
   shoal_arena arena;
   shoal_condemned *marks;
   size_t n_marks;
+} holding;
+
+/* What `use` takes, in its order. */
+typedef enum used { KNOWN, PYTHON, VALUES, MADE, ANSWERED, READ, AGAIN, STORE, BRANCH, N_USED } used;
+
+/* Attributes: of a function, and of what Python knows of one (shoal/_calls.py). */
+typedef enum attribute { DEFAULTS, FOLDER, GUARDS, NODE, KEY, PARAMETERS, N_AT } attribute;
+static const char *const at_names[N_AT] = {"__defaults__", "folder", "guards", "node", "key", "parameters"};
+
+typedef struct ahead_object {
+  PyObject_HEAD const holding *h;
+  PyObject *owner;       /* a capsule: results must not own this object, which owns the dict that they are put into */
+  PyObject *use[N_USED]; /* NULL before */
+  PyObject *at[N_AT];
+  int64_t pid;
+  PyObject *folder; /* the current one, then */
+  char current[PATH_MAX];
 } ahead_object;
 
 /* ---- making ---- */
 
-static shoal_status take(ahead_object *a, shoal_session *s, shoal_error *err) {
+static void free_holding(PyObject *capsule) {
+  holding *h = PyCapsule_GetPointer(capsule, NULL);
+  shoal_state_free(h->state);
+  shoal_arena_dispose(&h->arena);
+  shoal_free(h);
+}
+
+static shoal_status take(holding *h, shoal_session *s, shoal_error *err) {
   SHOAL_TRY(shoal_keep_refresh(s, err));
-  SHOAL_TRY(shoal_condemned_list(s->store, &a->arena, &a->marks, &a->n_marks, err));
-  a->lake = shoal_arena_str(&a->arena, s->lake->id);
-  return a->lake.ptr ? shoal_state_copy(s->state, &a->state, err) : shoal_fail_nomem(err);
+  SHOAL_TRY(shoal_condemned_list(s->store, &h->arena, &h->marks, &h->n_marks, err));
+  h->lake = shoal_arena_str(&h->arena, s->lake->id);
+  return h->lake.ptr ? shoal_state_copy(s->state, &h->state, err) : shoal_fail_nomem(err);
+}
+
+/* A capsule; NULL with an exception. */
+static PyObject *hold(PyObject *module, shoal_py_session *shared) {
+  holding *h = shoal_calloc(1, sizeof *h);
+  PyObject *capsule = h ? PyCapsule_New(h, NULL, free_holding) : PyErr_NoMemory();
+  shoal_error err = {0};
+  shoal_status status;
+  if (!capsule) {
+    shoal_free(h);
+    return NULL;
+  }
+  Py_BEGIN_ALLOW_THREADS shoal_mutex_lock(&shared->mutex);
+  status = shared->closed ? shoal_fail(&err, SHOAL_EINVAL, "the session is closed") : take(h, shared->s, &err);
+  shoal_mutex_unlock(&shared->mutex);
+  Py_END_ALLOW_THREADS if (status >= 0) return capsule;
+  Py_DECREF(capsule);
+  return shoal_py_raise(module, &err);
 }
 
 PyObject *shoal_py_ahead(PyObject *self, PyObject *unused) {
   PyObject *module = PyType_GetModule(Py_TYPE(self));
-  shoal_py_session *shared = shoal_py_session_of(self);
   PyTypeObject *type = ((module_state *)PyModule_GetState(module))->ahead_type;
   allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-  ahead_object *a = (ahead_object *)alloc(type, 0);
-  shoal_error err = {0};
-  shoal_status status;
+  PyObject *owner = hold(module, shoal_py_session_of(self));
+  ahead_object *a = owner ? (ahead_object *)alloc(type, 0) : NULL;
   (void)unused;
-  if (!a)
+  if (!a) {
+    Py_XDECREF(owner);
     return NULL;
-  Py_BEGIN_ALLOW_THREADS shoal_mutex_lock(&shared->mutex);
-  status = shared->closed ? shoal_fail(&err, SHOAL_EINVAL, "the session is closed") : take(a, shared->s, &err);
-  shoal_mutex_unlock(&shared->mutex);
-  Py_END_ALLOW_THREADS if (status >= 0) return (PyObject *)a;
-  Py_DECREF(a);
-  return shoal_py_raise(module, &err);
+  }
+  a->owner = owner;
+  a->h = PyCapsule_GetPointer(owner, NULL);
+  return (PyObject *)a;
 }
 
 /* ---- calls ---- */
@@ -110,9 +156,9 @@ static int sign(const call *c, shoal_python_call *key, shoal_hash *out) {
   return 1;
 }
 
-static bool is_marked(const ahead_object *a, const shoal_result *r) {
-  for (size_t i = 0; i < a->n_marks; i++)
-    if (shoal_hash_eq(&a->marks[i].signature, &r->signature))
+static bool is_marked(const holding *h, const shoal_result *r) {
+  for (size_t i = 0; i < h->n_marks; i++)
+    if (shoal_hash_eq(&h->marks[i].signature, &r->signature))
       return true;
   return false;
 }
@@ -132,65 +178,195 @@ static PyObject *payload_of(const shoal_result *r, PyObject *values) {
   return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
-static PyObject *answer(PyObject *self, const shoal_entry *e, PyObject *values) {
-  PyObject *payload = payload_of(&e->result, values);
-  PyObject *result = payload ? shoal_py_result_borrow(PyType_GetModule(Py_TYPE(self)), &e->result, self) : NULL;
-  return result ? Py_BuildValue("(NN)", result, payload) : (Py_XDECREF(payload), NULL);
+/* ---- answers ---- */
+
+/* 1: the program stands where it stood, 0: not, -1: an exception. */
+static int stands(const ahead_object *a, PyObject *store, PyObject *branch) {
+  char now[PATH_MAX];
+  if (a->pid != shoal_os_pid())
+    return 0;
+  int same = PyObject_RichCompareBool(store, a->use[STORE], Py_EQ);
+  if (same == 1)
+    same = PyObject_RichCompareBool(branch, a->use[BRANCH], Py_EQ);
+  return same == 1 ? getcwd(now, sizeof now) && strcmp(now, a->current) == 0 : same;
 }
 
-static PyObject *ahead_find(PyObject *self, PyObject *args) {
-  ahead_object *a = (ahead_object *)self;
-  shoal_str dataset, code;
-  Py_ssize_t n_dataset, n_code, n_python;
-  shoal_python_call key = {0};
+/* What Python knows of a function (shoal/_calls.py). */
+typedef struct known {
+  PyObject *names; /* of its parameters */
+  shoal_hash code;
+} known;
+
+static int holds(PyObject *self, PyObject *found) {
+  const ahead_object *a = (const ahead_object *)self;
+  PyTypeObject *type = ((module_state *)PyModule_GetState(PyType_GetModule(Py_TYPE(self))))->guards_type;
+  PyObject *guards = PyObject_GetAttr(found, a->at[GUARDS]), *node = PyObject_GetAttr(found, a->at[NODE]);
+  unsigned long at = guards && node ? PyLong_AsUnsignedLong(node) : 0;
+  int held = !guards || !node || PyErr_Occurred() ? -1 : 0;
+  if (held == 0 && Py_TYPE(guards) == type)
+    held = shoal_py_guards_hold(guards, (uint32_t)at);
+  Py_XDECREF(guards), Py_XDECREF(node);
+  return held;
+}
+
+static int code_of(const ahead_object *a, PyObject *found, shoal_hash *out) {
+  PyObject *key = PyObject_GetAttr(found, a->at[KEY]);
+  Py_ssize_t n = 0;
+  const char *hex = key ? PyUnicode_AsUTF8AndSize(key, &n) : NULL;
+  bool ok = hex && shoal_hash_unhex((shoal_str){hex, (size_t)n}, out);
+  Py_XDECREF(key);
+  return ok ? 1 : -1;
+}
+
+/* 1, 0 or -1 likewise. */
+static int look_up(PyObject *self, PyObject *function, known *out) {
+  const ahead_object *a = (const ahead_object *)self;
+  PyObject *id = PyLong_FromVoidPtr(function);
+  PyObject *found = id ? PyDict_GetItemWithError(a->use[KNOWN], id) : NULL;
+  Py_XDECREF(id);
+  if (!found)
+    return PyErr_Occurred() ? -1 : 0;
+  PyObject *folder = PyObject_GetAttr(found, a->at[FOLDER]);
+  int held = folder ? PyObject_RichCompareBool(folder, a->folder, Py_EQ) : -1;
+  Py_XDECREF(folder);
+  if (held == 1)
+    held = holds(self, found);
+  if (held == 1)
+    held = code_of(a, found, &out->code);
+  if (held != 1)
+    return held;
+  out->names = PyObject_GetAttr(found, a->at[PARAMETERS]);
+  if (out->names == Py_None)
+    Py_CLEAR(out->names);
+  return out->names ? 1 : PyErr_Occurred() ? -1 : 0;
+}
+
+/* 1: the entry holds the result of this call; 0, -1 likewise. */
+static int is_result_of(PyObject *self, const shoal_entry *e, PyObject *function, PyObject *args, PyObject *kwargs) {
+  const ahead_object *a = (const ahead_object *)self;
+  known k = {0};
+  int is = look_up(self, function, &k);
+  if (is != 1)
+    return is;
+  call c = {.names = k.names, .args = args, .kwargs = kwargs};
+  shoal_python_call key = {.code = k.code};
   shoal_hash signature;
-  call c;
-  PyObject *values;
-  if (!PyArg_ParseTuple(args, "s#s#s#O!OO!O!O!", &dataset.ptr, &n_dataset, &code.ptr, &n_code, &key.python.ptr,
-                        &n_python, &PyTuple_Type, &c.names, &c.defaults, &PyTuple_Type, &c.args, &PyDict_Type,
-                        &c.kwargs, &PyDict_Type, &values))
+  Py_ssize_t n;
+  c.defaults = PyObject_GetAttr(function, a->at[DEFAULTS]);
+  key.python.ptr = PyUnicode_AsUTF8AndSize(a->use[PYTHON], &n), key.python.len = (size_t)n;
+  is = c.defaults && key.python.ptr ? sign(&c, &key, &signature) : -1;
+  Py_XDECREF(c.defaults), Py_DECREF(k.names);
+  return is == 1 ? shoal_hash_eq(&signature, &e->result.signature) : is;
+}
+
+/* The value of a result; new reference. */
+static PyObject *value_of(PyObject *self, const shoal_entry *e, PyObject *result, PyObject *dataset) {
+  const ahead_object *a = (const ahead_object *)self;
+  PyObject *payload = payload_of(&e->result, a->use[VALUES]), *value = NULL;
+  bool number = shoal_str_eq(e->result.codec, SHOAL_STR("json")) && shoal_str_eq(e->result.type, SHOAL_STR("int"));
+  if (payload && number && payload != Py_None)
+    value = PyObject_CallFunctionObjArgs((PyObject *)&PyLong_Type, payload, NULL);
+  else if (payload)
+    value = PyObject_CallFunctionObjArgs(a->use[READ], result, payload, dataset, NULL);
+  Py_XDECREF(payload);
+  return value;
+}
+
+/* 1: this run has made another result of the dataset; 0, -1 likewise. */
+static int is_made_anew(PyObject *self, const shoal_entry *e, PyObject *dataset) {
+  PyObject *made = PyDict_GetItemWithError(((ahead_object *)self)->use[MADE], dataset);
+  const shoal_result *r = made ? shoal_py_result_of(PyType_GetModule(Py_TYPE(self)), made) : NULL;
+  return r ? !shoal_hash_eq(&r->signature, &e->result.signature) : PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *answer(PyObject *self, const shoal_entry *e, PyObject *dataset) {
+  ahead_object *a = (ahead_object *)self;
+  PyObject *result = shoal_py_result_borrow(PyType_GetModule(Py_TYPE(self)), &e->result, a->owner);
+  PyObject *value = result ? value_of(self, e, result, dataset) : NULL;
+  if (value && value != a->use[AGAIN] &&
+      (PyDict_SetItem(a->use[ANSWERED], dataset, result) < 0 || PyDict_SetItem(a->use[MADE], dataset, result) < 0))
+    Py_CLEAR(value);
+  Py_XDECREF(result);
+  return value;
+}
+
+static PyObject *ahead_answer(PyObject *self, PyObject *const *args, Py_ssize_t n) {
+  ahead_object *a = (ahead_object *)self;
+  if (n != 6 || !a->use[AGAIN] || !PyTuple_Check(args[2]) || !PyDict_Check(args[3]))
+    return PyErr_Format(PyExc_TypeError, "answer(function, dataset, args, kwargs, store, branch), after use(…)");
+  Py_ssize_t len;
+  const char *dataset = PyUnicode_AsUTF8AndSize(args[1], &len);
+  if (!dataset)
     return NULL;
-  dataset.len = (size_t)n_dataset, code.len = (size_t)n_code, key.python.len = (size_t)n_python;
-  if (!shoal_hash_unhex(code, &key.code) || (c.defaults != Py_None && !PyTuple_Check(c.defaults)))
-    return PyErr_Format(PyExc_ValueError, "a key has 64 hex digits, defaults are a tuple");
-  const shoal_entry *e = shoal_state_find(a->state, dataset);
-  if (!e || is_marked(a, &e->result))
-    Py_RETURN_NONE;
-  int signed_ = sign(&c, &key, &signature);
-  if (signed_ < 0)
+  const shoal_entry *e = shoal_state_find(a->h->state, (shoal_str){dataset, (size_t)len});
+  if (!e || is_marked(a->h, &e->result))
+    return Py_NewRef(a->use[AGAIN]);
+  int is = stands(a, args[4], args[5]);
+  if (is == 1)
+    is = is_result_of(self, e, args[0], args[2], args[3]);
+  int anew = is == 1 ? is_made_anew(self, e, args[1]) : 0;
+  if (is < 0 || anew < 0)
     return NULL;
-  if (!signed_ || !shoal_hash_eq(&signature, &e->result.signature))
-    Py_RETURN_NONE;
-  return answer(self, e, values);
+  return is && !anew ? answer(self, e, args[1]) : Py_NewRef(a->use[AGAIN]);
+}
+
+static PyObject *ahead_use(PyObject *self, PyObject *args) {
+  ahead_object *a = (ahead_object *)self;
+  if (a->folder || PyTuple_Size(args) != N_USED || !PyDict_Check(PyTuple_GetItem(args, KNOWN)) ||
+      !PyDict_Check(PyTuple_GetItem(args, VALUES)) || !PyDict_Check(PyTuple_GetItem(args, MADE)) ||
+      !PyDict_Check(PyTuple_GetItem(args, ANSWERED)))
+    return PyErr_Format(PyExc_TypeError,
+                        "use(known, python, values, made, answered, read, again, store, branch), once");
+  if (!getcwd(a->current, sizeof a->current))
+    return PyErr_SetFromErrno(PyExc_OSError);
+  a->folder = PyUnicode_DecodeFSDefault(a->current);
+  if (!a->folder)
+    return NULL;
+  for (int i = 0; i < N_AT; i++)
+    if (!(a->at[i] = PyUnicode_InternFromString(at_names[i])))
+      return NULL;
+  a->pid = shoal_os_pid();
+  for (int i = 0; i < N_USED; i++)
+    a->use[i] = Py_NewRef(PyTuple_GetItem(args, i));
+  Py_RETURN_NONE;
 }
 
 /* ---- the object ---- */
 
 static PyObject *get_lake(PyObject *self, void *unused) {
-  const ahead_object *a = (const ahead_object *)self;
+  shoal_str lake = ((const ahead_object *)self)->h->lake;
   (void)unused;
-  return PyUnicode_FromStringAndSize(a->lake.ptr, (Py_ssize_t)a->lake.len);
+  return PyUnicode_FromStringAndSize(lake.ptr, (Py_ssize_t)lake.len);
 }
 
 static PyObject *get_publication(PyObject *self, void *unused) {
   (void)unused;
-  return PyLong_FromLongLong(((const ahead_object *)self)->state->publication);
+  return PyLong_FromLongLong(((const ahead_object *)self)->h->state->publication);
 }
 
 static void ahead_dealloc(PyObject *self) {
   ahead_object *a = (ahead_object *)self;
   PyTypeObject *type = Py_TYPE(self);
-  shoal_state_free(a->state);
-  shoal_arena_dispose(&a->arena);
+  Py_XDECREF(a->owner);
+  for (int i = 0; i < N_USED; i++)
+    Py_XDECREF(a->use[i]);
+  for (int i = 0; i < N_AT; i++)
+    Py_XDECREF(a->at[i]);
+  Py_XDECREF(a->folder);
   freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
   free_object(self);
   Py_DECREF(type);
 }
 
 static PyMethodDef ahead_methods[] = {
-    {"find", ahead_find, METH_VARARGS,
-     "find(dataset, code, python, names, defaults, args, kwargs, values) -> (Result, bytes or None) where the dataset "
-     "holds the result of this call; else None"},
+    {"use", ahead_use, METH_VARARGS,
+     "use(known, python, values, made, answered, read, again, store, branch): what `answer` goes by, from here on, in "
+     "this "
+     "process, folder, store and branch"},
+    {"answer", (PyCFunction)(void (*)(void))ahead_answer, METH_FASTCALL,
+     "answer(function, dataset, args, kwargs, store, branch): the value that the dataset holds, if it is that of this "
+     "call, noted "
+     "in made and answered; else again"},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef ahead_members[] = {

@@ -34,7 +34,10 @@ typedef struct guards_object {
   SHOAL_VEC(uint32_t) seen;  /* per node: the last look that met it */
   SHOAL_VEC(uint32_t) todo;
   uint32_t look;
-  bool busy; /* an attribute's getter may ask again */
+  bool busy;      /* an attribute's getter may ask again */
+  PyObject *rest; /* to be called when all else holds, or NULL */
+  const unsigned long *world;
+  unsigned long born; /* the world then */
 } guards_object;
 
 /* New reference, NULL without an exception if there is nothing; -1 for any other failure. */
@@ -231,12 +234,29 @@ static int reach_holds(guards_object *self, const shoal_form *form, uint32_t nod
 int shoal_py_guards_hold(PyObject *o, uint32_t node) {
   guards_object *self = (guards_object *)o;
   const shoal_form *form = shoal_py_form_of(self->form);
-  if (self->busy || node >= shoal_form_size(form))
+  if (self->busy || node >= shoal_form_size(form) || self->born != *self->world)
     return 0;
   self->busy = true;
   int held = reach_holds(self, form, node);
   self->busy = false;
+  if (held != 1 || !self->rest)
+    return held;
+  PyObject *said = PyObject_CallNoArgs(self->rest);
+  held = said ? said == Py_True : -1;
+  Py_XDECREF(said);
   return held;
+}
+
+PyObject *shoal_py_guards_expire(PyObject *module, PyObject *unused) {
+  (void)unused;
+  ((module_state *)PyModule_GetState(module))->world++;
+  Py_RETURN_NONE;
+}
+
+static PyObject *guards_rest(PyObject *o, PyObject *f) {
+  Py_XDECREF(((guards_object *)o)->rest);
+  ((guards_object *)o)->rest = Py_NewRef(f);
+  Py_RETURN_NONE;
 }
 
 static PyObject *guards_hold(PyObject *o, PyObject *args) {
@@ -258,8 +278,11 @@ static PyObject *guards_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     return NULL;
   allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
   guards_object *self = (guards_object *)alloc(type, 0);
-  if (self)
+  if (self) {
     self->form = Py_NewRef(form);
+    self->world = &((module_state *)PyModule_GetState(module))->world; /* which outlives its types' objects */
+    self->born = *self->world;
+  }
   return (PyObject *)self;
 }
 
@@ -271,7 +294,7 @@ static void guards_dealloc(PyObject *o) {
     Py_XDECREF(self->list.ptr[i].name);
     Py_XDECREF(self->list.ptr[i].found);
   }
-  Py_XDECREF(self->form);
+  Py_XDECREF(self->form), Py_XDECREF(self->rest);
   shoal_vec_dispose(&self->list);
   shoal_vec_dispose(&self->first);
   shoal_vec_dispose(&self->seen);
@@ -287,6 +310,7 @@ static PyMethodDef guards_methods[] = {
     {"size", guards_size, METH_VARARGS, "size(node, mapping): how many there are now"},
     {"value", guards_value, METH_VARARGS, "value(node, value): what it is now; never: what is not plain"},
     {"never", guards_never, METH_VARARGS, "never(node): what it rests on can't be looked at cheaply"},
+    {"rest", guards_rest, METH_O, "rest(callable): says whether that holds which is none of these"},
     {"hold", guards_hold, METH_VARARGS, "hold(node): whether all that it reaches is as it was"},
     {NULL, NULL, 0, NULL},
 };

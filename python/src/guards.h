@@ -11,6 +11,9 @@ int shoal_py_guards_attribute(PyObject *guards, uint32_t node, PyObject *where, 
 int shoal_py_guards_item(PyObject *guards, uint32_t node, PyObject *where, PyObject *name);
 int shoal_py_guards_size(PyObject *guards, uint32_t node, PyObject *where);
 
+/* The module's expire(): no guard made before holds any more. */
+PyObject *shoal_py_guards_expire(PyObject *module, PyObject *unused);
+
 /* 1: what the node reaches is as it was, 0: not, or it can't be told; -1: an exception. */
 int shoal_py_guards_hold(PyObject *guards, uint32_t node);
 

@@ -38,6 +38,11 @@ static shoal_status refresh(shoal_py_session *shared, void *arg, shoal_error *er
   return shoal_keep_refresh(shared->s, err);
 }
 
+PyObject *shoal_py_head(PyObject *self, PyObject *unused) {
+  (void)unused;
+  return locked(self, refresh, NULL) ? PyLong_FromLongLong(shoal_py_session_of(self)->s->state->publication) : NULL;
+}
+
 static bool take_hash(shoal_str hex, shoal_hash *out) {
   if (shoal_hash_unhex(hex, out))
     return true;

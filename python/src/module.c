@@ -63,6 +63,7 @@ static PyMethodDef methods[] = {
     {"encode", shoal_py_encode, METH_VARARGS, "encode(value, resolve, element, domain) -> (digest, refs)"},
     {"tree", shoal_py_tree, METH_VARARGS, "tree(node, AST, lean) -> digest"},
     {"code", shoal_py_code, METH_VARARGS, "code(code, version) -> digest"},
+    {"expire", shoal_py_guards_expire, METH_NOARGS, "expire(): no guard made before holds any more"},
     {"code_key", shoal_py_code_key, METH_VARARGS, "code_key(marshal.dumps, code, world) -> digest of all that it is"},
     {"dataset", shoal_py_dataset, METH_VARARGS, "dataset(path) -> name"},
     {"call_signature", shoal_py_call_signature, METH_VARARGS, "call_signature(code, arguments, python, loads) -> key"},

@@ -15,6 +15,7 @@
 typedef struct module_state {
   PyObject *error; /* shoal.Error */
   PyTypeObject *session_type, *form_type, *result_type, *guards_type, *ahead_type, *plain_type;
+  unsigned long world; /* raised when no guard may hold any more */
 } module_state;
 
 extern struct PyModuleDef shoal_module;

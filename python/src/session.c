@@ -325,6 +325,7 @@ static PyMethodDef session_methods[] = {
     {"held", shoal_py_held, METH_VARARGS, "held(dataset, revision) -> Result or None"},
     {"find", shoal_py_find, METH_VARARGS, "find(signature) -> Result or None"},
     {"ahead", shoal_py_ahead, METH_NOARGS, "ahead() -> Ahead: what the branch holds now"},
+    {"head", shoal_py_head, METH_NOARGS, "head() -> publication: which one the branch is at now"},
     {"begin", shoal_py_begin, METH_VARARGS, "begin(signature, label) -> (Result, None) or (None, lease): waits"},
     {"end", shoal_py_end, METH_VARARGS, "end(lease)"},
     {"put_object", shoal_py_put_object, METH_VARARGS, "put_object(lease, dataset, type, codec, bytes, provenance, us)"},

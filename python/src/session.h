@@ -34,6 +34,7 @@ PyObject *shoal_py_result_stream(PyObject *self, const shoal_result *r);
 /* Methods of the session, for functions whose results are kept (keep.c). */
 PyObject *shoal_py_keys(PyObject *self, PyObject *args);
 PyObject *shoal_py_held(PyObject *self, PyObject *args);
+PyObject *shoal_py_head(PyObject *self, PyObject *unused);
 PyObject *shoal_py_find(PyObject *self, PyObject *args);
 PyObject *shoal_py_begin(PyObject *self, PyObject *args);
 PyObject *shoal_py_end(PyObject *self, PyObject *args);

@@ -74,7 +74,7 @@ def keys_from_the_walk_of_a_pipeline_are_those_of_walks_of_their_own():
         assert len(keys) == 11, [f.__name__ for f, *_ in keys]
         for f, node, key in keys:
             assert _forms.walk_of(f)[0].signature(0).key == key, f
-            assert walk.guards.hold(node) == (f.__name__ != "values"), f  # a pattern can't be looked at cheaply
+            assert walk.guards.found.hold(node) == (f.__name__ != "values"), f  # a pattern can't be looked at cheaply
         code_of(m.pipeline)
         m.X = 2
         held = {f.__name__ for f, *_ in keys if known(f)}

@@ -29,7 +29,7 @@ class _Counting:
 
 def told(walk, root):
     nodes = _forms.nodes_of(walk.form, walk.kinds, root)
-    return (sorted((n.kind, n.key, sorted((e.kind, e.symbol, nodes[e.target].key) for e in n.edges)) for n in nodes), walk.guards.hold(root),
+    return (sorted((n.kind, n.key, sorted((e.kind, e.symbol, nodes[e.target].key) for e in n.edges)) for n in nodes), walk.guards.found.hold(root),
             sorted(walk.names.makes), sorted(walk.names.cached), sorted(walk.names.loads), walk.names.dynamic, sorted(walk.names.variables), sorted(walk.names.files),
             sorted(walk.packages), sorted(key for *_, key in walk.kept_keys()), sorted(f.__qualname__ for f in walk.functions))
 
