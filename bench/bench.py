@@ -484,6 +484,32 @@ def checkpoint():
     yield from (made, clone)
 
 
+UNLIKE = f"""select hash(range)::ubigint % 1000000 as a, (1e9 / (1 + hash(range * 3) % 1000000))::bigint as b, 'item ' || lpad((hash(range * 7) % 900000)::varchar, 6, '0') as c,
+  date '1900-01-01' + (hash(range * 11) % 45000)::int as d from range({ROWS})"""
+
+
+def hilbert():
+    """Files that a condition on one of four columns leaves out; and what laying rows out costs beside sorting them by one."""
+    floor, project = floor_program(), f"{CACHE}/hilbert"
+    fresh(project, {"shoal.yaml": "name: hilbert\n"})
+    call([floor, "sql", LIBDUCKDB, f"copy (select a::bigint as a, b, c, d from ({UNLIKE})) to '{project}/rows.parquet' (format parquet)"])
+    call([SHOAL, "table", "create", "./t", "--as", "rows.parquet"], cwd=project)
+    size = sum(map(os.path.getsize, glob.glob(f"{project}/t/*.parquet"))) / 100 / 2**20
+    ours = call([SHOAL, "table", "optimize", "./t", "--cluster-by", "a,b,c,d", "--file-size", f"{size:.4f}"], cwd=project)
+    theirs = call([floor, "copy", LIBDUCKDB, f"from '{project}/rows.parquet' order by a", f"{project}/copy"])
+    with open(f"{project}/t/_delta_log/{1:020}.json") as f:
+        stats = [json.loads(a["add"]["stats"]) for a in map(json.loads, f) if "add" in a]
+    asked = f"{project}/asked.json"
+    call([floor, "sql", LIBDUCKDB, f"copy (select a, b, c, d::varchar as d from '{project}/rows.parquet' using sample 1000 rows (reservoir, 7)) to '{asked}' (format json)"])
+    with open(asked) as f:
+        values = [json.loads(line) for line in f]
+    least = min((sum(not s["minValues"][c] <= v[c] <= s["maxValues"][c] for v in values for s in stats) / len(values) / len(stats), c) for c in "abcd")
+    yield Fact(f"files of {len(stats)} that a point leaves out, by the worst of 4 columns that {ROWS // 10**6}M rows are clustered by", "-", f"{least[0]:.0%}", "-", f"{least[0]:.2f}", "≥ 0.55", least[0] >= 0.55)
+    row = Row("clustering them", "DuckDB sorting and writing them by one column", 2)
+    row.add(ours, theirs)
+    yield row
+
+
 def import_time():
     row = Row("`import shoal`", "`import json, sqlite3`", 2, "wall")
     program = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
@@ -495,7 +521,7 @@ def import_time():
 ROWS_OF = {"noop1k": lambda: noop(1_000), "noop10k": lambda: noop(10_000), "noop100k": lambda: noop(100_000), "python": noop_python,
            "leaf": edited_leaf, "version": version, "big": big, "tiny": tiny, "publish": publication, "hit": warm_hit, "eval": noop_eval, "import": import_time,
            "keying": keying, "frame": frame, "files": many_files, "select": one_of_many_files, "scan": full_scan,
-           "commits": commits, "append": append, "merge": merge, "checkpoint": checkpoint}
+           "commits": commits, "append": append, "merge": merge, "checkpoint": checkpoint, "hilbert": hilbert}
 HEAD = ["what", "against", "Shoal, CPU / wall", "peer, CPU / wall", "ratio, CPU / wall", "at most", "met"]
 
 

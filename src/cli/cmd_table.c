@@ -82,6 +82,17 @@ shoal_status cli_values(cli *c, const char *option, const char ***out, size_t *n
   return *out ? SHOAL_OK : shoal_fail_nomem(err);
 }
 
+shoal_status cli_names(cli *c, const char *option, shoal_str **out, size_t *n, shoal_error *err) {
+  shoal_str rest = shoal_str_z(cli_value(c, option)), name;
+  *n = 0;
+  *out = SHOAL_NEW_ARRAY(&c->arena, shoal_str, rest.len + 1);
+  if (!*out)
+    return shoal_fail_nomem(err);
+  while (rest.ptr && shoal_str_split(&rest, ',', &name))
+    (*out)[(*n)++] = shoal_str_trim(name);
+  return SHOAL_OK;
+}
+
 /* ---- history ---- */
 
 static void history_json(const shoal_delta_history_entry *e) {

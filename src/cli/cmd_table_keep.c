@@ -139,15 +139,22 @@ static int optimize(cli *c) {
   shoal_open_table t;
   shoal_engine *engine;
   shoal_delta_optimized done;
-  int64_t megabytes = 0;
+  shoal_delta_packing packing = {.full = cli_has(c, "full")};
+  shoal_str *columns;
+  double megabytes = 0;
+  char *end = NULL;
   const char *size = cli_value(c, "file-size");
-  if (size && (!shoal_str_i64(shoal_str_z(size), &megabytes) || megabytes <= 0 || megabytes > 1 << 20))
+  if (size && (megabytes = strtod(size, &end), end == size || *end || !(megabytes > 0 && megabytes <= 1 << 20)))
     return cli_usage(c, "--file-size takes megabytes: 128");
+  if (cli_names(c, "cluster-by", &columns, &packing.n_cluster_by, &err) < 0)
+    return cli_fail(c, &err);
+  packing.cluster_by = columns;
+  packing.file_bytes = (uint64_t)(megabytes * (1 << 20));
   int rc = cli_open_table(c, 0, NULL, &t);
   if (rc)
     return rc;
   if (shoal_session_table_engine(&t, &engine, &err) < 0 ||
-      shoal_delta_optimize(&t.delta, engine, (uint64_t)megabytes << 20, &done, &err) < 0)
+      shoal_delta_optimize(&t.delta, engine, &packing, &done, &err) < 0)
     rc = cli_fail(c, &err);
   else if (c->json)
     printf("{\"schema_version\":1,\"table\":\"%s\",\"version\":%lld,\"files_added\":%zu,\"files_removed\":%zu,"
@@ -155,23 +162,28 @@ static int optimize(cli *c) {
            c->argv[0], (long long)done.version, done.files_added, done.files_removed,
            (unsigned long long)done.bytes_added, (unsigned long long)done.bytes_removed);
   else if (done.version < 0)
-    puts("there is nothing to pack");
+    printf("there is nothing to %s\n", done.clustered ? "cluster" : "pack");
   else if (!c->quiet)
-    printf("packed %zu files (%s) into %zu (%s), version %lld\n", done.files_removed, cli_bytes(c, done.bytes_removed),
-           done.files_added, cli_bytes(c, done.bytes_added), (long long)done.version);
+    printf("%s %zu files (%s) into %zu (%s), version %lld\n", done.clustered ? "clustered" : "packed",
+           done.files_removed, cli_bytes(c, done.bytes_removed), done.files_added, cli_bytes(c, done.bytes_added),
+           (long long)done.version);
   shoal_session_table_close(&t);
   return rc;
 }
 
 static const cli_option optimize_options[] = {
-    {"file-size", 0, "MB", "about how large files shall be: 128", false, false}, {NULL, 0, NULL, NULL, false, false}};
+    {"file-size", 0, "MB", "about how large files shall be: 128", false, false},
+    {"cluster-by", 0, "COLUMNS", "lay rows out so that conditions on any of these skip files", false, false},
+    {"full", 0, NULL, "also files that have been clustered already", false, false},
+    {NULL, 0, NULL, NULL, false, false}};
 static const cli_example optimize_examples[] = {
     {"shoal table optimize tables/carriers", "pack small files, and those that are largely deleted"},
     {"shoal table optimize tables/carriers --file-size 512 --json", "into larger ones; for programs"},
+    {"shoal table optimize tables/carriers --cluster-by carrier,name", "queries by either read few files"},
     {NULL, NULL}};
 const cli_command cmd_table_optimize = {"table optimize",
-                                        "Pack a table's small files into large ones.",
-                                        "PATH-or-SOURCE [--file-size MB]",
+                                        "Pack a table's small files into large ones, or lay its rows out by columns.",
+                                        "PATH-or-SOURCE [--file-size MB] [--cluster-by COLUMNS [--full]]",
                                         optimize_options,
                                         optimize_examples,
                                         1,

@@ -7,18 +7,6 @@
 #include "delta/create.h"
 #include "delta/words.h"
 
-/* What stands between commas. */
-static shoal_status split_names(cli *c, const char *list, shoal_str **out, size_t *n, shoal_error *err) {
-  shoal_str rest = shoal_str_z(list), name;
-  *n = 0;
-  *out = SHOAL_NEW_ARRAY(&c->arena, shoal_str, rest.len + 1);
-  if (!*out)
-    return shoal_fail_nomem(err);
-  while (rest.ptr && shoal_str_split(&rest, ',', &name))
-    (*out)[(*n)++] = shoal_str_trim(name);
-  return SHOAL_OK;
-}
-
 /* --property KEY=VALUE …, --constraint NAME=CONDITION … */
 static shoal_status read_pairs(cli *c, const char *option, const char *form, const shoal_delta_kv **pairs, size_t *n,
                                shoal_error *err) {
@@ -62,6 +50,8 @@ static shoal_status put_rows(shoal_open_table *t, const shoal_delta_create *crea
   if (create) {
     wanted.partition_by = create->partition_by;
     wanted.n_partition_by = create->n_partition_by;
+    wanted.cluster_by = create->cluster_by;
+    wanted.n_cluster_by = create->n_cluster_by;
     wanted.properties = create->properties;
     wanted.n_properties = create->n_properties;
     wanted.constraints = create->constraints;
@@ -91,10 +81,12 @@ static shoal_status make_table(cli *c, shoal_open_table *t, shoal_delta_appended
   shoal_str *names;
   shoal_engine *engine;
   shoal_schema schema;
-  SHOAL_TRY(split_names(c, cli_value(c, "partition-by"), &names, &create.n_partition_by, err));
+  SHOAL_TRY(cli_names(c, "partition-by", &names, &create.n_partition_by, err));
   SHOAL_TRY(read_pairs(c, "property", "KEY=VALUE", &create.properties, &create.n_properties, err));
   SHOAL_TRY(read_pairs(c, "constraint", "NAME=CONDITION", &create.constraints, &create.n_constraints, err));
   create.partition_by = names;
+  SHOAL_TRY(cli_names(c, "cluster-by", &names, &create.n_cluster_by, err));
+  create.cluster_by = names;
   SHOAL_TRY(refuse_existing(t, err));
   if (cli_has(c, "as"))
     return put_rows(t, &create, false, out, err);
@@ -128,6 +120,7 @@ static const cli_option create_options[] = {
     {"schema", 0, "COLUMNS", "its columns: 'id BIGINT NOT NULL, name VARCHAR'", false, false},
     {"as", 0, "FILE", "of a file's rows, csv, json or parquet; or of a Delta table's", false, false},
     {"partition-by", 0, "COLUMNS", "partition columns, with commas", false, false},
+    {"cluster-by", 0, "COLUMNS", "columns by which optimize lays rows out, instead of partitions", false, false},
     {"property", 0, "KEY=VALUE", "a table property, delta.enableDeletionVectors=true for one", false, true},
     {"constraint", 0, "NAME=SQL", "a condition that every row must satisfy, Spark's SQL", false, true},
     {NULL, 0, NULL, NULL, false, false}};

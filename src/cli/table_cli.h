@@ -16,5 +16,7 @@ extern const cli_command cmd_table_create, cmd_table_append, cmd_table_delete, c
 int cli_open_table(cli *c, unsigned flags, const char *const *readable, shoal_open_table *out);
 /* Values of an option that may stand several times, in c's arena. */
 SHOAL_MUST_USE shoal_status cli_values(cli *c, const char *option, const char ***out, size_t *n, shoal_error *err);
+/* What stands between an option's commas, in c's arena. */
+SHOAL_MUST_USE shoal_status cli_names(cli *c, const char *option, shoal_str **out, size_t *n, shoal_error *err);
 
 #endif

@@ -122,6 +122,7 @@ static shoal_status parse_add(yyjson_val *v, const char *name, shoal_arena *aren
     return shoal_fail(err, SHOAL_ECORRUPT, "%s: the size of '%.*s' is negative", name, SHOAL_FMT(f->path));
   f->modified_ms = shoal_json_i64(v, "modificationTime", 0);
   SHOAL_TRY(copy(shoal_json_str(v, "stats"), arena, &f->stats, err));
+  SHOAL_TRY(copy(shoal_json_str(v, "clusteringProvider"), arena, &f->clustering, err));
   return parse_kv(yyjson_obj_get(v, "tags"), name, arena, &f->tags, &f->n_tags, err);
 }
 

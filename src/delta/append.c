@@ -43,6 +43,8 @@ static shoal_delta_create creation(const shoal_delta_append *a, const shoal_sche
   return (shoal_delta_create){.schema = schema,
                               .partition_by = a->partition_by,
                               .n_partition_by = a->n_partition_by,
+                              .cluster_by = a->cluster_by,
+                              .n_cluster_by = a->n_cluster_by,
                               .properties = a->properties,
                               .n_properties = a->n_properties,
                               .constraints = a->constraints,
@@ -110,7 +112,8 @@ static shoal_status make_table(appending *a, shoal_error *err) {
                                          "CREATE TABLE AS SELECT", SHOAL_STR_NONE, &a->transaction, err));
   shoal_delta_transaction_protocol(a->transaction, &a->protocol);
   shoal_delta_transaction_metadata(a->transaction, &a->metadata);
-  return SHOAL_OK;
+  const shoal_delta_create create = creation(a->append, &a->metadata.schema);
+  return shoal_delta_create_clusters(&create, &a->metadata, &a->arena, a->transaction, err);
 }
 
 static shoal_status commit(appending *a, shoal_delta_appended *out, shoal_error *err) {

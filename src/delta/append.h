@@ -20,6 +20,8 @@ typedef struct shoal_delta_append {
   bool merge_schema;             /* columns that the table lacks become its own */
   const shoal_str *partition_by; /* of a table that is made */
   size_t n_partition_by;
+  const shoal_str *cluster_by; /* of a table that is made, instead */
+  size_t n_cluster_by;
   const shoal_delta_kv *properties; /* of a table that is made (delta/create.h) */
   size_t n_properties;
   const shoal_delta_kv *constraints; /* of a table that is made; its first rows must satisfy them, too */

@@ -147,6 +147,8 @@ void shoal_delta_commit_add(shoal_delta_commit *c, const shoal_delta_file *f) {
     add_kv(&w, "tags", f->tags, f->n_tags);
   add_json(&w, "deletionVector", f->deletion_vector);
   add_row_ids(&w, f);
+  if (f->clustering.ptr)
+    shoal_jw_kstr(&w, "clusteringProvider", f->clustering);
   close_action(&w);
 }
 

@@ -7,6 +7,7 @@
 #include "base/os.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "delta/cluster.h"
 #include "delta/property.h"
 #include "delta/row_tracking.h"
 #include "delta/rules.h"
@@ -38,7 +39,7 @@ static shoal_status choose_protocol(const shoal_delta_create *c, shoal_arena *ar
   shoal_str *writers = SHOAL_NEW_ARRAY(arena, shoal_str, MOST_FEATURES);
   size_t n_readers = 0, n_writers = 0, n_kept;
   const shoal_delta_property *kept = shoal_delta_properties(&n_kept);
-  bool named = out->n_writer_features > 0;
+  bool named = out->n_writer_features > 0, domains = c->n_cluster_by > 0;
   if (!readers || !writers)
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < out->n_writer_features; i++)
@@ -49,15 +50,20 @@ static shoal_status choose_protocol(const shoal_delta_create *c, shoal_arena *ar
     named = true;
     writers[n_writers++] = SHOAL_STR("checkConstraints");
   }
+  if (c->n_cluster_by) {
+    named = true;
+    writers[n_writers++] = SHOAL_STR("clustering");
+  }
   for (size_t i = 0; i < n_kept && named; i++) {
     if (!needs(c, &kept[i]))
       continue;
     writers[n_writers++] = shoal_str_z(kept[i].feature);
-    if (!strcmp(kept[i].feature, "rowTracking"))
-      writers[n_writers++] = SHOAL_STR("domainMetadata"); /* where the highest id stands */
+    domains = domains || !strcmp(kept[i].feature, "rowTracking"); /* where the highest id stands */
     if (kept[i].reader)
       readers[n_readers++] = shoal_str_z(kept[i].feature);
   }
+  if (domains)
+    writers[n_writers++] = SHOAL_STR("domainMetadata");
   if (named)
     *out = (shoal_delta_protocol){n_readers ? 3 : 1, 7, readers, writers, n_readers, n_writers};
   return SHOAL_OK;
@@ -135,6 +141,8 @@ shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_
   for (size_t i = 0; i < create->n_properties; i++)
     SHOAL_TRY(shoal_delta_property_check(&create->properties[i], err));
   SHOAL_TRY(check_partitions(create, err));
+  if (create->n_cluster_by && create->n_partition_by)
+    return shoal_fail(err, SHOAL_EINVAL, "a table is either partitioned or clustered");
   for (size_t i = 0; i < create->n_partition_by; i++) /* as the schema spells it */
     partitions[i] = create->schema->fields[shoal_schema_find(create->schema, create->partition_by[i])].name;
   shoal_os_uuid(id);
@@ -146,9 +154,23 @@ shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_
   SHOAL_TRY(configure(create, arena, metadata, err));
   if (shoal_delta_create_maps(create))
     SHOAL_TRY(map_columns(arena, metadata, err));
+  if (create->n_cluster_by)
+    SHOAL_TRY(shoal_delta_cluster_by(metadata, create->cluster_by, create->n_cluster_by, arena,
+                                     &(shoal_delta_clustering){0}, err));
   if (shoal_delta_is_on(metadata, "delta.enableRowTracking"))
     SHOAL_TRY(track_rows(arena, metadata, err));
   return choose_protocol(create, arena, protocol, err);
+}
+
+shoal_status shoal_delta_create_clusters(const shoal_delta_create *create, const shoal_delta_metadata *metadata,
+                                         shoal_arena *arena, shoal_delta_transaction *t, shoal_error *err) {
+  shoal_delta_clustering by;
+  shoal_str domain;
+  if (create->n_cluster_by == 0)
+    return SHOAL_OK;
+  SHOAL_TRY(shoal_delta_cluster_by(metadata, create->cluster_by, create->n_cluster_by, arena, &by, err));
+  SHOAL_TRY(shoal_delta_cluster_domain(&by, arena, &domain, err));
+  return shoal_delta_transaction_domain(t, SHOAL_STR(SHOAL_DELTA_CLUSTERING), domain, err);
 }
 
 shoal_status shoal_delta_create_table(const shoal_delta_table *table, shoal_engine *engine,
@@ -168,8 +190,10 @@ shoal_status shoal_delta_create_table(const shoal_delta_table *table, shoal_engi
   if (status == SHOAL_OK) {
     shoal_delta_transaction_metadata(t, &metadata);
     shoal_delta_transaction_protocol(t, &protocol);
-    status = shoal_delta_transaction_commit(t, &version, err);
+    status = shoal_delta_create_clusters(create, &metadata, &arena, t, err);
   }
+  if (status == SHOAL_OK)
+    status = shoal_delta_transaction_commit(t, &version, err);
   shoal_delta_transaction_free(t);
   shoal_arena_dispose(&arena);
   return status;

@@ -61,6 +61,7 @@ typedef struct shoal_delta_file {
   shoal_str stats; /* JSON text or {NULL,0} */
   const shoal_delta_kv *tags;
   size_t n_tags;
+  shoal_str clustering;      /* whose clustering has laid its rows out (clusteringProvider) or {NULL,0} */
   shoal_str deletion_vector; /* JSON text of the descriptor or {NULL,0} */
   bool has_row_id;           /* the next two (protocol, "Row Tracking") */
   int64_t base_row_id, row_commit_version;

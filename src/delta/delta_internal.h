@@ -206,6 +206,8 @@ SHOAL_MUST_USE shoal_status shoal_delta_scan_ordered(const shoal_delta_table *ta
 /* --- stats.c and commit.c --- */
 /* numRecords of its statistics: the rows in the file, whether deleted or not. -1: it does not say. */
 int64_t shoal_delta_file_rows(const shoal_delta_file *f);
+/* Whether statistics are written of a leaf of the columns that they are of. */
+bool shoal_delta_is_measured(const shoal_schema *columns, const shoal_field *leaf);
 /* skip.c: what a scan's `may_match` needs, kept in the arena; `files` are in the scan's order. NULL: out of memory. */
 void *shoal_delta_bounds(const shoal_delta_snapshot *s, const shoal_delta_file **files, shoal_arena *arena);
 bool shoal_delta_may_match(void *bounds, size_t file, const shoal_predicate *p);

@@ -40,15 +40,27 @@ SHOAL_MUST_USE shoal_status shoal_delta_vacuum_files(const shoal_delta_table *ta
                                                      shoal_arena *arena, shoal_delta_vacuumed *out, shoal_error *err);
 
 /* --- OPTIMIZE --- */
+typedef struct shoal_delta_packing {
+  uint64_t file_bytes; /* about how large files shall be; 0: 128 MB */
+  /* Columns, or fields of structs with dots, along whose values rows are laid out; 0: those that the table is clustered
+     by, if it is. */
+  const shoal_str *cluster_by;
+  size_t n_cluster_by;
+  bool full; /* also files that have been laid out by the same columns, or by somebody else */
+} shoal_delta_packing;
 typedef struct shoal_delta_optimized {
-  int64_t version; /* -1: there was nothing to pack */
+  int64_t version; /* -1: there was nothing to do */
+  bool clustered;  /* rows were, or would be, laid out along columns */
   size_t files_added, files_removed;
   uint64_t bytes_added, bytes_removed;
 } shoal_delta_optimized;
-/* Packs a partition's small files, and files of which much has been deleted, into files of about `file_bytes` (0: 128
-   MB). The rows stay what they are. */
+/* Packs a partition's small files, and files of which much has been deleted, into larger ones; or lays the rows of all
+   files that are not so yet along a Hilbert curve through columns, so that files are narrow in each of them. The rows
+   stay what they are. SHOAL_EINVAL: columns that are none, that the table is partitioned by, or other ones than it is
+   clustered by. */
 SHOAL_MUST_USE shoal_status shoal_delta_optimize(const shoal_delta_table *table, shoal_engine *engine,
-                                                 uint64_t file_bytes, shoal_delta_optimized *out, shoal_error *err);
+                                                 const shoal_delta_packing *packing, shoal_delta_optimized *out,
+                                                 shoal_error *err);
 
 /* --- shallow clones --- */
 /* A table of its own, with its own id, over the files of `source` at a version, which it names by absolute paths: it

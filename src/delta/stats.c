@@ -201,6 +201,24 @@ shoal_status shoal_delta_stats_json(const shoal_output_file *f, const shoal_sche
   return shoal_buf_check(out, err);
 }
 
+/* The leaf's number, from 0, or how many there are. */
+static size_t leaf_number(const shoal_field *fields, size_t n, const shoal_field *leaf, bool *found) {
+  size_t number = 0;
+  for (size_t i = 0; i < n && !*found; i++) {
+    *found = &fields[i] == leaf;
+    if (fields[i].type.kind == SHOAL_TYPE_STRUCT)
+      number += leaf_number(fields[i].type.fields, fields[i].type.n_fields, leaf, found);
+    else
+      number += !*found;
+  }
+  return number;
+}
+
+bool shoal_delta_is_measured(const shoal_schema *columns, const shoal_field *leaf) {
+  bool found = false;
+  return leaf_number(columns->fields, columns->n_fields, leaf, &found) < MAX_LEAVES && found;
+}
+
 int64_t shoal_delta_file_rows(const shoal_delta_file *f) {
   yyjson_doc *doc = NULL;
   int64_t rows = -1;

@@ -259,9 +259,10 @@ shoal_status shoal_table_restore(shoal_table *t, int64_t version, int64_t *out, 
 shoal_status shoal_table_optimize(shoal_table *t, uint64_t file_bytes, shoal_table_packed *out, shoal_error *err) {
   shoal_engine *engine;
   shoal_delta_optimized done = {.version = -1};
+  const shoal_delta_packing packing = {.file_bytes = file_bytes};
   shoal_status status = shoal_table_engine(t, &engine, err);
   if (status == SHOAL_OK)
-    status = shoal_delta_optimize(&t->table, engine, file_bytes, &done, err);
+    status = shoal_delta_optimize(&t->table, engine, &packing, &done, err);
   *out = (shoal_table_packed){done.version, done.files_added, done.files_removed, done.bytes_added, done.bytes_removed};
   return status;
 }

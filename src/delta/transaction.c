@@ -24,6 +24,7 @@ struct shoal_delta_transaction {
   const shoal_delta_protocol *protocol;
   SHOAL_VEC(shoal_str) apps;
   SHOAL_VEC(int64_t) app_versions; /* beside apps */
+  SHOAL_VEC(shoal_str) domains, configurations;
   shoal_map read, removed;
   shoal_delta_intent intent;
   shoal_status (*narrow)(void *arg, shoal_delta_transaction *t, shoal_error *err); /* NULL: asked, or nothing to ask */
@@ -65,6 +66,8 @@ void shoal_delta_transaction_free(shoal_delta_transaction *t) {
   shoal_vec_dispose(&t->removes);
   shoal_vec_dispose(&t->apps);
   shoal_vec_dispose(&t->app_versions);
+  shoal_vec_dispose(&t->domains);
+  shoal_vec_dispose(&t->configurations);
   shoal_map_dispose(&t->read);
   shoal_map_dispose(&t->removed);
   shoal_arena_dispose(&t->arena);
@@ -141,6 +144,16 @@ shoal_status shoal_delta_transaction_app(shoal_delta_transaction *t, shoal_str a
     return shoal_fail_nomem(err);
   *name = app;
   *at = version;
+  return SHOAL_OK;
+}
+
+shoal_status shoal_delta_transaction_domain(shoal_delta_transaction *t, shoal_str domain, shoal_str configuration,
+                                            shoal_error *err) {
+  shoal_str *name = shoal_vec_add(&t->domains), *text = name ? shoal_vec_add(&t->configurations) : NULL;
+  if (!text)
+    return shoal_fail_nomem(err);
+  *name = domain;
+  *text = configuration;
   return SHOAL_OK;
 }
 
@@ -276,6 +289,8 @@ static shoal_status make_commit(shoal_delta_transaction *t, int64_t version, sho
     shoal_delta_commit_metadata(c, t->metadata);
   for (size_t i = 0; i < t->apps.len; i++)
     shoal_delta_commit_txn(c, t->apps.ptr[i], t->app_versions.ptr[i], now);
+  for (size_t i = 0; i < t->domains.len; i++)
+    shoal_delta_commit_domain(c, t->domains.ptr[i], t->configurations.ptr[i], false);
   for (size_t i = 0; i < t->removes.len; i++)
     shoal_delta_commit_remove(c, &t->removes.ptr[i], now);
   for (size_t i = 0; i < t->cdcs.len; i++)
@@ -383,6 +398,8 @@ static shoal_status check(shoal_delta_transaction *t, shoal_error *err) {
   i->appends = !t->reads && t->removes.len == 0 && !t->metadata && !t->protocol;
   i->apps = t->apps.ptr;
   i->n_apps = t->apps.len;
+  i->domains = t->domains.ptr;
+  i->n_domains = t->domains.len;
   SHOAL_TRY(start(t, err));
   return check_fits(t, err);
 }

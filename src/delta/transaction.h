@@ -57,6 +57,9 @@ void shoal_delta_transaction_protocol(shoal_delta_transaction *t, const shoal_de
    caller's to ask of the snapshot (shoal_delta_snapshot_txn). */
 SHOAL_MUST_USE shoal_status shoal_delta_transaction_app(shoal_delta_transaction *t, shoal_str app, int64_t version,
                                                         shoal_error *err);
+/* A domain's configuration (protocol, "Domain Metadata"), which is to be the new one. */
+SHOAL_MUST_USE shoal_status shoal_delta_transaction_domain(shoal_delta_transaction *t, shoal_str domain,
+                                                           shoal_str configuration, shoal_error *err);
 /* Members to stand in commitInfo beside Delta's own, a JSON object's text. */
 void shoal_delta_transaction_info(shoal_delta_transaction *t, shoal_str extra);
 

@@ -183,8 +183,11 @@ static shoal_status describe_files(const shoal_delta_writing *w, const shoal_out
     null_check c = {.file = &made->files[i]};
     if (w->schema)
       SHOAL_TRY(check_fields(&c, w->schema->fields, w->schema->n_fields, err));
-    SHOAL_TRY(shoal_delta_file_of(&made->files[i], &measured, partitions, w->n_partition_by, shoal_time_now() / 1000,
-                                  w->arena, &out->files[i], err));
+    shoal_output_file file = made->files[i];
+    if (w->partition)
+      file.partition_values = w->partition;
+    SHOAL_TRY(shoal_delta_file_of(&file, &measured, partitions, w->n_partition_by, shoal_time_now() / 1000, w->arena,
+                                  &out->files[i], err));
     if (*w->folder)
       out->files[i].path =
           shoal_str_z(shoal_arena_printf(w->arena, "%s%.*s", w->folder, SHOAL_FMT(out->files[i].path)));
@@ -218,8 +221,8 @@ shoal_status shoal_delta_write(const shoal_delta_writing *w, const shoal_job *jo
   shoal_outcome made = {0};
   char *staging;
   *out = (shoal_delta_written){0};
-  run.partition_by = w->partition_by;
-  run.n_partition_by = w->n_partition_by;
+  run.partition_by = w->partition ? NULL : w->partition_by;
+  run.n_partition_by = w->partition ? 0 : w->n_partition_by;
   run.file_bytes = w->file_bytes;
   run.rows_hash = false;
   run.stored = w->stored;

@@ -19,9 +19,11 @@ typedef struct shoal_delta_writing {
   const shoal_delta_rules *rules; /* what new rows must satisfy; NULL: nothing, or they are not new */
   const shoal_str *partition_by;
   size_t n_partition_by;
-  size_t unmeasured;   /* so many of the last columns are none of the table's: they have no statistics */
-  const char *folder;  /* within the table: "", or a folder's name ending with '/' */
-  uint64_t file_bytes; /* aim of a file's size; 0: the engine's */
+  const shoal_str *partition; /* the values of the one partition that all rows lie in, as a log has them; NULL: they are
+                                 parted here */
+  size_t unmeasured;          /* so many of the last columns are none of the table's: they have no statistics */
+  const char *folder;         /* within the table: "", or a folder's name ending with '/' */
+  uint64_t file_bytes; /* aim of a file's size; 0: the engine's; of partitioned rows each partition is one file */
 } shoal_delta_writing;
 
 typedef struct shoal_delta_written {

@@ -52,7 +52,7 @@ static void each(duckdb_function_info info, duckdb_data_chunk input, duckdb_vect
 
 shoal_status shoal_duckdb_register_each(shoal_duckdb *d, shoal_error *err) {
   const duckdb_type text = DUCKDB_TYPE_VARCHAR;
-  const shoal_duckdb_function f = {SHOAL_DUCKDB_EACH, each, &text, 1, true};
+  const shoal_duckdb_function f = {SHOAL_DUCKDB_EACH, each, &text, 1, DUCKDB_TYPE_BOOLEAN, SHOAL_DUCKDB_WATCHES};
   return shoal_duckdb_register(d, &f, err);
 }
 

@@ -20,6 +20,10 @@
 
 #define FILE_BYTES ((uint64_t)128 << 20)
 
+/* Columns that no file has: where a row lies on the curve, and in which file. */
+#define PLACE "\"shoal:at\""
+#define NUMBER "\"shoal:file_number\""
+
 /* One COPY in the making. */
 typedef struct writing {
   shoal_duckdb *d;
@@ -106,7 +110,7 @@ static bool wants_one_file(writing *w) {
   shoal_buf json = {0};
   shoal_error ignored = {0};
   uint64_t bytes = w->job->file_bytes ? w->job->file_bytes : FILE_BYTES;
-  if (w->job->n_partition_by || w->job->n_cluster_by || (!w->job->ordered && !says_order(w->body)))
+  if (w->job->n_partition_by || w->job->n_cluster_by || w->job->curve || (!w->job->ordered && !says_order(w->body)))
     return false;
   if (w->job->ordered)
     return true;
@@ -143,6 +147,18 @@ static void add_column(writing *w, size_t i) {
   shoal_buf_sql_ident(&w->sql, file_name(w, i));
 }
 
+static bool has_numbers(const shoal_job *job) { return job->curve && job->n_partition_by == 0; }
+
+/* SELECT *, "shoal:place"(create_sort_key("a", …), …) FROM ( */
+static void add_place(writing *w) {
+  shoal_buf_addz(&w->sql, "SELECT *, \"" SHOAL_DUCKDB_PLACE "\"(");
+  for (size_t i = 0; i < w->job->curve->n; i++) {
+    shoal_buf_addz(&w->sql, i ? ", " : "");
+    shoal_curve_add_key(&w->sql, w->job->curve_by[i]);
+  }
+  shoal_buf_addz(&w->sql, ") FROM (");
+}
+
 /* SELECT CAST(c0 AS BIGINT) AS "a", c1 AS "b" … FROM (body) AS q(c0, c1 …) */
 static void add_query(writing *w) {
   shoal_buf *sql = &w->sql;
@@ -150,13 +166,17 @@ static void add_query(writing *w) {
     shoal_buf_addz(sql, i ? ", " : "SELECT ");
     add_column(w, i);
   }
+  if (has_numbers(w->job))
+    shoal_buf_addz(sql, ", \"" SHOAL_DUCKDB_CUT "\"(" PLACE ") AS " NUMBER);
   shoal_buf_addz(sql, " FROM (");
+  if (w->job->curve)
+    add_place(w);
   w->place = (shoal_duckdb_place){.sql = w->body, .offset = sql->len};
   shoal_buf_add(sql, w->body);
-  shoal_buf_addz(sql, "\n) AS q(");
+  shoal_buf_addz(sql, w->job->curve ? "\n) AS given) AS q(" : "\n) AS q(");
   for (size_t i = 0; i < w->n; i++)
     shoal_buf_addf(sql, i ? ", c%zu" : "c%zu", i);
-  shoal_buf_addc(sql, ')');
+  shoal_buf_addz(sql, w->job->curve ? ", " PLACE ")" : ")");
 }
 
 /* Columns of the result, as the files call them. */
@@ -195,12 +215,13 @@ static void add_rows(writing *w) {
     add_tapped(w);
   else
     add_query(w);
-  if (job->n_partition_by + job->n_cluster_by == 0)
+  if (job->n_partition_by + job->n_cluster_by == 0 && !job->curve)
     return;
   shoal_buf_addz(sql, " ORDER BY ");
   add_names(w, job->partition_by, job->n_partition_by);
-  shoal_buf_addz(sql, job->n_partition_by && job->n_cluster_by ? ", " : "");
+  shoal_buf_addz(sql, job->n_partition_by && (job->n_cluster_by || job->curve) ? ", " : "");
   add_names(w, job->cluster_by, job->n_cluster_by);
+  shoal_buf_addz(sql, job->curve ? PLACE : "");
 }
 
 bool shoal_duckdb_holds_floats(const shoal_duckdb_column *columns, size_t n) {
@@ -235,6 +256,8 @@ static void add_target(writing *w) {
     shoal_buf_addz(sql, ", HIVE_FILE_PATTERN false, WRITE_PARTITION_COLUMNS true, PARTITION_BY (");
     add_names(w, job->partition_by, job->n_partition_by);
     shoal_buf_addc(sql, ')');
+  } else if (job->curve) {
+    shoal_buf_addz(sql, ", HIVE_FILE_PATTERN false, WRITE_PARTITION_COLUMNS false, PARTITION_BY (" NUMBER ")");
   } else if (!w->one_file) {
     shoal_buf_addf(sql, ", FILE_SIZE_BYTES %llu", (unsigned long long)(job->file_bytes ? job->file_bytes : FILE_BYTES));
   }
@@ -242,6 +265,8 @@ static void add_target(writing *w) {
 }
 
 static shoal_status build(writing *w, shoal_error *err) {
+  if (w->job->curve && (w->job->n_cluster_by || w->job->ordered || w->job->rows_hash))
+    return shoal_fail(err, SHOAL_EINVAL, "rows that are laid out along a curve have no other order, and no hash");
   w->one_file = wants_one_file(w);
   shoal_buf_clear(&w->sql);
   shoal_buf_addz(&w->sql, "COPY (");

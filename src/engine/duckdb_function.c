@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Scalar functions of ours, which the engine calls with batches of rows: they return a boolean and know their engine.
- */
+/* Scalar functions of ours, which the engine calls with batches of rows: they know their engine. */
 #include "engine/duckdb_internal.h"
 
 static void describe(const shoal_duckdb_api *api, duckdb_scalar_function f, const shoal_duckdb_function *what) {
   api->scalar_function_set_name(f, what->name);
   for (size_t i = 0; i < what->n_types; i++) {
     duckdb_logical_type type = api->create_logical_type(what->types[i]);
-    if (what->watches)
+    if (what->flags)
       api->scalar_function_set_varargs(f, type);
     else
       api->scalar_function_add_parameter(f, type);
     api->destroy_logical_type(&type);
   }
-  if (what->watches) {
+  if (what->flags & SHOAL_DUCKDB_WATCHES) {
     api->scalar_function_set_special_handling(f);
     api->scalar_function_set_volatile(f);
   }
-  duckdb_logical_type boolean = api->create_logical_type(DUCKDB_TYPE_BOOLEAN);
-  api->scalar_function_set_return_type(f, boolean);
-  api->destroy_logical_type(&boolean);
+  duckdb_logical_type returned = api->create_logical_type(what->returns);
+  api->scalar_function_set_return_type(f, returned);
+  api->destroy_logical_type(&returned);
   api->scalar_function_set_function(f, what->function);
 }
 

@@ -23,6 +23,8 @@
 #define SHOAL_DUCKDB_TAP "shoal:tap"
 #define SHOAL_DUCKDB_EACH "shoal:each"
 #define SHOAL_DUCKDB_KEEP "shoal:keep"
+#define SHOAL_DUCKDB_PLACE "shoal:place"
+#define SHOAL_DUCKDB_CUT "shoal:cut"
 
 typedef struct shoal_duckdb {
   shoal_engine base;
@@ -156,13 +158,18 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_op_filters(shoal_engine *e, const shoal
 /* In a planner: the view's query over a table without rows, which this makes. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_add_stub(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql,
                                                   shoal_error *err);
-/* duckdb_function.c: a function over batches of rows that returns a boolean; its extra info is the engine. */
+/* duckdb_function.c: a function over batches of rows; its extra info is the engine. */
+enum {
+  SHOAL_DUCKDB_VARIES = 1, /* it takes any number of parameters of the one type */
+  SHOAL_DUCKDB_WATCHES = 2 /* so it does, NULL too, and is called for every row there is */
+};
 typedef struct shoal_duckdb_function {
   const char *name;
   duckdb_scalar_function_t function;
   const duckdb_type *types; /* of its parameters */
   size_t n_types;
-  bool watches; /* it takes any number of parameters of the one type, NULL too, and is called for every row there is */
+  duckdb_type returns;
+  unsigned flags;
 } shoal_duckdb_function;
 SHOAL_MUST_USE shoal_status shoal_duckdb_register(shoal_duckdb *d, const shoal_duckdb_function *what, shoal_error *err);
 /* duckdb_each.c */
@@ -177,6 +184,8 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_answer(shoal_duckdb *d, const shoal_job
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_tap(shoal_duckdb *d, shoal_error *err);
 /* duckdb_keep.c: the function that asks a scan which rows are alive. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_keep(shoal_duckdb *d, shoal_error *err);
+/* duckdb_curve.c: the functions that lay a job's rows out. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_register_curve(shoal_duckdb *d, shoal_error *err);
 /* duckdb_arrow.c. The job has begun; a file left by a failure is the caller's to remove. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_write_arrow(shoal_duckdb *d, const shoal_job *job, const char *path,
                                                      shoal_error *err);

@@ -44,6 +44,6 @@ static void keep(duckdb_function_info info, duckdb_data_chunk input, duckdb_vect
 
 shoal_status shoal_duckdb_register_keep(shoal_duckdb *d, shoal_error *err) {
   static const duckdb_type types[PARAMETERS] = {DUCKDB_TYPE_INTEGER, DUCKDB_TYPE_UBIGINT, DUCKDB_TYPE_BIGINT};
-  const shoal_duckdb_function f = {SHOAL_DUCKDB_KEEP, keep, types, PARAMETERS, false};
+  const shoal_duckdb_function f = {SHOAL_DUCKDB_KEEP, keep, types, PARAMETERS, DUCKDB_TYPE_BOOLEAN, 0};
   return shoal_duckdb_register(d, &f, err);
 }

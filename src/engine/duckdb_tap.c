@@ -97,6 +97,6 @@ static void tap(duckdb_function_info info, duckdb_data_chunk input, duckdb_vecto
 
 shoal_status shoal_duckdb_register_tap(shoal_duckdb *d, shoal_error *err) {
   const duckdb_type any = DUCKDB_TYPE_ANY;
-  const shoal_duckdb_function f = {SHOAL_DUCKDB_TAP, tap, &any, 1, true};
+  const shoal_duckdb_function f = {SHOAL_DUCKDB_TAP, tap, &any, 1, DUCKDB_TYPE_BOOLEAN, SHOAL_DUCKDB_WATCHES};
   return shoal_duckdb_register(d, &f, err);
 }

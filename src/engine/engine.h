@@ -16,6 +16,7 @@
 #define SHOAL_ENGINE_ENGINE_H
 
 #include "base/hash.h"
+#include "engine/curve.h"
 #include "engine/predicate.h"
 #include "engine/schema.h"
 
@@ -131,6 +132,11 @@ typedef struct shoal_job {
   size_t n_partition_by;
   const shoal_str *cluster_by; /* files are sorted by these */
   size_t n_cluster_by;
+  /* Rows are sorted by their places on a curve, and, without partitions, cut into files where it says; file_bytes does
+     not count then. NULL: none. Not with cluster_by, ordered or rows_hash. */
+  const shoal_curve *curve;
+  const shoal_str *curve_by; /* for each of the curve's columns an expression of the result's, as SQL, of no type that
+                                has types below it */
   /* The result's columns, in their order and types, with the names and the ids that files have for them (Delta's column
      mapping); NULL: their own names, no ids. The outcome speaks of them by their logical names. Not with rows_hash. */
   const shoal_schema *stored;

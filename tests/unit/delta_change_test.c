@@ -181,7 +181,7 @@ static shoal_status run(const fixture *f, const shoal_delta_table *t, shoal_engi
   else if (k == REPLACE_B || k == CLEAR_A)
     status = replace(f, t, e, k == REPLACE_B, &arena, err);
   else if (k == PACK)
-    status = shoal_delta_optimize(t, e, 0, &packed, err);
+    status = shoal_delta_optimize(t, e, &(shoal_delta_packing){0}, &packed, err);
   else
     status = shoal_delta_delete_rows(t, e, shoal_str_z(where[k]), false, &done, err);
   shoal_arena_dispose(&arena);
