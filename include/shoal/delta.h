@@ -62,8 +62,9 @@ typedef struct shoal_table_options { /* zero: none */
   size_t n_constraints;
 } shoal_table_options;
 
-/* Makes a table without rows. `columns` is like "id BIGINT NOT NULL, name VARCHAR"; `options` may be NULL.
-   SHOAL_EEXIST: there is a table. */
+/* Makes a table without rows. `columns` is like "id BIGINT NOT NULL, name VARCHAR", or with numbers that the table
+   gives to rows "id BIGINT GENERATED ALWAYS AS IDENTITY, name VARCHAR"; `options` may be NULL. SHOAL_EEXIST: there is a
+   table. */
 SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_create(shoal_table *t, const char *columns,
                                                          const shoal_table_options *options, shoal_error *err);
 
@@ -71,6 +72,28 @@ SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_create(shoal_table *t, const c
    it lasts as long as these. SHOAL_EEXIST: there is a table. */
 SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_clone(shoal_table *t, shoal_table *source, int64_t version,
                                                         shoal_error *err);
+
+typedef enum shoal_table_alteration_kind {
+  SHOAL_TABLE_ADD_COLUMN,      /* name; value: its type. NULL in the rows that are there */
+  SHOAL_TABLE_RENAME_COLUMN,   /* name; value: the new one. Needs column mapping */
+  SHOAL_TABLE_DROP_COLUMN,     /* name. Needs column mapping */
+  SHOAL_TABLE_WIDEN_COLUMN,    /* name; value: a wider type. Needs delta.enableTypeWidening */
+  SHOAL_TABLE_DROP_NOT_NULL,   /* name */
+  SHOAL_TABLE_SET_PROPERTY,    /* name; value */
+  SHOAL_TABLE_UNSET_PROPERTY,  /* name */
+  SHOAL_TABLE_ADD_CONSTRAINT,  /* name; value: a condition, for which the rows that are there are checked */
+  SHOAL_TABLE_DROP_CONSTRAINT, /* name */
+} shoal_table_alteration_kind;
+typedef struct shoal_table_alteration {
+  shoal_table_alteration_kind kind;
+  const char *name, *value;
+} shoal_table_alteration;
+
+/* Alters the table in one commit, whose version is *version, by all of the list in its order. SHOAL_EINVAL: what can't
+   be (no such column, a row that breaks a new constraint …); SHOAL_EUNSUPPORTED: what the table lacks a feature for, by
+   name; SHOAL_ECONFLICT: others changed meanwhile what it rests on. */
+SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_alter(shoal_table *t, const shoal_table_alteration *list, size_t n,
+                                                        int64_t *version, shoal_error *err);
 
 /* --- rows that come, go and change --- */
 /*

@@ -55,16 +55,18 @@ static int run(cli *c) {
   int rc = cli_open(c);
   if (rc)
     return rc;
-  if (shoal_session_import(c->s, files, (size_t)c->argc - 1, target, &done, &err) < 0)
+  if (shoal_session_import(c->s, files, (size_t)c->argc - 1, target, cli_has(c, "merge-schema"), &done, &err) < 0)
     return cli_fail(c, &err);
   print(c, shoal_str_z(c->argv[c->argc - 1]), &done);
   return EXIT_DONE;
 }
 
-static const cli_option options[] = {{NULL, 0, NULL, NULL, false, false}};
+static const cli_option options[] = {
+    {"merge-schema", 0, NULL, "columns that the table lacks become its own", false, false},
+    {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {
     {"shoal import data/airlines.csv tables/airlines", "a table of files, or more rows for it"},
     {"shoal import data/airlines.csv tables/airlines --json", "for programs"},
     {NULL, NULL}};
 const cli_command cmd_import = {
-    "import", "Append files to a source table.", "FILE… SOURCE-or-PATH", options, examples, -1, run};
+    "import", "Append files to a source table.", "FILE… SOURCE-or-PATH [--merge-schema]", options, examples, -1, run};

@@ -29,44 +29,22 @@ static const struct {
              {"drop-not-null", SHOAL_DELTA_DROP_NOT_NULL, NAME},
              {"unset", SHOAL_DELTA_UNSET_PROPERTY, NAME}};
 
-static shoal_status one_field(shoal_open_table *t, shoal_str columns, const shoal_field **out, shoal_error *err) {
-  shoal_schema schema;
-  shoal_engine *engine;
-  SHOAL_TRY(shoal_session_table_engine(t, &engine, err));
-  SHOAL_TRY(shoal_delta_columns(engine, columns, &t->arena, &schema, err));
-  if (schema.n_fields != 1)
-    return shoal_fail(err, SHOAL_EINVAL, "'%.*s' is not one column", SHOAL_FMT(columns));
-  *out = schema.fields;
-  return SHOAL_OK;
-}
-
-/* "name" TYPE, bound as a column of its own. */
-static shoal_status typed_field(shoal_open_table *t, const shoal_delta_alteration *x, const shoal_field **out,
-                                shoal_error *err) {
-  shoal_buf text = {0};
-  shoal_buf_sql_ident(&text, x->name);
-  shoal_buf_addf(&text, " %.*s", SHOAL_FMT(x->value));
-  shoal_status status = shoal_buf_check(&text, err);
-  if (status == SHOAL_OK)
-    status = one_field(t, shoal_buf_str(&text), out, err);
-  shoal_buf_dispose(&text);
-  return status;
-}
-
 static shoal_status read_one(shoal_open_table *t, const char *option, form how, const char *given,
                              shoal_delta_alteration *out, shoal_error *err) {
   shoal_str text = shoal_str_z(given);
+  shoal_engine *engine;
   ptrdiff_t eq = shoal_str_chr(text, '=');
+  SHOAL_TRY(shoal_session_table_engine(t, &engine, err));
   out->name = text;
   if (how == COLUMN)
-    return one_field(t, text, &out->field, err);
+    return shoal_delta_column(engine, text, &t->arena, &out->field, err);
   if (how == NAME)
     return SHOAL_OK;
   if (eq <= 0)
     return shoal_fail(err, SHOAL_EINVAL, "--%s takes NAME=%s, not '%s'", option, how == TYPE ? "TYPE" : "VALUE", given);
   out->name = shoal_str_sub(text, 0, (size_t)eq);
   out->value = shoal_str_sub(text, (size_t)eq + 1, text.len);
-  return how == TYPE ? typed_field(t, out, &out->field, err) : SHOAL_OK;
+  return how == TYPE ? shoal_delta_typed(engine, out->name, out->value, &t->arena, &out->field, err) : SHOAL_OK;
 }
 
 /* In the order in which they were given. */

@@ -8,6 +8,8 @@
 #include "delta/transaction.h"
 #include "delta/write.h"
 
+#define MAX_TRIES 1000 /* every lost try is somebody else's commit */
+
 typedef struct appending {
   const shoal_delta_table *table;
   shoal_engine *engine;
@@ -116,9 +118,22 @@ static shoal_status make_table(appending *a, shoal_error *err) {
   return shoal_delta_create_clusters(&create, &a->metadata, &a->arena, a->transaction, err);
 }
 
+/* I1 of identity.h */
+static shoal_status move_marks(appending *a, shoal_error *err) {
+  if (!shoal_delta_gives_numbers(a->writing.rules))
+    return SHOAL_OK;
+  if (!a->evolution.columns_change)
+    SHOAL_TRY(shoal_delta_evolution_start(&a->evolution, a->snapshot, &a->arena, err));
+  SHOAL_TRY(shoal_delta_identities_move(a->writing.rules->identities, a->written.rows, &a->evolution, err));
+  if (a->evolution.columns_change)
+    shoal_delta_evolution_state(&a->evolution, a->transaction);
+  return SHOAL_OK;
+}
+
 static shoal_status commit(appending *a, shoal_delta_appended *out, shoal_error *err) {
   if (!a->snapshot)
     SHOAL_TRY(make_table(a, err));
+  SHOAL_TRY(move_marks(a, err));
   for (size_t i = 0; i < a->written.n_files; i++)
     SHOAL_TRY(shoal_delta_transaction_add(a->transaction, &a->written.files[i], err));
   if (a->append->app.ptr)
@@ -136,13 +151,13 @@ static bool is_done(const appending *a) {
          shoal_delta_snapshot_txn(a->snapshot, a->append->app) >= a->append->app_version;
 }
 
-/* *made: there was no table as it began. */
+/* *again: what stands against it does not any more once it begins anew: there was no table as it began, or others took
+   the numbers that it had given to its rows. */
 static shoal_status append_once(const shoal_delta_table *table, shoal_engine *engine, const shoal_delta_append *append,
-                                shoal_delta_appended *out, bool *made, shoal_error *err) {
+                                shoal_delta_appended *out, bool *again, shoal_error *err) {
   appending a = {.table = table, .engine = engine, .append = append};
   *out = (shoal_delta_appended){.version = -1};
   shoal_status status = open_table(&a, err);
-  *made = !a.snapshot;
   bool done = status == SHOAL_OK && is_done(&a);
   if (status == SHOAL_OK && !done)
     status = prepare(&a, err);
@@ -151,6 +166,8 @@ static shoal_status append_once(const shoal_delta_table *table, shoal_engine *en
     status = commit(&a, out, err);
   if (status == SHOAL_OK && !nothing)
     shoal_delta_after_commit(table, a.snapshot ? shoal_delta_snapshot_metadata(a.snapshot) : &a.metadata, out->version);
+  *again = (status == SHOAL_EEXIST && !a.snapshot) ||
+           (status == SHOAL_ECONFLICT && shoal_delta_gives_numbers(a.writing.rules));
   dispose(&a);
   return status;
 }
@@ -164,11 +181,12 @@ static bool is_read_once(const shoal_job *job) {
 
 shoal_status shoal_delta_append_rows(const shoal_delta_table *table, shoal_engine *engine,
                                      const shoal_delta_append *append, shoal_delta_appended *out, shoal_error *err) {
-  bool made;
-  shoal_status status = append_once(table, engine, append, out, &made, err);
-  if (status != SHOAL_EEXIST || !made || is_read_once(append->job))
-    return status;
-  if (err)
-    *err = (shoal_error){0};
-  return append_once(table, engine, append, out, &made, err); /* somebody was faster to make it */
+  bool again, once = is_read_once(append->job);
+  shoal_status status = append_once(table, engine, append, out, &again, err);
+  for (int i = 0; i < MAX_TRIES && again && !once; i++) {
+    if (err)
+      *err = (shoal_error){0};
+    status = append_once(table, engine, append, out, &again, err);
+  }
+  return status;
 }

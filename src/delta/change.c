@@ -302,6 +302,16 @@ static shoal_status narrow(void *arg, shoal_delta_transaction *t, shoal_error *e
   return SHOAL_OK;
 }
 
+/* I1 of identity.h */
+static shoal_status move_marks(shoal_change *c, shoal_error *err) {
+  const shoal_delta_rules *rules = c->writing.rules;
+  if (!shoal_delta_gives_numbers(rules) || c->out->inserted == 0)
+    return SHOAL_OK;
+  if (!c->evolution.columns_change)
+    SHOAL_TRY(shoal_delta_evolution_start(&c->evolution, c->snapshot, &c->arena, err));
+  return shoal_delta_identities_move(rules->identities, c->numbered, &c->evolution, err);
+}
+
 static shoal_status open_transaction(shoal_change *c, bool values, shoal_str parameters, shoal_error *err) {
   SHOAL_TRY(shoal_delta_transaction_open(c->table, c->snapshot, able_to(values), c->operation, parameters,
                                          &c->transaction, err));
@@ -323,6 +333,7 @@ static bool changes_anything(const shoal_change *c) {
 shoal_status shoal_change_apply(shoal_change *c, bool values, shoal_str parameters, shoal_error *err) {
   if (c->dry_run || !changes_anything(c))
     return SHOAL_OK;
+  SHOAL_TRY(move_marks(c, err));
   SHOAL_TRY(open_transaction(c, values, parameters, err));
   if (values)
     SHOAL_TRY(shoal_change_insert(c, err));

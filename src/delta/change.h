@@ -74,6 +74,7 @@ typedef struct shoal_change {
   uint64_t n_places;  /* rows of the changes that name a row of the table */
   shoal_scan changes; /* over the staged files */
   shoal_delta_writing writing;
+  uint64_t numbered; /* how many numbers identity columns gave, if any did */
   shoal_delta_written inserted, copied, feeds;
   shoal_delta_transaction *transaction;
   shoal_delta_changed *out;
@@ -102,6 +103,11 @@ SHOAL_MUST_USE shoal_status shoal_change_check_sets(const shoal_schema *schema, 
                                                     shoal_error *err);
 /* Writes what the changes ask for and commits. `values`: rows come, which the changes hold. */
 SHOAL_MUST_USE shoal_status shoal_change_apply(shoal_change *c, bool values, shoal_str parameters, shoal_error *err);
+
+/* merge_range.c: adds to a merge's condition, as far as it compares columns of the table with those of the source, that
+   the table's lie where the source's do. Only where a row of the table that matches nothing stays what it is. */
+SHOAL_MUST_USE shoal_status shoal_change_add_ranges(shoal_change *c, const shoal_delta_merge *merge,
+                                                    const shoal_schema *source, shoal_buf *sql, shoal_error *err);
 
 /* change_files.c: what is written beside the log. */
 SHOAL_MUST_USE shoal_status shoal_change_insert(shoal_change *c, shoal_error *err);

@@ -2,6 +2,8 @@
 /* The rules R1 … R7 of conflict.h. */
 #include "delta/conflict.h"
 
+#include "delta/identity.h"
+
 #define ROW_TRACKING "delta.rowTracking"
 
 static shoal_status conflict(const shoal_delta_winner *theirs, shoal_error *err, const char *what, shoal_str name) {
@@ -43,6 +45,15 @@ static shoal_status check_removed(const shoal_delta_intent *ours, const shoal_de
   return SHOAL_OK;
 }
 
+static bool moves_marks(const shoal_delta_intent *ours, const shoal_action *metadata) {
+  shoal_arena arena = {0};
+  shoal_delta_metadata after;
+  bool only = ours->metadata && shoal_delta_metadata_parse(metadata->raw, &arena, &after, NULL) == SHOAL_OK &&
+              shoal_delta_only_marks(ours->metadata, &after);
+  shoal_arena_dispose(&arena);
+  return only;
+}
+
 static shoal_status check_action(const shoal_delta_intent *ours, const shoal_delta_winner *theirs,
                                  const shoal_action *a, bool blind, shoal_error *err) {
   switch (a->kind) {
@@ -51,7 +62,7 @@ static shoal_status check_action(const shoal_delta_intent *ours, const shoal_del
       return conflict(theirs, err, "changes the table's protocol", SHOAL_STR_NONE);
     break;
   case SHOAL_ACTION_METADATA:
-    if (ours->changes_metadata || !ours->appends)
+    if (ours->changes_metadata || (!ours->appends && !moves_marks(ours, a)))
       return conflict(theirs, err, "changes the table's metadata", SHOAL_STR_NONE);
     break;
   case SHOAL_ACTION_DOMAIN:

@@ -6,7 +6,8 @@
  *
  * For each commit that won a version we wanted, in order:
  *  R1 two that change the protocol, or a change of it under one that does more than append: conflict;
- *  R2 a change of metadata under one that does more than append, or that changes metadata itself: conflict;
+ *  R2 a change of metadata under one that does more than append, or that changes metadata itself: conflict. That the
+ *     marks of identity columns move concerns only those who change metadata (I2 of identity.h);
  *  R3 the same domain written by both: conflict (row tracking's high-water mark is rebased instead);
  *  R4 an application's progress (txn) that we read has moved: conflict;
  *  R5 a file added that we would have read: conflict. Under WriteSerializable a blind append may be thought of as
@@ -35,7 +36,8 @@ typedef struct shoal_delta_intent {
   const shoal_map *read, *removed; /* paths of files, as the log spells them */
   bool appends;                    /* adds files and read nothing */
   bool changes_metadata, changes_protocol;
-  const shoal_str *apps, *domains; /* txn applications it read or writes; domains it writes */
+  const shoal_delta_metadata *metadata; /* the table's, before the winner; NULL: any change of it counts */
+  const shoal_str *apps, *domains;      /* txn applications it read or writes; domains it writes */
   size_t n_apps, n_domains;
 } shoal_delta_intent;
 

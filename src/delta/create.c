@@ -8,12 +8,13 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "delta/cluster.h"
+#include "delta/identity.h"
 #include "delta/property.h"
 #include "delta/row_tracking.h"
 #include "delta/rules.h"
 #include "delta/transaction.h"
 
-#define MOST_FEATURES 16
+#define MOST_FEATURES 20
 
 static shoal_str value_of(const shoal_delta_create *c, const char *key) {
   shoal_str value = SHOAL_STR_NONE; /* the last one counts */
@@ -29,6 +30,13 @@ static bool needs(const shoal_delta_create *c, const shoal_delta_property *p) {
 
 bool shoal_delta_create_maps(const shoal_delta_create *c) {
   return shoal_delta_property_needs(SHOAL_STR(SHOAL_DELTA_MAPPING), value_of(c, SHOAL_DELTA_MAPPING)) != NULL;
+}
+
+static bool has_identity(const shoal_schema *s) {
+  bool has = false;
+  for (size_t i = 0; i < s->n_fields && !has; i++)
+    has = shoal_delta_is_identity(s->fields[i].metadata);
+  return has;
 }
 
 /* What the schema asks for, and what the properties do. */
@@ -54,6 +62,10 @@ static shoal_status choose_protocol(const shoal_delta_create *c, shoal_arena *ar
     named = true;
     writers[n_writers++] = SHOAL_STR("clustering");
   }
+  if (has_identity(c->schema)) {
+    named = true;
+    writers[n_writers++] = SHOAL_STR("identityColumns");
+  }
   for (size_t i = 0; i < n_kept && named; i++) {
     if (!needs(c, &kept[i]))
       continue;
@@ -74,6 +86,9 @@ static shoal_status check_partitions(const shoal_delta_create *c, shoal_error *e
     ptrdiff_t at = shoal_schema_find(c->schema, c->partition_by[i]);
     if (at < 0)
       return shoal_fail(err, SHOAL_EINVAL, "there is no column '%.*s' to partition by", SHOAL_FMT(c->partition_by[i]));
+    if (shoal_delta_is_identity(c->schema->fields[at].metadata))
+      return shoal_fail(err, SHOAL_EINVAL, "a table can't be partitioned by the identity column '%.*s'",
+                        SHOAL_FMT(c->partition_by[i]));
     shoal_type_kind kind = c->schema->fields[at].type.kind;
     if (kind == SHOAL_TYPE_STRUCT || kind == SHOAL_TYPE_ARRAY || kind == SHOAL_TYPE_MAP || kind == SHOAL_TYPE_BINARY)
       return shoal_fail(err, SHOAL_EINVAL, "the type of '%.*s' can't be partitioned by", SHOAL_FMT(c->partition_by[i]));

@@ -142,6 +142,10 @@ static shoal_status update(shoal_change *c, const shoal_delta_set *sets, size_t 
   if (n == 0)
     return shoal_fail(err, SHOAL_EINVAL, "no column is set");
   SHOAL_TRY(shoal_change_check_sets(&c->metadata->schema, sets, n, err));
+  for (size_t i = 0; i < c->metadata->schema.n_fields; i++)
+    if (shoal_delta_identity_of(c->writing.rules, i) &&
+        shoal_change_find_set(sets, n, c->metadata->schema.fields[i].name) >= 0)
+      return shoal_delta_identity_refuse(&c->metadata->schema.fields[i], err);
   bool generates = add_generated(&sql, c, sets, n);
   shoal_change_add_place(&sql, c, SHOAL_CHANGE_UPDATED_SQL);
   add_values(&sql, &c->metadata->schema, sets, n);

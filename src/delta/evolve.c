@@ -3,6 +3,7 @@
 #include "delta/evolve.h"
 
 #include "delta/changes.h"
+#include "delta/identity.h"
 #include "delta/property.h"
 
 shoal_status shoal_delta_evolution_start(shoal_delta_evolution *e, const shoal_delta_snapshot *s, shoal_arena *arena,
@@ -70,6 +71,9 @@ static shoal_status check_new(const shoal_delta_evolution *e, const shoal_field 
   if (!field->nullable)
     return shoal_fail(err, SHOAL_EINVAL, "'%.*s' can't be NOT NULL: it is NULL in the rows that are there",
                       SHOAL_FMT(field->name));
+  if (shoal_delta_is_identity(field->metadata))
+    return shoal_fail(err, SHOAL_EUNSUPPORTED, "'%.*s' can't be an identity column: these come with a new table only",
+                      SHOAL_FMT(field->name));
   for (size_t i = 0; i < sizeof feeds / sizeof *feeds; i++)
     if (shoal_delta_is_on(&e->metadata, "delta.enableChangeDataFeed") && shoal_str_is(field->name, feeds[i]))
       return shoal_fail(err, SHOAL_EINVAL, "'%s' is a column of the table's changes", feeds[i]);
@@ -132,10 +136,14 @@ static bool is_wider(const shoal_type *from, const shoal_type *to) {
   }
   if (low < 4 && high < 4)
     return low < high;
+  if (low < 4 && to->kind == SHOAL_TYPE_DECIMAL) /* every value of 32 bits has 10 digits at most, of 64 bits 19 */
+    return to->precision - to->scale >= (low < 3 ? 10 : 20);
   if (from->kind == SHOAL_TYPE_DECIMAL && to->kind == SHOAL_TYPE_DECIMAL)
     return to->scale >= from->scale && to->precision - to->scale >= from->precision - from->scale &&
            to->precision > from->precision;
-  return from->kind == SHOAL_TYPE_FLOAT && to->kind == SHOAL_TYPE_DOUBLE;
+  if (from->kind == SHOAL_TYPE_DATE)
+    return to->kind == SHOAL_TYPE_TIMESTAMP_NTZ;
+  return to->kind == SHOAL_TYPE_DOUBLE && (from->kind == SHOAL_TYPE_FLOAT || low < 3);
 }
 
 /* The member delta.typeChanges with one change more. */
@@ -179,9 +187,12 @@ shoal_status shoal_delta_evolve_type(shoal_delta_evolution *e, shoal_field *fiel
   }
   if (!is_wider(&field->type, to)) {
     (void)shoal_fail(err, SHOAL_EUNSUPPORTED, "the type of '%.*s' does not widen to that one", SHOAL_FMT(field->name));
-    shoal_hint(err, "what widens here: whole numbers to longer ones, float to double, decimals to ones of more digits");
+    shoal_hint(err, "what widens: whole numbers to longer ones and to decimals, those of 32 bits and float to double, "
+                    "decimals to ones of more digits, date to timestamp_ntz");
     return SHOAL_EUNSUPPORTED;
   }
+  const shoal_schema wide = {&(shoal_field){.name = field->name, .type = *to}, 1};
+  SHOAL_TRY(add_features(e, &wide, err));
   SHOAL_TRY(note_change(e, field, to, err));
   field->type = *to;
   e->columns_change = true;

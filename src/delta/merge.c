@@ -38,6 +38,10 @@ static bool gives(const merging *m, const shoal_delta_clause *k, const shoal_fie
                       : shoal_change_find_set(k->sets, k->n_sets, f->name) >= 0;
 }
 
+static bool lacks(const merging *m, const shoal_delta_clause *k, const shoal_field *f) {
+  return k->then == SHOAL_DELTA_THEN_INSERT && !gives(m, k, f);
+}
+
 /* Columns of the source that would get lost; defaults of columns that an insert leaves out. */
 static shoal_status check_columns(const merging *m, const shoal_delta_clause *k, shoal_str *defaults,
                                   shoal_error *err) {
@@ -50,6 +54,17 @@ static shoal_status check_columns(const merging *m, const shoal_delta_clause *k,
     const shoal_field *f = &table->fields[i];
     if (!defaults[i].ptr && !gives(m, k, f))
       SHOAL_TRY(shoal_delta_default_sql(f, m->c->engine, &m->c->arena, &defaults[i], err));
+  }
+  return SHOAL_OK;
+}
+
+/* Numbers of identity columns may be given at most by an insert. */
+static shoal_status check_identities(const merging *m, const shoal_delta_clause *k, shoal_error *err) {
+  const shoal_schema *table = &m->c->metadata->schema;
+  for (size_t i = 0; k->then != SHOAL_DELTA_THEN_DELETE && i < table->n_fields; i++) {
+    const shoal_delta_identity *d = shoal_delta_identity_of(m->c->writing.rules, i);
+    if (d && gives(m, k, &table->fields[i]) && (k->then == SHOAL_DELTA_THEN_UPDATE || !d->open))
+      return shoal_delta_identity_refuse(&table->fields[i], err);
   }
   return SHOAL_OK;
 }
@@ -89,6 +104,7 @@ static shoal_status check(merging *m, shoal_error *err) {
   for (size_t i = 0; i < m->merge->n_clauses; i++) {
     SHOAL_TRY(check_clause(m, &m->merge->clauses[i], err));
     SHOAL_TRY(check_columns(m, &m->merge->clauses[i], defaults, err));
+    SHOAL_TRY(check_identities(m, &m->merge->clauses[i], err));
   }
   return SHOAL_OK;
 }
@@ -182,34 +198,63 @@ static void add_generated(shoal_buf *sql, const merging *m, size_t column) {
   shoal_buf_sql_ident(sql, f->name);
 }
 
+/* Rows that an insert brings without a number get one; those that only change leave gaps. */
+static shoal_status add_identity(shoal_buf *sql, const merging *m, size_t column, shoal_error *err) {
+  const shoal_field *f = &m->c->metadata->schema.fields[column];
+  shoal_delta_identity *d = shoal_delta_identity_of(m->c->writing.rules, column);
+  bool some = false;
+  for (size_t i = 0; d && i < m->merge->n_clauses; i++)
+    some = some || lacks(m, &m->merge->clauses[i], f);
+  if (!some)
+    return SHOAL_OK;
+  shoal_buf_addz(sql, ", CASE WHEN \"" SHOAL_CHANGE_ACTION "\" IN (0");
+  for (size_t i = 0; i < m->merge->n_clauses; i++)
+    if (lacks(m, &m->merge->clauses[i], f))
+      shoal_buf_addf(sql, ", %zu", i + 1);
+  shoal_buf_addz(sql, ") THEN ");
+  SHOAL_TRY(shoal_delta_identity_sql(d, f, sql, err));
+  shoal_buf_addz(sql, " ELSE ");
+  shoal_buf_sql_ident(sql, f->name);
+  shoal_buf_addz(sql, " END AS ");
+  shoal_buf_sql_ident(sql, f->name);
+  return SHOAL_OK;
+}
+
 /* Numbers of clauses become kinds of changes. */
-static void add_kinds(shoal_buf *sql, const merging *m) {
+static shoal_status add_kinds(shoal_buf *sql, const merging *m, shoal_error *err) {
   const shoal_delta_merge *merge = m->merge;
   static const shoal_change_kind kinds[] = {SHOAL_CHANGE_DELETED, SHOAL_CHANGE_UPDATED, SHOAL_CHANGE_INSERTED};
   shoal_buf_addz(sql, "SELECT * REPLACE (CASE \"" SHOAL_CHANGE_ACTION "\"");
   for (size_t i = 0; i < merge->n_clauses; i++)
     shoal_buf_addf(sql, " WHEN %zu THEN %d", i + 1, kinds[merge->clauses[i].then]);
   shoal_buf_addz(sql, " END AS \"" SHOAL_CHANGE_ACTION "\"");
-  for (size_t i = 0; i < m->c->metadata->schema.n_fields; i++)
+  for (size_t i = 0; i < m->c->metadata->schema.n_fields; i++) {
     add_generated(sql, m, i);
+    SHOAL_TRY(add_identity(sql, m, i, err));
+  }
   shoal_buf_addz(sql, ") FROM (");
+  return SHOAL_OK;
 }
 
-static void add_query(shoal_buf *sql, const merging *m) {
+static shoal_status add_query(shoal_buf *sql, const merging *m, shoal_error *err) {
   bool left = has_when(m->merge, SHOAL_DELTA_NOT_BY_SOURCE), right = has_when(m->merge, SHOAL_DELTA_NOT_MATCHED);
   const shoal_schema *schema = &m->c->metadata->schema;
-  add_kinds(sql, m);
+  SHOAL_TRY(add_kinds(sql, m, err));
   add_number(sql, m);
   for (size_t i = 0; i < schema->n_fields; i++)
     add_column(sql, m, &schema->fields[i]);
   shoal_buf_addf(sql,
                  " FROM " SHOAL_CHANGE_TARGET " %s JOIN (SELECT *, true AS \"" MARK
-                 "\" FROM source_rows) AS source ON (%.*s\n)) AS pairs_ WHERE \"" SHOAL_CHANGE_ACTION "\" > 0",
+                 "\" FROM source_rows) AS source ON ((%.*s\n)",
                  left && right ? "FULL"
                  : left        ? "LEFT"
                  : right       ? "RIGHT"
                                : "INNER",
                  SHOAL_FMT(m->merge->on));
+  if (!left)
+    SHOAL_TRY(shoal_change_add_ranges(m->c, m->merge, &m->source, sql, err));
+  shoal_buf_addz(sql, ")) AS pairs_ WHERE \"" SHOAL_CHANGE_ACTION "\" > 0");
+  return shoal_buf_check(sql, err);
 }
 
 /* One clause that deletes whatever matches: what matches twice is deleted once. */
@@ -230,10 +275,10 @@ static shoal_status run(merging *m, shoal_error *err) {
   const shoal_input source = {SHOAL_STR("source_rows"), m->merge->source};
   shoal_buf sql = {0};
   m->c->repeats = only_deletes(m->merge);
-  add_query(&sql, m);
-  shoal_status status = shoal_buf_check(&sql, err);
+  shoal_status status = add_query(&sql, m, err);
   if (status == SHOAL_OK)
     status = shoal_change_select(m->c, shoal_buf_str(&sql), &source, 1, err);
+  m->c->numbered = m->c->staged.rows;
   shoal_buf_dispose(&sql);
   return status;
 }

@@ -56,6 +56,7 @@ static shoal_status replace(overwriting *o, shoal_error *err) {
   shoal_status status = shoal_buf_check(&sql, err);
   if (status == SHOAL_OK)
     status = shoal_change_select(&o->c, shoal_buf_str(&sql), o->job.inputs, 1, err);
+  o->c.numbered = o->c.out->inserted;
   shoal_buf_dispose(&sql);
   return status;
 }
@@ -115,7 +116,7 @@ static shoal_status overwrite_files(overwriting *o, shoal_error *err) {
   if (o->wanted->partitions)
     SHOAL_TRY(check_partitions(o, err));
   SHOAL_TRY(shoal_delta_write(&c->writing, &o->job, &c->inserted, err));
-  c->out->inserted = c->inserted.rows;
+  c->numbered = c->out->inserted = c->inserted.rows;
   for (size_t i = 0; i < c->target.n_files; i++)
     if (is_replaced(o, c->files[i]))
       SHOAL_TRY(shoal_change_remove_file(c, i, err));

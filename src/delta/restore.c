@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* RESTORE: the difference between two snapshots as one commit. */
 #include "delta/deletion_vector.h"
+#include "delta/identity.h"
 #include "delta/maintain.h"
 #include "delta/transaction.h"
 #include "delta/write.h"
@@ -8,6 +9,7 @@
 typedef struct restoring {
   const shoal_delta_table *table;
   shoal_delta_snapshot *now, *then;
+  shoal_delta_metadata metadata; /* what it will be again */
   shoal_arena arena;
   shoal_map now_keys, then_keys;
   shoal_delta_transaction *transaction;
@@ -104,8 +106,11 @@ static shoal_status restore(restoring *r, shoal_error *err) {
   shoal_delta_transaction_reads_all(r->transaction);
   SHOAL_TRY(take_away(r, err));
   SHOAL_TRY(add_back(r, err));
-  if (described)
-    shoal_delta_transaction_metadata(r->transaction, &r->then->metadata);
+  if (described) {
+    r->metadata = r->then->metadata;
+    SHOAL_TRY(shoal_delta_identities_keep(&r->metadata, &r->now->metadata, &r->arena, err));
+    shoal_delta_transaction_metadata(r->transaction, &r->metadata);
+  }
   if (!described && r->out->files_added + r->out->files_removed == 0)
     return SHOAL_OK;
   SHOAL_TRY(shoal_delta_transaction_commit(r->transaction, &r->out->version, err));

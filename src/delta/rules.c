@@ -198,13 +198,22 @@ shoal_status shoal_delta_rules_of(const shoal_delta_metadata *m, shoal_engine *e
     SHOAL_TRY(add_generated(&c, i, err));
     SHOAL_TRY(add_length(&c, i, err));
   }
-  *rules = (shoal_delta_rules){&m->schema, c.list, c.n, c.generated};
-  *out = c.n ? rules : NULL;
+  *rules = (shoal_delta_rules){&m->schema, c.list, c.n, c.generated, NULL};
+  SHOAL_TRY(shoal_delta_identities_of(m, arena, &rules->identities, err));
+  *out = c.n || rules->identities ? rules : NULL;
   return SHOAL_OK;
 }
 
 bool shoal_delta_is_generated(const shoal_delta_rules *rules, size_t column) {
   return rules && rules->generated[column].ptr;
+}
+
+shoal_delta_identity *shoal_delta_identity_of(const shoal_delta_rules *rules, size_t column) {
+  return rules && rules->identities && rules->identities[column].is ? &rules->identities[column] : NULL;
+}
+
+bool shoal_delta_gives_numbers(const shoal_delta_rules *rules) {
+  return rules && shoal_delta_identities_given(rules->identities, rules->schema);
 }
 
 shoal_status shoal_delta_default_sql(const shoal_field *f, shoal_engine *engine, shoal_arena *arena, shoal_str *out,
@@ -300,6 +309,8 @@ shoal_status shoal_delta_rules_check(const shoal_delta_rules *rules, shoal_engin
   int64_t *broken = SHOAL_NEW_ARRAY(arena, int64_t, rules->n);
   if (!broken)
     return shoal_fail_nomem(err);
+  if (rules->n == 0)
+    return SHOAL_OK;
   shoal_status status = count(rules, engine, &input, broken, err);
   if (status < 0)
     shoal_context(err, "checking what the table asks of its rows");

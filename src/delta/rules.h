@@ -8,12 +8,13 @@
  *     they leave their staging.
  *  N2 A generated column that rows lack is computed, a column with a default gets that. NULL that is given stays NULL.
  *     The lengths of CHAR(n) and VARCHAR(n), which stand in a column's metadata, are such rules; nothing is padded.
+ *     Identity columns that rows lack get numbers (identity.h).
  *  N3 An expression that is not evaluated here (expression.h) is refused, that of a default only when it is needed.
  */
 #ifndef SHOAL_DELTA_RULES_H
 #define SHOAL_DELTA_RULES_H
 
-#include "delta/delta_internal.h"
+#include "delta/identity.h"
 
 #define SHOAL_DELTA_CONSTRAINT "delta.constraints." /* before a constraint's name, in the table's configuration */
 
@@ -30,6 +31,7 @@ typedef struct shoal_delta_rules {
   const shoal_delta_rule *list;
   size_t n;
   const shoal_str *generated; /* for each column the SQL that makes it of the others, {NULL,0}: it is not made so */
+  shoal_delta_identity *identities; /* for each column; NULL: none is one */
 } shoal_delta_rules;
 
 /* Whether a configuration key is a constraint's; *name is what follows. Keys go by any case. */
@@ -48,6 +50,9 @@ SHOAL_MUST_USE shoal_status shoal_delta_rules_of(const shoal_delta_metadata *met
 SHOAL_MUST_USE shoal_status shoal_delta_default_sql(const shoal_field *field, shoal_engine *engine, shoal_arena *arena,
                                                     shoal_str *out, shoal_error *err);
 bool shoal_delta_is_generated(const shoal_delta_rules *rules, size_t column); /* rules may be NULL */
+/* NULL: the column is none, or there are no rules. */
+shoal_delta_identity *shoal_delta_identity_of(const shoal_delta_rules *rules, size_t column);
+bool shoal_delta_gives_numbers(const shoal_delta_rules *rules); /* this write does; rules may be NULL */
 /* N1 for the rows of a scan, which has all columns. SHOAL_EINVAL tells the rule and the first row that breaks it. */
 SHOAL_MUST_USE shoal_status shoal_delta_rules_check(const shoal_delta_rules *rules, shoal_engine *engine,
                                                     const shoal_scan *rows, shoal_arena *arena, shoal_error *err);

@@ -4,10 +4,12 @@
 
 #include "base/os.h"
 #include "base/str.h"
+#include "delta/alter.h"
 #include "delta/append.h"
 #include "delta/create.h"
 #include "delta/dml.h"
 #include "delta/history.h"
+#include "delta/identity.h"
 #include "delta/maintain.h"
 #include "delta/table.h"
 #include "delta/words.h"
@@ -65,6 +67,53 @@ shoal_status shoal_table_clone(shoal_table *t, shoal_table *source, int64_t vers
   return shoal_delta_clone(&t->table, &source->table, version, &n_files, err);
 }
 
+/* Types become fields of the engine's. */
+static shoal_status copy_alterations(const shoal_table_alteration *list, size_t n, shoal_engine *engine,
+                                     shoal_arena *arena, shoal_delta_alteration **out, shoal_error *err) {
+  static const shoal_delta_alteration_kind kinds[] = {[SHOAL_TABLE_ADD_COLUMN] = SHOAL_DELTA_ADD_COLUMN,
+                                                      [SHOAL_TABLE_RENAME_COLUMN] = SHOAL_DELTA_RENAME_COLUMN,
+                                                      [SHOAL_TABLE_DROP_COLUMN] = SHOAL_DELTA_DROP_COLUMN,
+                                                      [SHOAL_TABLE_WIDEN_COLUMN] = SHOAL_DELTA_WIDEN_COLUMN,
+                                                      [SHOAL_TABLE_DROP_NOT_NULL] = SHOAL_DELTA_DROP_NOT_NULL,
+                                                      [SHOAL_TABLE_SET_PROPERTY] = SHOAL_DELTA_SET_PROPERTY,
+                                                      [SHOAL_TABLE_UNSET_PROPERTY] = SHOAL_DELTA_UNSET_PROPERTY,
+                                                      [SHOAL_TABLE_ADD_CONSTRAINT] = SHOAL_DELTA_ADD_CONSTRAINT,
+                                                      [SHOAL_TABLE_DROP_CONSTRAINT] = SHOAL_DELTA_DROP_CONSTRAINT};
+  static const bool valued[] = {
+      [SHOAL_TABLE_ADD_COLUMN] = true,   [SHOAL_TABLE_RENAME_COLUMN] = true,  [SHOAL_TABLE_WIDEN_COLUMN] = true,
+      [SHOAL_TABLE_SET_PROPERTY] = true, [SHOAL_TABLE_ADD_CONSTRAINT] = true, [SHOAL_TABLE_DROP_CONSTRAINT] = false};
+  *out = SHOAL_NEW_ARRAY(arena, shoal_delta_alteration, n);
+  if (!*out)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < n; i++) {
+    const shoal_table_alteration *x = &list[i];
+    if ((size_t)x->kind >= sizeof kinds / sizeof *kinds || !x->name || (valued[x->kind] && !x->value))
+      return shoal_fail(err, SHOAL_EINVAL, "alteration %zu lacks its name or value, or is of no known kind", i + 1);
+    shoal_delta_alteration *y = &(*out)[i];
+    *y = (shoal_delta_alteration){.kind = kinds[x->kind], .name = shoal_str_z(x->name)};
+    if (valued[x->kind])
+      y->value = shoal_str_z(x->value);
+    if (x->kind == SHOAL_TABLE_ADD_COLUMN || x->kind == SHOAL_TABLE_WIDEN_COLUMN)
+      SHOAL_TRY(shoal_delta_typed(engine, y->name, y->value, arena, &y->field, err));
+  }
+  return SHOAL_OK;
+}
+
+shoal_status shoal_table_alter(shoal_table *t, const shoal_table_alteration *list, size_t n, int64_t *version,
+                               shoal_error *err) {
+  shoal_arena arena = {0};
+  shoal_engine *engine;
+  shoal_delta_alteration *copy;
+  *version = -1;
+  shoal_status status = shoal_table_engine(t, &engine, err);
+  if (status == SHOAL_OK)
+    status = copy_alterations(list, n, engine, &arena, &copy, err);
+  if (status == SHOAL_OK)
+    status = shoal_delta_alter(&t->table, engine, copy, n, version, err);
+  shoal_arena_dispose(&arena);
+  return status;
+}
+
 /* ---- rows that come ---- */
 
 static void release(struct ArrowArrayStream *rows) {
@@ -112,15 +161,23 @@ static shoal_status append(shoal_table *t, shoal_engine *engine, const shoal_sca
   return status;
 }
 
-/* Makes the table of the rows: where others do so at once, they are read again. */
-static shoal_status append_first(shoal_table *t, shoal_engine *engine, struct ArrowArrayStream *rows, int64_t *version,
-                                 shoal_error *err) {
+/* For what may have to be begun anew: others make the table, or take its numbers, at once. */
+static shoal_status append_kept(shoal_table *t, shoal_engine *engine, struct ArrowArrayStream *rows, int64_t *version,
+                                shoal_error *err) {
   kept_rows kept = {0};
   shoal_status status = keep_rows(t, engine, rows, &kept, err);
   if (status == SHOAL_OK)
     status = append(t, engine, &kept.scan, version, err);
   drop_rows(&kept);
   return status;
+}
+
+static bool gives_numbers(const shoal_table *t) {
+  const shoal_schema *schema = t->head ? &shoal_delta_snapshot_metadata(t->head)->schema : NULL;
+  bool gives = false;
+  for (size_t i = 0; schema && i < schema->n_fields && !gives; i++)
+    gives = shoal_delta_is_identity(schema->fields[i].metadata);
+  return gives;
 }
 
 shoal_status shoal_table_append(shoal_table *t, struct ArrowArrayStream *rows, int64_t *version, shoal_error *err) {
@@ -132,7 +189,8 @@ shoal_status shoal_table_append(shoal_table *t, struct ArrowArrayStream *rows, i
   shoal_status status = shoal_table_engine(t, &engine, err);
   bool first = status == SHOAL_OK && !t->head && shoal_delta_head(&t->table, &head, &none) == SHOAL_ENOTFOUND;
   if (status == SHOAL_OK)
-    status = first ? append_first(t, engine, rows, version, err) : append(t, engine, &scan, version, err);
+    status =
+        first || gives_numbers(t) ? append_kept(t, engine, rows, version, err) : append(t, engine, &scan, version, err);
   release(rows);
   return status;
 }

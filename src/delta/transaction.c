@@ -312,8 +312,9 @@ static shoal_status note_action(shoal_delta_transaction *t, const shoal_action *
   } else if (a->kind == SHOAL_ACTION_METADATA) {
     const shoal_delta_metadata before = t->now_metadata;
     SHOAL_TRY(shoal_delta_metadata_parse(a->raw, &t->arena, &t->now_metadata, err));
-    if (!shoal_str_eq(before.schema_json, t->now_metadata.schema_json) ||
-        before.n_partition_columns != t->now_metadata.n_partition_columns)
+    if ((!shoal_str_eq(before.schema_json, t->now_metadata.schema_json) ||
+         before.n_partition_columns != t->now_metadata.n_partition_columns) &&
+        !shoal_delta_only_marks(&before, &t->now_metadata))
       return shoal_fail(err, SHOAL_ECONFLICT, "version %lld, committed meanwhile, changes the table's columns",
                         (long long)version);
     if (t->able & SHOAL_DELTA_CHECKS && !shoal_delta_same_constraints(&before, &t->now_metadata))
@@ -394,6 +395,7 @@ static shoal_status check(shoal_delta_transaction *t, shoal_error *err) {
   i->read = &t->read;
   i->removed = &t->removed;
   i->changes_metadata = t->metadata != NULL;
+  i->metadata = t->base ? &t->now_metadata : NULL;
   i->changes_protocol = t->protocol != NULL;
   i->appends = !t->reads && t->removes.len == 0 && !t->metadata && !t->protocol;
   i->apps = t->apps.ptr;

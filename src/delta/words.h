@@ -9,9 +9,16 @@
 /* The name that a word or a quoted identifier stands for, in the arena. {NULL,0} without memory. */
 shoal_str shoal_sql_name(const shoal_token *token, shoal_arena *arena);
 
-/* The schema that a column list such as "id BIGINT NOT NULL, name VARCHAR" describes, in the engine's types. */
+/* The schema that a column list such as "id BIGINT NOT NULL, name VARCHAR" describes, in the engine's types; identity
+   columns, "id BIGINT GENERATED ALWAYS AS IDENTITY", have the metadata for that. */
 SHOAL_MUST_USE shoal_status shoal_delta_columns(shoal_engine *engine, shoal_str columns, shoal_arena *arena,
                                                 shoal_schema *out, shoal_error *err);
+
+/* The same of a single column: "name VARCHAR", or its name as it is and its type. */
+SHOAL_MUST_USE shoal_status shoal_delta_column(shoal_engine *engine, shoal_str text, shoal_arena *arena,
+                                               const shoal_field **out, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_delta_typed(shoal_engine *engine, shoal_str name, shoal_str type, shoal_arena *arena,
+                                              const shoal_field **out, shoal_error *err);
 
 /* A clause of a merge, "matched and source.gone then delete"; views into the text and the arena. SHOAL_EINVAL. */
 SHOAL_MUST_USE shoal_status shoal_delta_clause_parse(shoal_str text, shoal_arena *arena, shoal_delta_clause *out,

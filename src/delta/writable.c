@@ -62,7 +62,7 @@ static shoal_status check_columns(const shoal_field *fields, size_t n, unsigned 
     unsigned unless;
   } uses[] = {{"\"delta.invariants\"", "an invariant", SHOAL_DELTA_CHECKS},
               {"\"delta.generationExpression\"", "a generation expression", SHOAL_DELTA_CHECKS},
-              {"\"delta.identity.", "an identity, whose numbers the writer gives out", 0}};
+              {"\"delta.identity.", "an identity, whose numbers the writer gives out", SHOAL_DELTA_CHECKS}};
   for (size_t i = 0; i < n; i++) {
     for (size_t k = 0; k < sizeof uses / sizeof *uses; k++)
       if (!(able & uses[k].unless) && shoal_str_find(fields[i].metadata, shoal_str_z(uses[k].key)) >= 0)

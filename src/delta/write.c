@@ -29,13 +29,18 @@ static shoal_status add_columns(const shoal_delta_writing *w, const shoal_schema
                                 shoal_error *err) {
   for (size_t i = 0; i < w->schema->n_fields; i++) {
     const shoal_field *f = &w->schema->fields[i];
+    shoal_delta_identity *d = shoal_delta_identity_of(w->rules, i);
     ptrdiff_t at = shoal_schema_find(rows, f->name);
     shoal_str otherwise = SHOAL_STR("NULL");
-    if (at < 0)
+    if (at < 0 && !d)
       SHOAL_TRY(shoal_delta_default_sql(f, w->engine, w->arena, &otherwise, err));
+    if (at >= 0 && d && !d->open)
+      return shoal_delta_identity_refuse(f, err);
     shoal_buf_addz(sql, i ? ", CAST(" : "SELECT CAST(");
     if (at >= 0)
       shoal_buf_sql_ident(sql, rows->fields[at].name);
+    else if (d)
+      SHOAL_TRY(shoal_delta_identity_sql(d, f, sql, err));
     else
       shoal_buf_add(sql, otherwise);
     shoal_buf_addz(sql, " AS ");

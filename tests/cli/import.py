@@ -97,6 +97,17 @@ def many_import_at_once_and_none_is_lost():
 
 
 @case
+def rows_may_bring_columns():
+    p = project()
+    p.shoal("import", "a.csv", "crm.orders")
+    p.write({"wider.csv": "id,extra\n7,x\n"})
+    has(p.shoal("import", "wider.csv", "crm.orders", code=1).stderr, "no column 'extra'")
+    has(p.shoal("import", "wider.csv", "crm.orders", "--merge-schema").stdout, "1 row of 1 file")
+    same(polars.read_delta(p.table).sort("id").rows(), [(1, 10, "ann", None), (2, 20, None, None), (7, None, None, "x")])
+    p.remove()
+
+
+@case
 def many_make_the_table_at_once_and_none_is_lost():
     p = project()
     n = 6

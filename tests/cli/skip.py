@@ -229,4 +229,36 @@ def a_model_reads_what_it_needs():
     p.remove()
 
 
+@case
+def a_merge_reads_what_its_source_can_meet():
+    keys = [("id", "id BIGINT", lambda i: str(i), "INTEGER"), ("day", "day DATE", lambda i: str(datetime.date(2020, 1, 1) + datetime.timedelta(i)), "DATE"), ("t", "t VARCHAR", lambda i: f"k'{i:04}", "VARCHAR"),
+            ("d", "d DECIMAL(12,2)", lambda i: f"{i}.25", "DECIMAL(12,2)")]
+    clauses = ["--when", "matched then update set v = source.v", "--when", "not matched then insert"]
+    for key, column, value, of in keys:
+        p, con = project(), duckdb.connect()
+        p.shoal("table", "create", "raw.t", "--schema", column + ", v BIGINT", "--property", "delta.enableDeletionVectors=true")
+        for f in range(12):
+            p.write({"new.csv": f"{key},v\n" + "".join(f"{value(i)},0\n" for i in range(f * 10, f * 10 + 10))})
+            p.shoal("table", "append", "raw.t", "new.csv")
+        con.sql(f"select cast(k as {of}) as {key}, 5::bigint as v from (values (?), (?), (NULL)) as r(k)", params=[value(43), value(57)]).write_parquet(p.dir + "/src.parquet")
+        order = [os.path.basename(next(iter(json.loads(line)["add"]["path"] for line in open(f"{p.dir}/tables/t/_delta_log/{v:020}.json") if '"add"' in line))) for v in range(1, 13)]
+        for on, refused in ((f"target.{key} = source.{key} and source.v > 1", None), (f'source."{key}" = TARGET."{key.upper()}"', None), (f"target.{key} = source.{key} or source.v is null", "part-"),
+                            (f"target.{key} between source.{key} and source.{key}", "part-"), (f"target.{key} = source.{key}", "not matched by source and target.v = 99 then delete")):
+            away = [n for n in os.listdir(p.dir + "/tables/t") if n in order and n not in order[4:6]]
+            for n in away:
+                os.rename(f"{p.dir}/tables/t/{n}", f"{p.dir}/{n}")
+            given = [*clauses, "--when", refused] if refused and refused != "part-" else clauses
+            r = p.shoal("table", "merge", "raw.t", "--using", "src.parquet", "--on", on, *given, "--dry-run", code=1 if refused else 0)
+            if refused:
+                has(r.all, "part-")
+            for n in away:
+                os.rename(f"{p.dir}/{n}", f"{p.dir}/tables/t/{n}")
+        done = p.json("table", "merge", "raw.t", "--using", "src.parquet", "--on", f"target.{key} = source.{key}", *clauses)
+        same((done["updated"], done["inserted"]), (2, 1))
+        same(p.rows("select count(*), sum(v) from raw.t"), [["121", "15"]])
+        con.sql(f"select cast(NULL as {of}) as {key}, 9::bigint as v limit 0").write_parquet(p.dir + "/none.parquet")
+        same(p.json("table", "merge", "raw.t", "--using", "none.parquet", "--on", key, *clauses)["version"], -1)
+        p.remove()
+
+
 main()

@@ -310,7 +310,7 @@ def invariants_and_what_is_not_evaluated():
                                          ({"DELTA.CONSTRAINTS.c": "upper(id) = 'X'"}, {}, "it has 'upper' of (long)"),
                                          ({}, {"delta.generationExpression": "rand()"}, "the generated column 'v', rand()"),
                                          ({}, {"delta.invariants": "{}"}, "invariant without an expression"),
-                                         ({}, {"delta.identity.start": 1, "delta.identity.step": 1}, "the table's column 'v' has an identity")):
+                                         ({}, {"delta.identity.start": 1, "delta.identity.step": 0}, "an identity of a kind that this build does not know")):
         shutil.rmtree(p.dir + "/tables/x", ignore_errors=True)
         described(p, "tables/x", [("id", "long", {}), ("v", "long", metadata)], configuration)
         has(refused(p, "tables/x", "append", "tables/x", "r.csv"), why)

@@ -132,6 +132,74 @@ static void what_does_not_fit_is_refused_and_released(void **state) {
   test_folder_remove(folder);
 }
 
+static void it_is_altered(void **state) {
+  (void)state;
+  char *folder = test_folder();
+  shoal_table *t = made(folder);
+  int64_t version;
+  const shoal_table_alteration wide[] = {{SHOAL_TABLE_SET_PROPERTY, "delta.enableTypeWidening", "true"},
+                                         {SHOAL_TABLE_SET_PROPERTY, "delta.columnMapping.mode", "name"},
+                                         {SHOAL_TABLE_DROP_CONSTRAINT, "positive", NULL},
+                                         {SHOAL_TABLE_WIDEN_COLUMN, "v", "BIGINT"},
+                                         {SHOAL_TABLE_ADD_COLUMN, "what", "VARCHAR"},
+                                         {SHOAL_TABLE_DROP_NOT_NULL, "id", NULL},
+                                         {SHOAL_TABLE_RENAME_COLUMN, "id", "key"},
+                                         {SHOAL_TABLE_ADD_CONSTRAINT, "small", "v < 10000000000"}};
+  CHECK_OK(shoal_table_alter(t, wide, sizeof wide / sizeof *wide, &version, &err), &err);
+  assert_int_equal(version, 2);
+  struct ArrowArrayStream rows = rows_of(t, "SELECT NULL::BIGINT AS key, 5000000000 AS v, 'x' AS what");
+  CHECK_OK(shoal_table_append(t, &rows, &version, &err), &err);
+  assert_int_equal(
+      number(scan(t, SHOAL_TABLE_LATEST, "SELECT sum(v)::BIGINT FROM t WHERE key IS NULL OR what IS NULL")),
+      5000000006);
+  assert_int_equal(sum(t, 1), 6006); /* as it was */
+  const shoal_table_alteration narrow[] = {{SHOAL_TABLE_DROP_COLUMN, "what", NULL},
+                                           {SHOAL_TABLE_UNSET_PROPERTY, "delta.enableTypeWidening", NULL}};
+  CHECK_OK(shoal_table_alter(t, narrow, 2, &version, &err), &err);
+  CHECK_STATUS(shoal_table_scan(t, SHOAL_TABLE_LATEST, "SELECT what FROM t", &rows, &err), SHOAL_EENGINE, &err);
+  const shoal_table_alteration refused[] = {{SHOAL_TABLE_ADD_CONSTRAINT, "few", "v < 3"},
+                                            {SHOAL_TABLE_DROP_COLUMN, "nothing", NULL},
+                                            {SHOAL_TABLE_ADD_COLUMN, "x", NULL},
+                                            {(shoal_table_alteration_kind)99, "x", "y"}};
+  for (size_t i = 0; i < 4; i++)
+    CHECK_STATUS(shoal_table_alter(t, &refused[i], 1, &version, &err), SHOAL_EINVAL, &err);
+  CHECK_STATUS(shoal_table_alter(t, NULL, 0, &version, &err), SHOAL_EINVAL, &err);
+  assert_int_equal(version, -1);
+  CHECK_OK(shoal_table_version(t, &version, &err), &err);
+  assert_int_equal(version, 4);
+  shoal_table_close(t);
+  test_folder_remove(folder);
+}
+
+static void numbers_are_given(void **state) {
+  (void)state;
+  char *folder = test_folder();
+  shoal_table *t = open_in(folder, "n"), *other;
+  shoal_table_changed done;
+  int64_t version;
+  CHECK_OK(
+      shoal_table_create(t, "id BIGINT GENERATED ALWAYS AS IDENTITY (START WITH 10 INCREMENT BY 5), v INTEGER NOT NULL",
+                         NULL, &err),
+      &err);
+  other = open_in(folder, "n");
+  struct ArrowArrayStream rows = rows_of(t, "SELECT i AS v FROM range(3) r(i)");
+  CHECK_OK(shoal_table_append(t, &rows, &version, &err), &err);
+  for (int i = 0; i < 2; i++) { /* each knows a version that the other has left behind */
+    rows = rows_of(other, "SELECT 7 AS v");
+    CHECK_OK(shoal_table_append(other, &rows, &version, &err), &err);
+    rows = rows_of(t, "SELECT 8 AS v");
+    CHECK_OK(shoal_table_append(t, &rows, &version, &err), &err);
+  }
+  assert_int_equal(number(scan(t, SHOAL_TABLE_LATEST, "SELECT sum(DISTINCT id)::BIGINT FROM t")), 7 * 10 + 5 * 21);
+  rows = rows_of(t, "SELECT 1 AS id, 1 AS v");
+  CHECK_STATUS(shoal_table_append(t, &rows, &version, &err), SHOAL_EINVAL, &err);
+  assert_non_null(strstr(err.message, "identity"));
+  CHECK_STATUS(shoal_table_update(t, &(shoal_table_pair){"id", "1"}, 1, "true", &done, &err), SHOAL_EINVAL, &err);
+  shoal_table_close(other);
+  shoal_table_close(t);
+  test_folder_remove(folder);
+}
+
 static void partitions_are_overwritten(void **state) {
   (void)state;
   char *folder = test_folder();
@@ -212,7 +280,8 @@ static void tables_are_kept_well(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(rows_come_go_and_change), cmocka_unit_test(what_does_not_fit_is_refused_and_released),
-      cmocka_unit_test(partitions_are_overwritten), cmocka_unit_test(tables_are_kept_well)};
+      cmocka_unit_test(rows_come_go_and_change),    cmocka_unit_test(what_does_not_fit_is_refused_and_released),
+      cmocka_unit_test(partitions_are_overwritten), cmocka_unit_test(it_is_altered),
+      cmocka_unit_test(numbers_are_given),          cmocka_unit_test(tables_are_kept_well)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
