@@ -59,6 +59,10 @@ static shoal_status check_owner(shoal_str project, shoal_str name, shoal_str tex
   return st;
 }
 
+static char *key_of(shoal_arena *arena, shoal_str name) {
+  return shoal_arena_printf(arena, "_shoal/datasets/%.*s.json", SHOAL_FMT(name));
+}
+
 static shoal_status put_owner(shoal_lake *lake, shoal_str project, shoal_str name, const char *key, shoal_error *err) {
   shoal_buf text = {0}, home = {0};
   shoal_jw w;
@@ -83,33 +87,40 @@ static shoal_status put_owner(shoal_lake *lake, shoal_str project, shoal_str nam
   return st;
 }
 
-static shoal_status claim_all(shoal_lake *lake, shoal_str project, const shoal_str *names, size_t n, shoal_arena *arena,
-                              shoal_error *err) {
+static shoal_status check_all(shoal_lake *lake, shoal_str project, const shoal_str *names, size_t n, bool *claimed,
+                              shoal_arena *arena, shoal_error *err) {
   shoal_get *gets = SHOAL_NEW_ARRAY(arena, shoal_get, n);
   if (!gets)
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < n; i++) {
-    char *key = shoal_arena_printf(arena, "_shoal/datasets/%.*s.json", SHOAL_FMT(names[i]));
+    char *key = key_of(arena, names[i]);
     if (!key)
       return shoal_fail_nomem(err);
     gets[i].key = shoal_str_z(key);
   }
   SHOAL_TRY(shoal_store_get_many(lake->store, gets, n, arena, err));
   for (size_t i = 0; i < n; i++) {
-    if (gets[i].status == SHOAL_OK)
+    claimed[i] = gets[i].status == SHOAL_OK;
+    if (claimed[i])
       SHOAL_TRY(check_owner(project, names[i], gets[i].bytes, gets[i].key.ptr, err));
-    else if (gets[i].status == SHOAL_ENOTFOUND)
-      SHOAL_TRY(put_owner(lake, project, names[i], gets[i].key.ptr, err));
-    else
+    else if (gets[i].status != SHOAL_ENOTFOUND)
       return shoal_fail(err, gets[i].status, "cannot read %s", gets[i].key.ptr);
   }
   return SHOAL_OK;
 }
 
-shoal_status shoal_datasets_claim(shoal_lake *lake, shoal_str project, const shoal_str *names, size_t n,
+shoal_status shoal_datasets_check(shoal_lake *lake, shoal_str project, const shoal_str *names, size_t n, bool *claimed,
                                   shoal_error *err) {
   shoal_arena arena = {0};
-  shoal_status st = claim_all(lake, project, names, n, &arena, err);
+  shoal_status st = check_all(lake, project, names, n, claimed, &arena, err);
+  shoal_arena_dispose(&arena);
+  return st;
+}
+
+shoal_status shoal_dataset_claim(shoal_lake *lake, shoal_str project, shoal_str name, shoal_error *err) {
+  shoal_arena arena = {0};
+  char *key = key_of(&arena, name);
+  shoal_status st = key ? put_owner(lake, project, name, key, err) : shoal_fail_nomem(err);
   shoal_arena_dispose(&arena);
   return st;
 }
@@ -118,7 +129,7 @@ shoal_status shoal_dataset_owner(shoal_lake *lake, shoal_str name, shoal_arena *
                                  shoal_error *err) {
   yyjson_doc *doc = NULL;
   *out = SHOAL_STR_NONE;
-  char *key = shoal_arena_printf(arena, "_shoal/datasets/%.*s.json", SHOAL_FMT(name));
+  char *key = key_of(arena, name);
   if (!key)
     return shoal_fail_nomem(err);
   SHOAL_TRY(shoal_object_get(lake, key, &doc, err));

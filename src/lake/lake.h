@@ -353,10 +353,12 @@ SHOAL_MUST_USE shoal_status shoal_run_update(shoal_run_record *run, const shoal_
 void shoal_run_end(shoal_run_record *run);
 
 /* ---- dataset names ---- */
-/* Claims names for a project. SHOAL_ECONFLICT: another project owns one (named). Idempotent. `project` is the project's
- * id. */
-SHOAL_MUST_USE shoal_status shoal_datasets_claim(shoal_lake *lake, shoal_str project, const shoal_str *names, size_t n,
-                                                 shoal_error *err);
+/* Which names the project (its id) has claimed. SHOAL_ECONFLICT: another project owns one (named). */
+SHOAL_MUST_USE shoal_status shoal_datasets_check(shoal_lake *lake, shoal_str project, const shoal_str *names, size_t n,
+                                                 bool *claimed, shoal_error *err);
+/* Claims a name for a project, durably: before anything is put into its home. SHOAL_ECONFLICT likewise. Idempotent;
+   any thread. */
+SHOAL_MUST_USE shoal_status shoal_dataset_claim(shoal_lake *lake, shoal_str project, shoal_str name, shoal_error *err);
 /* The project that owns a name. SHOAL_ENOTFOUND if nobody does. */
 SHOAL_MUST_USE shoal_status shoal_dataset_owner(shoal_lake *lake, shoal_str name, shoal_arena *arena, shoal_str *out,
                                                 shoal_error *err);

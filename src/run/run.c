@@ -37,6 +37,7 @@ typedef struct scheduler {
   size_t *item_of;              /* node → item */
   uint32_t *missing;            /* item → parents without a result */
   const shoal_result **results; /* node → its result */
+  uint32_t *blocking;           /* room for every item's node: each is blocked once */
   shoal_mutex mutex;            /* guards their coming: workers look at them */
   SHOAL_VEC(size_t) ready;      /* items, a stack in reverse plan order */
   SHOAL_VEC(waiting) waiting;
@@ -103,7 +104,8 @@ static shoal_status begin(scheduler *s, shoal_error *err) {
   s->item_of = SHOAL_NEW_ARRAY(arena, size_t, p->graph->n_nodes);
   s->missing = SHOAL_NEW_ARRAY(arena, uint32_t, p->n_items);
   s->results = SHOAL_NEW_ARRAY(arena, const shoal_result *, p->graph->n_nodes);
-  if (!s->out->done || !s->item_of || !s->missing || !s->results)
+  s->blocking = SHOAL_NEW_ARRAY(arena, uint32_t, p->n_items);
+  if (!s->out->done || !s->item_of || !s->missing || !s->results || !s->blocking)
     return shoal_fail_nomem(err);
   for (uint32_t n = p->graph->n_models; n < p->graph->n_nodes; n++) {
     const shoal_entry *e = shoal_state_find(p->state, p->graph->nodes[n].name);
@@ -165,17 +167,22 @@ static shoal_standing look(void *arg, shoal_str name, shoal_task_input *out) {
   return SHOAL_STANDING_RESULT;
 }
 
-/* Everything below a failed model is blocked. */
-static void block_children(scheduler *s, uint32_t node) {
+/* Everything below a failed model is blocked: by a stack of our own, since chains are long. */
+static void block_children(scheduler *s, uint32_t failed) {
   const shoal_graph *g = s->in->plan->graph;
-  for (uint32_t c = 0; c < g->nodes[node].n_children; c++) {
-    uint32_t child = g->nodes[node].children[c];
-    shoal_done *d = &s->out->done[s->item_of[child]];
-    if (d->state != SHOAL_NODE_LEFT || s->in->plan->items[s->item_of[child]].action != SHOAL_ACTION_RUN)
-      continue;
-    d->state = SHOAL_NODE_BLOCKED;
-    s->out->n_blocked++;
-    block_children(s, child);
+  size_t n = 0;
+  for (uint32_t node = failed;; node = s->blocking[--n]) {
+    for (uint32_t c = 0; c < g->nodes[node].n_children; c++) {
+      uint32_t child = g->nodes[node].children[c];
+      shoal_done *d = &s->out->done[s->item_of[child]];
+      if (d->state != SHOAL_NODE_LEFT || s->in->plan->items[s->item_of[child]].action != SHOAL_ACTION_RUN)
+        continue;
+      d->state = SHOAL_NODE_BLOCKED;
+      s->out->n_blocked++;
+      s->blocking[n++] = child;
+    }
+    if (n == 0)
+      return;
   }
 }
 

@@ -224,8 +224,10 @@ void shoal_task_run(shoal_task *task, const shoal_task_context *ctx, shoal_engin
     status = check_result(task, ctx, engine, err);
   } else {
     shoal_lease *lease = NULL;
-    status = shoal_lease_take(ctx->lake, &task->signature, ctx->run, ctx->who, task->dataset, task->stale_epoch,
-                              task->stale_beat, &lease, &task->holder, &task->arena, err);
+    status = task->project.ptr ? shoal_dataset_claim(ctx->lake, task->project, task->dataset, err) : SHOAL_OK;
+    if (status >= 0)
+      status = shoal_lease_take(ctx->lake, &task->signature, ctx->run, ctx->who, task->dataset, task->stale_epoch,
+                                task->stale_beat, &lease, &task->holder, &task->arena, err);
     if (status == SHOAL_EBUSY) {
       task->outcome = SHOAL_TASK_BUSY;
       return;

@@ -73,6 +73,7 @@ typedef struct shoal_task {
   bool no_rows_hash; /* leave out the content's hash */
   shoal_hash signature;
   shoal_str dataset;
+  shoal_str project; /* which is to claim the dataset's name before anything else is done; {NULL,0}: it has */
   uint32_t generations;
   shoal_model model;
   shoal_task_input *inputs;

@@ -11,6 +11,8 @@
 
 typedef struct run_arg { /* what the scheduler hands back to us */
   shoal_session *session;
+  const shoal_plan *plan;
+  const bool *unclaimed; /* items whose names nobody owns yet; NULL: none is to be claimed */
   unsigned workers;
   shoal_engine *spare;        /* the session's own, for a run's only worker */
   shoal_mutex mutex;          /* guards the next */
@@ -19,7 +21,10 @@ typedef struct run_arg { /* what the scheduler hands back to us */
 
 static shoal_status prepare_task(void *arg, const shoal_item *item, const shoal_result *const *results,
                                  shoal_task *task, shoal_error *err) {
-  return shoal_session_prepare(((run_arg *)arg)->session, item, results, task, err);
+  const run_arg *a = arg;
+  if (a->unclaimed && a->unclaimed[item - a->plan->items])
+    task->project = a->session->config.name;
+  return shoal_session_prepare(a->session, item, results, task, err);
 }
 static shoal_status open_engine(void *arg, shoal_engine **out, shoal_error *err) {
   run_arg *a = arg;
@@ -73,15 +78,30 @@ static shoal_status announce(shoal_session *s, const shoal_plan *plan, shoal_run
   return status;
 }
 
-static shoal_status claim_names(shoal_session *s, const shoal_plan *plan, shoal_error *err) {
+static bool makes(const shoal_item *it) { return it->action == SHOAL_ACTION_RUN || it->action == SHOAL_ACTION_ADOPT; }
+
+/* No other project may own a name that the run makes. What is computed claims its name as it begins, each in its own
+   thread: *unclaimed tells which items; what is adopted claims it here. */
+static shoal_status claim_names(shoal_session *s, const shoal_plan *plan, const bool **unclaimed, shoal_error *err) {
   shoal_str *names = SHOAL_NEW_ARRAY(&s->arena, shoal_str, plan->n_items);
+  bool *claimed = SHOAL_NEW_ARRAY(&s->arena, bool, plan->n_items);
+  bool *late = SHOAL_NEW_ARRAY(&s->arena, bool, plan->n_items);
   size_t n = 0;
-  if (!names)
+  if (!names || !claimed || !late)
     return shoal_fail_nomem(err);
+  *unclaimed = late;
   for (size_t i = 0; i < plan->n_items; i++)
-    if ((plan->items[i].action == SHOAL_ACTION_RUN || plan->items[i].action == SHOAL_ACTION_ADOPT))
+    if (makes(&plan->items[i]))
       names[n++] = plan->items[i].name;
-  return n ? shoal_datasets_claim(s->lake, s->config.name, names, n, err) : SHOAL_OK;
+  if (n)
+    SHOAL_TRY(shoal_datasets_check(s->lake, s->config.name, names, n, claimed, err));
+  for (size_t i = 0, k = 0; i < plan->n_items; i++) {
+    bool free = makes(&plan->items[i]) && !claimed[k++];
+    late[i] = free && plan->items[i].action == SHOAL_ACTION_RUN;
+    if (free && !late[i])
+      SHOAL_TRY(shoal_dataset_claim(s->lake, s->config.name, plan->items[i].name, err));
+  }
+  return SHOAL_OK;
 }
 
 /* The changes that the plan's items make, given what came of them. */
@@ -94,7 +114,7 @@ static shoal_status collect_changes(shoal_session *s, const shoal_plan *plan, co
   for (size_t i = 0; i < plan->n_items; i++) {
     const shoal_item *it = &plan->items[i];
     const shoal_done *d = &report->done[i];
-    bool set = (it->action == SHOAL_ACTION_RUN || it->action == SHOAL_ACTION_ADOPT) && d->state == SHOAL_NODE_DONE;
+    bool set = makes(it) && d->state == SHOAL_NODE_DONE;
     if (set && it->entry && !it->entry->pinned && shoal_hash_eq(&it->entry->result.signature, &d->result.signature) &&
         it->entry->result.generation == d->result.generation)
       set = false; /* --again of what the branch has */
@@ -339,9 +359,9 @@ static shoal_status run_and_publish(shoal_session *s, const shoal_plan *plan, co
                                                 : shoal_os_cpus();
   if (workers > plan->n_run + plan->n_check)
     workers = (unsigned)(plan->n_run + plan->n_check);
-  run_arg arg = {.session = s, .workers = workers, .spare_python = s->python.worker};
+  run_arg arg = {.session = s, .plan = plan, .workers = workers, .spare_python = s->python.worker};
   if (!options->verify)
-    SHOAL_TRY(claim_names(s, plan, err));
+    SHOAL_TRY(claim_names(s, plan, &arg.unclaimed, err));
   shoal_session_await_engine(s);
   s->one_thread = takes_seeded_chances(s, plan);
   if (workers == 1 && !s->one_thread) {

@@ -21,13 +21,18 @@ static void homes_follow_from_names(void **state) {
 static void first_project_owns(void **state) {
   (void)state;
   lake_fixture f = lake_fixture_memory();
-  shoal_str names[] = {SHOAL_STR("silver.a"), SHOAL_STR("silver.b")};
-  CHECK_OK(shoal_datasets_claim(f.lake, SHOAL_STR("p1"), names, 2, &f.err), &f.err);
-  CHECK_OK(shoal_datasets_claim(f.lake, SHOAL_STR("p1"), names, 2, &f.err), &f.err);
-  CHECK_STATUS(shoal_datasets_claim(f.lake, SHOAL_STR("p2"), names + 1, 1, &f.err), SHOAL_ECONFLICT, &f.err);
+  shoal_str names[] = {SHOAL_STR("silver.a"), SHOAL_STR("silver.b"), SHOAL_STR("silver.c")};
+  bool claimed[3];
+  CHECK_OK(shoal_dataset_claim(f.lake, SHOAL_STR("p1"), names[0], &f.err), &f.err);
+  CHECK_OK(shoal_dataset_claim(f.lake, SHOAL_STR("p1"), names[1], &f.err), &f.err);
+  CHECK_OK(shoal_dataset_claim(f.lake, SHOAL_STR("p1"), names[1], &f.err), &f.err);
+  CHECK_OK(shoal_datasets_check(f.lake, SHOAL_STR("p1"), names, 3, claimed, &f.err), &f.err);
+  assert_true(claimed[0] && claimed[1] && !claimed[2]);
+  CHECK_STATUS(shoal_dataset_claim(f.lake, SHOAL_STR("p2"), names[1], &f.err), SHOAL_ECONFLICT, &f.err);
+  CHECK_STATUS(shoal_datasets_check(f.lake, SHOAL_STR("p2"), names + 1, 2, claimed, &f.err), SHOAL_ECONFLICT, &f.err);
   assert_non_null(strstr(f.err.message, "silver.b"));
   assert_non_null(strstr(f.err.message, "p1"));
-  CHECK_OK(shoal_datasets_claim(f.lake, SHOAL_STR("p2"), NULL, 0, &f.err), &f.err);
+  CHECK_OK(shoal_datasets_check(f.lake, SHOAL_STR("p2"), NULL, 0, claimed, &f.err), &f.err);
   lake_fixture_close(&f);
 }
 
