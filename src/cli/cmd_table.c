@@ -164,20 +164,18 @@ const cli_command cmd_table_history = {
 static int checkpoint(cli *c) {
   shoal_error err = {0};
   shoal_open_table t;
-  shoal_delta_snapshot *s = NULL;
+  shoal_delta_checkpointed made;
   int rc = cli_open_table(c, 0, NULL, &t);
   if (rc)
     return rc;
-  if (shoal_delta_snapshot_open(&t.delta, SHOAL_DELTA_LATEST, &s, &err) < 0 ||
-      shoal_delta_checkpoint(&t.delta, s, &err) < 0)
+  if (shoal_delta_checkpoint_version(&t.delta, SHOAL_DELTA_LATEST, &made, &err) < 0 ||
+      shoal_delta_clean_log(&t.delta, &err) < 0)
     rc = cli_fail(c, &err);
   else if (c->json)
-    printf("{\"schema_version\":1,\"version\":%lld,\"files\":%zu}\n", (long long)shoal_delta_snapshot_version(s),
-           shoal_delta_snapshot_n_files(s));
+    printf("{\"schema_version\":1,\"version\":%lld,\"files\":%lld}\n", (long long)made.version,
+           (long long)made.n_files);
   else if (!c->quiet)
-    printf("checkpoint of version %lld: %zu files\n", (long long)shoal_delta_snapshot_version(s),
-           shoal_delta_snapshot_n_files(s));
-  shoal_delta_snapshot_free(s);
+    printf("checkpoint of version %lld: %lld files\n", (long long)made.version, (long long)made.n_files);
   shoal_session_table_close(&t);
   return rc;
 }

@@ -26,6 +26,7 @@ static shoal_status check_table(shoal_change *c, unsigned flags, shoal_error *er
 static shoal_status open_target(shoal_change *c, shoal_error *err) {
   c->view = *c->snapshot;
   c->view.metadata = c->columns;
+  c->view.n_files = c->brought ? c->view.n_files : 0;
   if (c->tracking.on)
     SHOAL_TRY(shoal_delta_tracking_view(&c->tracking, &c->view, &c->arena, err));
   SHOAL_TRY(shoal_delta_scan_ordered(c->table, &c->view, &c->arena, &c->target, &c->files, err));
@@ -54,12 +55,61 @@ static shoal_status take_columns(shoal_change *c, bool values, shoal_error *err)
 shoal_status shoal_change_open(shoal_change *c, const shoal_delta_table *table, shoal_engine *engine,
                                const char *operation, unsigned flags, shoal_error *err) {
   *c = (shoal_change){.table = table, .engine = engine, .operation = operation};
-  SHOAL_TRY(shoal_delta_snapshot_open(table, SHOAL_DELTA_LATEST, &c->snapshot, err));
+  SHOAL_TRY(shoal_delta_tip_open(table, SHOAL_DELTA_LATEST, &c->snapshot, err));
+  c->brought = c->snapshot->n_below == 0;
   c->columns = c->snapshot->metadata;
   c->metadata = &c->columns;
   c->writing = (shoal_delta_writing){.table = table, .engine = engine, .arena = &c->arena, .folder = ""};
   SHOAL_TRY(check_table(c, flags, err));
   return take_columns(c, flags & SHOAL_CHANGE_VALUES, err);
+}
+
+/* D5 by the columns of a view of the same version. */
+static shoal_status bring(shoal_change *c, const shoal_predicate *any, size_t n, shoal_error *err) {
+  shoal_delta_view *v = NULL;
+  shoal_arena scratch = {0};
+  shoal_str *paths = NULL;
+  size_t n_paths = 0;
+  shoal_status status = SHOAL_OK;
+  if (n > 0) {
+    status = shoal_delta_view_open(c->table, SHOAL_DELTA_LATEST, &v, err); /* the one that is remembered */
+    if (status == SHOAL_OK && shoal_delta_view_version(v) != c->snapshot->version) {
+      shoal_delta_view_free(v);
+      status = shoal_delta_view_open(c->table, c->snapshot->version, &v, err);
+    }
+    if (status == SHOAL_OK)
+      status = shoal_delta_view_match(v, any, n, &scratch, &paths, &n_paths, err);
+  }
+  if (status == SHOAL_OK)
+    status = shoal_delta_tip_bring(c->table, c->snapshot, paths, n_paths, err);
+  shoal_delta_view_free(v);
+  shoal_arena_dispose(&scratch);
+  return status;
+}
+
+/* A checkpoint that is broken is found out late; then the state is read by whichever way leads there. */
+static shoal_status bring_around(shoal_change *c, shoal_error *err) {
+  shoal_delta_snapshot *whole = NULL;
+  shoal_error again = {0};
+  if (shoal_delta_snapshot_open(c->table, c->snapshot->version, &whole, &again) < 0)
+    return err ? err->status : again.status;
+  c->tip = c->snapshot; /* columns are borrowed from it */
+  c->snapshot = whole;
+  if (err)
+    *err = (shoal_error){0};
+  return SHOAL_OK;
+}
+
+shoal_status shoal_change_bring(shoal_change *c, const shoal_predicate *any, size_t n, shoal_error *err) {
+  if (c->brought)
+    return SHOAL_OK;
+  shoal_status status = bring(c, any, n, err);
+  if (shoal_delta_log_broken(status))
+    status = bring_around(c, err);
+  if (status < 0)
+    return status;
+  c->brought = true;
+  return open_target(c, err);
 }
 
 shoal_status shoal_change_evolve(shoal_change *c, const shoal_schema *rows, shoal_error *err) {
@@ -81,6 +131,7 @@ void shoal_change_close(shoal_change *c) {
   if (c->staging)
     shoal_ignore(shoal_os_remove_tree(c->staging, NULL));
   shoal_delta_snapshot_free(c->snapshot);
+  shoal_delta_snapshot_free(c->tip);
   shoal_arena_dispose(&c->arena);
 }
 
@@ -98,6 +149,10 @@ static shoal_status stage(shoal_change *c, shoal_str sql, const shoal_input *inp
   if (!job.sql.ptr)
     return shoal_fail_nomem(err);
   c->selection = job;
+  if (!c->brought) {
+    SHOAL_TRY(shoal_engine_filters(c->engine, &job, 0, &c->arena, &c->filters, &c->n_filters, err));
+    SHOAL_TRY(shoal_change_bring(c, c->filters, c->n_filters, err));
+  }
   SHOAL_TRY(shoal_engine_execute(c->engine, &job, &c->arena, &c->staged, err));
   shoal_scan_file *files = SHOAL_NEW_ARRAY(&c->arena, shoal_scan_file, c->staged.n_files);
   if (!files)

@@ -10,6 +10,7 @@
  * happened, change data files do. D4 What others change meanwhile of files that were read, or would have been, is a
  * conflict. Read is what may hold a row that the selection's own filters let through, by statistics and partition
  * values; where nothing is known of these, every file.
+ *  D5 Of a large table only the files are brought up (delta/delta_internal.h, tips) that the selection may read.
  */
 #ifndef SHOAL_DELTA_CHANGE_H
 #define SHOAL_DELTA_CHANGE_H
@@ -54,6 +55,8 @@ typedef struct shoal_change {
   bool repeats; /* a row may be deleted twice */
   shoal_arena arena;
   shoal_delta_snapshot *snapshot;
+  shoal_delta_snapshot *tip;            /* that was in its place before, or NULL */
+  bool brought;                         /* the snapshot has all files that count here; else none are listed */
   shoal_delta_metadata columns;         /* what the table will have */
   const shoal_delta_metadata *metadata; /* that */
   shoal_delta_tracking tracking;
@@ -87,6 +90,9 @@ SHOAL_MUST_USE shoal_status shoal_change_open(shoal_change *c, const shoal_delta
 void shoal_change_close(shoal_change *c);
 /* Before the selection: columns of `rows` that the table lacks become its own, NULL in the rows that are there. */
 SHOAL_MUST_USE shoal_status shoal_change_evolve(shoal_change *c, const shoal_schema *rows, shoal_error *err);
+/* Before files are looked at that no selection has asked for: those in which a row may satisfy one of the predicates,
+   all for none. A selection does it itself. */
+SHOAL_MUST_USE shoal_status shoal_change_bring(shoal_change *c, const shoal_predicate *any, size_t n, shoal_error *err);
 /* Runs the query for the changes: its columns are the place, the action and, with `values`, all of the table's. Further
    inputs stand beside SHOAL_CHANGE_TARGET. */
 SHOAL_MUST_USE shoal_status shoal_change_select(shoal_change *c, shoal_str sql, const shoal_input *inputs, size_t n,

@@ -359,7 +359,7 @@ static shoal_status make_job(collecting *c, shoal_error *err) {
 
 static shoal_status check_first(const collecting *c, shoal_error *err) {
   shoal_delta_snapshot *first = NULL;
-  SHOAL_TRY(shoal_delta_snapshot_open(c->table, c->out->from, &first, err));
+  SHOAL_TRY(shoal_delta_tip_open(c->table, c->out->from, &first, err));
   shoal_status status = check_metadata(c, &first->metadata, c->out->from, err);
   shoal_delta_snapshot_free(first);
   return status;
@@ -367,7 +367,7 @@ static shoal_status check_first(const collecting *c, shoal_error *err) {
 
 static shoal_status collect(collecting *c, shoal_error *err) {
   shoal_delta_changes *out = c->out;
-  SHOAL_TRY(shoal_delta_snapshot_open(c->table, out->to, &out->snapshot, err));
+  SHOAL_TRY(shoal_delta_tip_open(c->table, out->to, &out->snapshot, err));
   c->last = &out->snapshot->metadata;
   out->to = out->snapshot->version;
   if (out->from < 0 || out->from > out->to)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes classic checkpoints (protocol, "Checkpoints"): the state as newline-delimited JSON, turned into Parquet by the
- * engine with the schema that Spark writes, everything optional.
+ * Writes classic checkpoints (protocol, "Checkpoints") with the schema that Spark writes, everything optional. What
+ * commits since the last checkpoint have spoken of goes to the engine as newline-delimited JSON; all that they have not
+ * goes from that checkpoint's Parquet into the new one's without being looked at here, whatever there is of it.
  *
  *  K1 A checkpoint is read back, and found to hold the state, before any reader can see it.
  *  K2 _last_checkpoint is written after the checkpoint is durable, and never points back to an older one.
@@ -17,29 +18,58 @@
 
 #define LEAST_OBJECT (16u << 20) /* the JSON reader's default of the longest line */
 
-/* Types of the columns as the JSON reader takes them; maps of nulls are legal, absent structs are NULL. */
-#define DV_TYPE                                                                                                        \
-  "STRUCT(\"storageType\" VARCHAR, \"pathOrInlineDv\" VARCHAR, \"offset\" INTEGER, \"sizeInBytes\" INTEGER, "          \
-  "\"cardinality\" BIGINT, \"maxRowIndex\" BIGINT)"
+/* Types of the columns; maps of nulls are legal, absent structs are NULL. */
 #define TEXTS "MAP(VARCHAR, VARCHAR)"
-static const struct {
+#define VECTOR_FIELDS                                                                                                  \
+  {"storageType", "VARCHAR"}, {"pathOrInlineDv", "VARCHAR"}, {"offset", "INTEGER"}, {"sizeInBytes", "INTEGER"},        \
+      {"cardinality", "BIGINT"}, {                                                                                     \
+    "maxRowIndex", "BIGINT"                                                                                            \
+  }
+typedef struct member {
   const char *name, *type;
-} columns[] = {
-    {"txn", "STRUCT(\"appId\" VARCHAR, \"version\" BIGINT, \"lastUpdated\" BIGINT)"},
-    {"add", "STRUCT(\"path\" VARCHAR, \"partitionValues\" " TEXTS ", \"size\" BIGINT, \"modificationTime\" BIGINT, "
-            "\"dataChange\" BOOLEAN, \"stats\" VARCHAR, \"tags\" " TEXTS ", \"deletionVector\" " DV_TYPE
-            ", \"baseRowId\" BIGINT, \"defaultRowCommitVersion\" BIGINT, \"clusteringProvider\" VARCHAR)"},
-    {"remove",
-     "STRUCT(\"path\" VARCHAR, \"deletionTimestamp\" BIGINT, \"dataChange\" BOOLEAN, "
-     "\"extendedFileMetadata\" BOOLEAN, \"partitionValues\" " TEXTS ", \"size\" BIGINT, \"deletionVector\" " DV_TYPE
-     ", \"baseRowId\" BIGINT, \"defaultRowCommitVersion\" BIGINT)"},
-    {"metaData", "STRUCT(\"id\" VARCHAR, \"name\" VARCHAR, \"description\" VARCHAR, "
-                 "\"format\" STRUCT(\"provider\" VARCHAR, \"options\" " TEXTS "), \"schemaString\" VARCHAR, "
-                 "\"partitionColumns\" VARCHAR[], \"configuration\" " TEXTS ", \"createdTime\" BIGINT)"},
-    {"protocol", "STRUCT(\"minReaderVersion\" INTEGER, \"minWriterVersion\" INTEGER, \"readerFeatures\" VARCHAR[], "
-                 "\"writerFeatures\" VARCHAR[])"},
-    {"domainMetadata", "STRUCT(\"domain\" VARCHAR, \"configuration\" VARCHAR, \"removed\" BOOLEAN)"},
-};
+} member;
+static const member vector_members[] = {VECTOR_FIELDS};
+#define VECTOR NULL /* in place of a type: that of a deletion vector */
+static const member txn_members[] = {{"appId", "VARCHAR"}, {"version", "BIGINT"}, {"lastUpdated", "BIGINT"}};
+static const member add_members[] = {{"path", "VARCHAR"},
+                                     {"partitionValues", TEXTS},
+                                     {"size", "BIGINT"},
+                                     {"modificationTime", "BIGINT"},
+                                     {"dataChange", "BOOLEAN"},
+                                     {"stats", "VARCHAR"},
+                                     {"tags", TEXTS},
+                                     {"deletionVector", VECTOR},
+                                     {"baseRowId", "BIGINT"},
+                                     {"defaultRowCommitVersion", "BIGINT"},
+                                     {"clusteringProvider", "VARCHAR"}};
+static const member remove_members[] = {{"path", "VARCHAR"},
+                                        {"deletionTimestamp", "BIGINT"},
+                                        {"dataChange", "BOOLEAN"},
+                                        {"extendedFileMetadata", "BOOLEAN"},
+                                        {"partitionValues", TEXTS},
+                                        {"size", "BIGINT"},
+                                        {"deletionVector", VECTOR},
+                                        {"baseRowId", "BIGINT"},
+                                        {"defaultRowCommitVersion", "BIGINT"}};
+static const member metadata_members[] = {
+    {"id", "VARCHAR"},           {"name", "VARCHAR"},
+    {"description", "VARCHAR"},  {"format", "STRUCT(\"provider\" VARCHAR, \"options\" " TEXTS ")"},
+    {"schemaString", "VARCHAR"}, {"partitionColumns", "VARCHAR[]"},
+    {"configuration", TEXTS},    {"createdTime", "BIGINT"}};
+static const member protocol_members[] = {{"minReaderVersion", "INTEGER"},
+                                          {"minWriterVersion", "INTEGER"},
+                                          {"readerFeatures", "VARCHAR[]"},
+                                          {"writerFeatures", "VARCHAR[]"}};
+static const member domain_members[] = {{"domain", "VARCHAR"}, {"configuration", "VARCHAR"}, {"removed", "BOOLEAN"}};
+#define LIST(members) members, sizeof members / sizeof *members
+enum { TXN, ADD, REMOVE, METADATA, PROTOCOL, DOMAIN, N_COLUMNS };
+static const struct {
+  const char *name;
+  const member *members;
+  size_t n;
+} columns[N_COLUMNS] = {{"txn", LIST(txn_members)},           {"add", LIST(add_members)},
+                        {"remove", LIST(remove_members)},     {"metaData", LIST(metadata_members)},
+                        {"protocol", LIST(protocol_members)}, {"domainMetadata", LIST(domain_members)}};
 
 typedef struct checkpoint {
   const shoal_delta_table *table;
@@ -47,9 +77,14 @@ typedef struct checkpoint {
   shoal_arena arena;
   shoal_engine *engine;
   char *staging;
-  shoal_str json, parquet; /* staged files */
+  shoal_str json, spoken, parquet; /* staged files */
+  shoal_scan_file *below;          /* of a tip: files whose actions go over into the new checkpoint */
+  size_t n_below;
+  shoal_schema old; /* their columns */
+  int64_t oldest;   /* tombstones from before, in milliseconds, may go: VACUUM has no more use for them */
   shoal_buf text;
-  size_t longest, actions, removes;
+  size_t longest;
+  shoal_str actions, adds; /* numbers, as it was read back */
   shoal_error *err;
 } checkpoint;
 
@@ -59,7 +94,6 @@ static void add_action(checkpoint *c, const char *kind, shoal_str raw) {
   shoal_delta_add_line(&c->text, raw);
   shoal_buf_addz(&c->text, "}\n");
   c->longest = c->text.len - start > c->longest ? c->text.len - start : c->longest;
-  c->actions++;
 }
 
 /* A file's action, but with dataChange false: a checkpoint changes nothing. */
@@ -90,15 +124,8 @@ static shoal_status add_file(checkpoint *c, const char *kind, shoal_str raw) {
   return status;
 }
 
-/* Tombstones deleted before this may go: VACUUM has no more use for them. */
-static int64_t oldest_tombstone(const shoal_delta_snapshot *s) {
-  int64_t ms = shoal_delta_file_retention(&s->metadata);
-  return ms < 0 ? INT64_MIN : shoal_time_now() / 1000 - ms;
-}
-
 static shoal_status add_state(checkpoint *c) {
   const shoal_delta_snapshot *s = c->s;
-  int64_t oldest = oldest_tombstone(s);
   add_action(c, "protocol", s->protocol_raw);
   add_action(c, "metaData", s->metadata_raw);
   for (size_t i = 0; i < s->txns.len; i++)
@@ -109,65 +136,274 @@ static shoal_status add_state(checkpoint *c) {
   }
   for (size_t i = 0; i < s->n_files; i++)
     SHOAL_TRY(add_file(c, "add", s->files[i].raw));
-  for (size_t i = 0; i < s->n_tombstones; i++) {
-    if (s->tombstones[i].deleted_ms < oldest)
-      continue;
-    SHOAL_TRY(add_file(c, "remove", s->tombstones[i].file.raw));
-    c->removes++;
-  }
-  return shoal_buf_check(&c->text, c->err);
+  for (size_t i = 0; i < s->n_tombstones; i++)
+    if (s->tombstones[i].deleted_ms >= c->oldest)
+      SHOAL_TRY(add_file(c, "remove", s->tombstones[i].file.raw));
+  SHOAL_TRY(shoal_buf_check(&c->text, c->err));
+  return shoal_os_create_file(c->json.ptr, shoal_buf_str(&c->text), c->err);
 }
 
-static shoal_str columns_option(checkpoint *c) {
+/* Of a tip: the keys of files that the checkpoint below no longer speaks for. */
+static void add_key(shoal_buf *text, shoal_str path, shoal_str key) {
+  shoal_jw w = {.out = text};
+  shoal_jw_obj(&w);
+  shoal_jw_kstr(&w, "path", path);
+  shoal_jw_kstr(&w, "vector", key.len > path.len ? shoal_str_sub(key, path.len + 1, key.len) : SHOAL_STR(""));
+  shoal_jw_end(&w);
+  shoal_buf_addc(text, '\n');
+}
+
+static shoal_status add_spoken(checkpoint *c) {
+  const shoal_delta_snapshot *s = c->s;
   shoal_buf text = {0};
-  for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-    shoal_buf_addf(&text, "%s%s: '%s'", i ? ", " : "{", columns[i].name, columns[i].type);
-  shoal_buf_addc(&text, '}');
-  shoal_str copy = text.status < 0 ? SHOAL_STR_NONE : shoal_arena_str(&c->arena, shoal_buf_str(&text));
+  for (size_t i = 0; i < s->n_files; i++)
+    add_key(&text, s->files[i].path, s->keys[i]);
+  for (size_t i = 0; i < s->n_tombstones; i++)
+    add_key(&text, s->tombstones[i].file.path, s->tombstones[i].key);
+  shoal_status status = shoal_buf_check(&text, c->err);
+  if (status == SHOAL_OK)
+    status = shoal_os_create_file(c->spoken.ptr, shoal_buf_str(&text), c->err);
   shoal_buf_dispose(&text);
+  return status;
+}
+
+/* ---- the query ---- */
+
+static void add_member_type(shoal_buf *sql, const member *m) {
+  if (m->type) {
+    shoal_buf_addz(sql, m->type);
+    return;
+  }
+  for (size_t i = 0; i < sizeof vector_members / sizeof *vector_members; i++)
+    shoal_buf_addf(sql, "%s\"%s\" %s", i ? ", " : "STRUCT(", vector_members[i].name, vector_members[i].type);
+  shoal_buf_addc(sql, ')');
+}
+
+static void add_column_type(shoal_buf *sql, size_t column) {
+  for (size_t i = 0; i < columns[column].n; i++) {
+    shoal_buf_addf(sql, "%s\"%s\" ", i ? ", " : "STRUCT(", columns[column].members[i].name);
+    add_member_type(sql, &columns[column].members[i]);
+  }
+  shoal_buf_addc(sql, ')');
+}
+
+static const shoal_type *old_column(const checkpoint *c, const char *name) {
+  const shoal_type row = {.kind = SHOAL_TYPE_STRUCT, .fields = c->old.fields, .n_fields = c->old.n_fields};
+  const shoal_type *column = shoal_delta_checkpoint_field(&row, name);
+  return column && shoal_delta_checkpoint_field(column, "path") ? column : NULL;
+}
+
+static void add_vector(shoal_buf *sql, const shoal_type *column, const char *name) {
+  const shoal_type *vector = shoal_delta_checkpoint_field(column, "deletionVector");
+  if (!vector) {
+    shoal_buf_addz(sql, "NULL");
+    return;
+  }
+  shoal_buf_addf(sql, "CASE WHEN log.\"%s\".\"deletionVector\".\"storageType\" IS NOT NULL THEN struct_pack(", name);
+  for (size_t i = 0; i < sizeof vector_members / sizeof *vector_members; i++) {
+    const char *field = vector_members[i].name;
+    shoal_buf_addf(sql, "%s\"%s\" := ", i ? ", " : "", field);
+    if (shoal_delta_checkpoint_field(vector, field))
+      shoal_buf_addf(sql, "log.\"%s\".\"deletionVector\".\"%s\"", name, field);
+    else
+      shoal_buf_addz(sql, "NULL");
+  }
+  shoal_buf_addz(sql, ") END");
+}
+
+/* An action of the checkpoint below as one of the new one's type; a checkpoint changes nothing. */
+static void add_old(const checkpoint *c, shoal_buf *sql, size_t column) {
+  const char *name = columns[column].name;
+  const shoal_type *type = old_column(c, name);
+  shoal_buf_addf(sql, "CASE WHEN log.\"%s\".path IS NOT NULL THEN CAST(struct_pack(", name);
+  for (size_t i = 0; i < columns[column].n; i++) {
+    const member *m = &columns[column].members[i];
+    shoal_buf_addf(sql, "%s\"%s\" := ", i ? ", " : "", m->name);
+    if (shoal_str_is(shoal_str_z(m->name), "dataChange"))
+      shoal_buf_addz(sql, "false");
+    else if (shoal_str_is(shoal_str_z(m->name), "stats"))
+      shoal_delta_checkpoint_stats(type, sql);
+    else if (!m->type)
+      add_vector(sql, type, name);
+    else if (shoal_delta_checkpoint_field(type, m->name))
+      shoal_buf_addf(sql, "log.\"%s\".\"%s\"", name, m->name);
+    else
+      shoal_buf_addz(sql, "NULL");
+  }
+  shoal_buf_addz(sql, ") AS ");
+  add_column_type(sql, column);
+  shoal_buf_addz(sql, ") END");
+}
+
+/* The replay key's second half (delta/action.c). */
+static void add_old_vector_id(const checkpoint *c, shoal_buf *sql, const char *name) {
+  const shoal_type *vector = shoal_delta_checkpoint_field(old_column(c, name), "deletionVector");
+  if (!vector) {
+    shoal_buf_addz(sql, "''");
+    return;
+  }
+  shoal_buf_addf(sql,
+                 "coalesce(log.\"%s\".\"deletionVector\".\"storageType\" || "
+                 "coalesce(log.\"%s\".\"deletionVector\".\"pathOrInlineDv\", '')",
+                 name, name);
+  if (shoal_delta_checkpoint_field(vector, "offset"))
+    shoal_buf_addf(sql, " || coalesce('@' || log.\"%s\".\"deletionVector\".\"offset\", '')", name);
+  shoal_buf_addz(sql, ", '')");
+}
+
+static void add_below(const checkpoint *c, shoal_buf *sql, size_t column) {
+  const char *name = columns[column].name;
+  if (!old_column(c, name))
+    return;
+  shoal_buf_addz(sql, " UNION ALL SELECT ");
+  for (size_t i = 0; i < N_COLUMNS; i++) {
+    shoal_buf_addz(sql, i ? ", " : "");
+    if (i == column)
+      add_old(c, sql, i);
+    else
+      shoal_buf_addz(sql, "NULL");
+  }
+  shoal_buf_addf(sql,
+                 " FROM below AS log WHERE log.\"%s\".path IS NOT NULL AND NOT EXISTS (SELECT 1 FROM spoken WHERE "
+                 "spoken.path = log.\"%s\".path AND spoken.vector = ",
+                 name, name);
+  add_old_vector_id(c, sql, name);
+  shoal_buf_addc(sql, ')');
+  if (column == REMOVE)
+    shoal_buf_addf(sql, " AND log.\"remove\".\"deletionTimestamp\" >= %lld", (long long)c->oldest);
+}
+
+/* All actions of the checkpoint. */
+static void add_all(const checkpoint *c, shoal_buf *sql) {
+  for (size_t i = 0; i < N_COLUMNS; i++)
+    shoal_buf_addf(sql, "%s\"%s\"", i ? ", " : "SELECT ", columns[i].name);
+  shoal_buf_addz(sql, " FROM state");
+  if (!c->n_below)
+    return;
+  add_below(c, sql, ADD);
+  add_below(c, sql, REMOVE);
+}
+
+/* What is compared: how many there are, and which. */
+static void add_summary(shoal_buf *sql) {
+  shoal_buf_addz(sql, "SELECT count(*), count(\"add\".path), ");
+  for (size_t i = 0; i < N_COLUMNS; i++)
+    shoal_buf_addf(sql, "%scount(\"%s\".\"%s\")", i ? " || ' ' || " : "", columns[i].name, columns[i].members[0].name);
+  shoal_buf_addz(sql, " || ' ' || coalesce(sum(\"add\".size), 0) || ' ' || coalesce(bit_xor(hash(\"add\".path, "
+                      "\"add\".stats)), 0) || ' ' || coalesce(bit_xor(hash(\"remove\".path)), 0) FROM ");
+}
+
+/* ---- running it ---- */
+
+static shoal_str keep(checkpoint *c, shoal_buf *text) {
+  shoal_str copy = text->status < 0 ? SHOAL_STR_NONE : shoal_arena_str(&c->arena, shoal_buf_str(text));
+  shoal_buf_dispose(text);
   return copy;
 }
 
-static shoal_status to_parquet(checkpoint *c) {
+typedef struct inputs {
+  shoal_scan_option of_state[3], of_spoken[2], of_below;
+  shoal_scan_file files[2];
+  shoal_scan scans[3];
+  shoal_input list[3];
+  size_t n;
+} inputs;
+
+static shoal_status find_inputs(checkpoint *c, inputs *in) {
   size_t most = c->longest + 1 > LEAST_OBJECT ? c->longest + 1 : LEAST_OBJECT;
   const char *size = shoal_arena_printf(&c->arena, "%zu", most);
-  shoal_scan_option options[] = {{SHOAL_STR("columns"), columns_option(c)},
-                                 {SHOAL_STR("format"), SHOAL_STR("newline_delimited")},
-                                 {SHOAL_STR("maximum_object_size"), shoal_str_z(size)}};
-  shoal_scan_file file = {.path = c->json};
-  shoal_scan scan = {.format = SHOAL_SCAN_JSON, .files = &file, .n_files = 1, .options = options, .n_options = 3};
-  shoal_input input = {SHOAL_STR("log"), &scan};
-  shoal_job job = {.sql = SHOAL_STR("SELECT * FROM log"), .inputs = &input, .n_inputs = 1};
-  if (!options[0].value.ptr || !size)
-    return shoal_fail_nomem(c->err);
-  SHOAL_TRY(shoal_os_create_file(c->json.ptr, shoal_buf_str(&c->text), c->err));
-  return shoal_engine_copy(c->engine, &job, c->parquet.ptr, SHOAL_STR("parquet"), c->err);
-}
-
-/* K1. Paths and vectors are compared by key, the rest by its text. */
-static bool holds_state(const checkpoint *c, const shoal_replay *r) {
-  size_t live = 0;
-  for (size_t i = 0; i < c->s->n_files; i++) {
-    uint32_t at = shoal_map_get(&r->files_map, c->s->keys[i]);
-    if (at == SHOAL_MAP_NONE || !r->files.ptr[at].live ||
-        !shoal_str_eq(r->files.ptr[at].file.stats, c->s->files[i].stats) ||
-        r->files.ptr[at].file.size != c->s->files[i].size)
-      return false;
-    live++;
+  const shoal_scan_option lines = {SHOAL_STR("format"), SHOAL_STR("newline_delimited")};
+  shoal_buf types = {0};
+  for (size_t i = 0; i < N_COLUMNS; i++) {
+    shoal_buf_addf(&types, "%s%s: '", i ? ", " : "{", columns[i].name);
+    add_column_type(&types, i);
+    shoal_buf_addc(&types, '\'');
   }
-  return r->files.len == live + c->removes && r->txns.len == c->s->txns.len && r->metadata.ptr && r->protocol.ptr;
+  shoal_buf_addc(&types, '}');
+  shoal_str of_state = keep(c, &types);
+  if (!size || !of_state.ptr)
+    return shoal_fail_nomem(c->err);
+  *in = (inputs){
+      .of_state = {{SHOAL_STR("columns"), of_state}, lines, {SHOAL_STR("maximum_object_size"), shoal_str_z(size)}},
+      .of_spoken = {{SHOAL_STR("columns"), SHOAL_STR("{path: 'VARCHAR', vector: 'VARCHAR'}")}, lines},
+      .of_below = {SHOAL_STR("union_by_name"), SHOAL_STR("true")},
+      .files = {{.path = c->json}, {.path = c->spoken}}};
+  in->scans[0] = (shoal_scan){
+      .format = SHOAL_SCAN_JSON, .files = &in->files[0], .n_files = 1, .options = in->of_state, .n_options = 3};
+  in->scans[1] = (shoal_scan){
+      .format = SHOAL_SCAN_JSON, .files = &in->files[1], .n_files = 1, .options = in->of_spoken, .n_options = 2};
+  in->scans[2] = (shoal_scan){.format = SHOAL_SCAN_PARQUET,
+                              .files = c->below,
+                              .n_files = c->n_below,
+                              .options = &in->of_below,
+                              .n_options = c->n_below > 1};
+  in->list[0] = (shoal_input){SHOAL_STR("state"), &in->scans[0]};
+  in->list[1] = (shoal_input){SHOAL_STR("spoken"), &in->scans[1]};
+  in->list[2] = (shoal_input){SHOAL_STR("below"), &in->scans[2]};
+  in->n = c->n_below ? 3 : 1;
+  return SHOAL_OK;
 }
 
-static shoal_status verify(checkpoint *c) {
-  shoal_arena scratch = {0};
-  shoal_replay r = {0};
-  shoal_scan_file file = {.path = c->parquet};
-  shoal_status status = shoal_delta_checkpoint_parquet(c->engine, &file, 1, &scratch, &r, c->err);
-  if (status == SHOAL_OK && !holds_state(c, &r))
-    status = shoal_fail(c->err, SHOAL_ECORRUPT, "the checkpoint that was written does not hold the table's state");
-  shoal_replay_dispose(&r);
-  shoal_arena_dispose(&scratch);
+static shoal_status look_below(checkpoint *c, inputs *in) {
+  const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM below"), .inputs = &in->list[2], .n_inputs = 1};
+  if (!c->n_below)
+    return SHOAL_OK;
+  SHOAL_TRY(shoal_engine_bind(c->engine, &job, &c->arena, &c->old, c->err));
+  const shoal_type *add = old_column(c, "add"),
+                   *values = add ? shoal_delta_checkpoint_field(add, "partitionValues") : NULL;
+  if (values && values->kind != SHOAL_TYPE_MAP)
+    return shoal_fail(c->err, SHOAL_EUNSUPPORTED, "its partition values are no map");
+  return SHOAL_OK;
+}
+
+static shoal_status summarize(checkpoint *c, const shoal_job *job, shoal_str *actions, shoal_str *adds,
+                              shoal_str *out) {
+  shoal_rows *rows;
+  SHOAL_TRY(shoal_engine_query(c->engine, job, &rows, c->err));
+  shoal_status status = shoal_rows_next(rows, c->err);
+  if (status == SHOAL_DONE)
+    status = shoal_fail(c->err, SHOAL_EENGINE, "the engine gave no row");
+  if (status == SHOAL_OK) {
+    *actions = shoal_arena_str(&c->arena, shoal_rows_text(rows, 0));
+    *adds = shoal_arena_str(&c->arena, shoal_rows_text(rows, 1));
+    *out = shoal_arena_str(&c->arena, shoal_rows_text(rows, 2));
+    status = out->ptr ? SHOAL_OK : shoal_fail_nomem(c->err);
+  }
+  shoal_rows_free(rows);
   return status;
+}
+
+/* K1. */
+static shoal_status verify(checkpoint *c, const inputs *in, shoal_str all) {
+  shoal_scan_file file = {.path = c->parquet};
+  shoal_scan scan = {.format = SHOAL_SCAN_PARQUET, .files = &file, .n_files = 1};
+  shoal_input written = {SHOAL_STR("log"), &scan};
+  shoal_buf sql = {0};
+  shoal_str is, wanted, ignored;
+  add_summary(&sql);
+  shoal_buf_addz(&sql, "log");
+  shoal_job job = {.sql = keep(c, &sql), .inputs = &written, .n_inputs = 1};
+  SHOAL_TRY(job.sql.ptr ? summarize(c, &job, &c->actions, &c->adds, &is) : shoal_fail_nomem(c->err));
+  add_summary(&sql);
+  shoal_buf_addf(&sql, "(%.*s)", SHOAL_FMT(all));
+  job = (shoal_job){.sql = keep(c, &sql), .inputs = in->list, .n_inputs = in->n};
+  SHOAL_TRY(job.sql.ptr ? summarize(c, &job, &ignored, &ignored, &wanted) : shoal_fail_nomem(c->err));
+  if (!shoal_str_eq(is, wanted))
+    return shoal_fail(c->err, SHOAL_ECORRUPT, "the checkpoint that was written does not hold the table's state");
+  return SHOAL_OK;
+}
+
+static shoal_status to_parquet(checkpoint *c) {
+  inputs in;
+  shoal_buf sql = {0};
+  SHOAL_TRY(find_inputs(c, &in));
+  SHOAL_TRY(look_below(c, &in));
+  add_all(c, &sql);
+  const shoal_job job = {.sql = keep(c, &sql), .inputs = in.list, .n_inputs = in.n};
+  if (!job.sql.ptr)
+    return shoal_fail_nomem(c->err);
+  SHOAL_TRY(shoal_engine_copy(c->engine, &job, c->parquet.ptr, SHOAL_STR("parquet"), c->err));
+  return verify(c, &in, job.sql);
 }
 
 /* K2. */
@@ -181,9 +417,11 @@ static shoal_status write_hint(checkpoint *c, uint64_t bytes) {
   shoal_str key = shoal_delta_key(c->table, &c->arena, "_delta_log/_last_checkpoint");
   shoal_jw_obj(&w);
   shoal_jw_ki64(&w, "version", c->s->version);
-  shoal_jw_ki64(&w, "size", (int64_t)c->actions);
+  shoal_jw_key(&w, "size");
+  shoal_jw_raw(&w, c->actions);
   shoal_jw_ki64(&w, "sizeInBytes", (int64_t)bytes);
-  shoal_jw_ki64(&w, "numOfAddFiles", (int64_t)c->s->n_files);
+  shoal_jw_key(&w, "numOfAddFiles");
+  shoal_jw_raw(&w, c->adds);
   shoal_jw_end(&w);
   shoal_status status = key.ptr ? shoal_buf_check(&text, c->err) : shoal_fail_nomem(c->err);
   if (status == SHOAL_OK)
@@ -220,27 +458,64 @@ static shoal_status stage(checkpoint *c) {
   SHOAL_TRY(c->table->get_engine(c->table->engine_arg, &c->engine, c->err));
   SHOAL_TRY(shoal_store_staging(c->table->store, &c->arena, &c->staging, c->err));
   c->json = shoal_str_z(shoal_arena_printf(&c->arena, "%s/state.json", c->staging));
+  c->spoken = shoal_str_z(shoal_arena_printf(&c->arena, "%s/spoken.json", c->staging));
   c->parquet = shoal_str_z(shoal_arena_printf(&c->arena, "%s/state.parquet", c->staging));
-  return c->json.ptr && c->parquet.ptr ? SHOAL_OK : shoal_fail_nomem(c->err);
+  if (!c->json.ptr || !c->spoken.ptr || !c->parquet.ptr)
+    return shoal_fail_nomem(c->err);
+  int64_t kept = shoal_delta_file_retention(&c->s->metadata);
+  c->oldest = kept < 0 ? INT64_MIN : shoal_time_now() / 1000 - kept;
+  SHOAL_TRY(add_state(c));
+  c->n_below = c->s->n_below;
+  if (!c->n_below)
+    return SHOAL_OK;
+  SHOAL_TRY(shoal_delta_below_files(c->table, c->s, &c->arena, &c->below, c->err));
+  return add_spoken(c);
 }
 
-shoal_status shoal_delta_checkpoint(const shoal_delta_table *table, const shoal_delta_snapshot *s, shoal_error *err) {
+static shoal_status write_checkpoint(const shoal_delta_table *table, const shoal_delta_snapshot *s,
+                                     shoal_delta_checkpointed *out, shoal_error *err) {
   checkpoint c = {.table = table, .s = s, .err = err};
   SHOAL_TRY(check(table, s, err));
   shoal_status status = stage(&c);
   if (status == SHOAL_OK)
-    status = add_state(&c);
-  if (status == SHOAL_OK)
     status = to_parquet(&c);
-  if (status == SHOAL_OK)
-    status = verify(&c);
   if (status == SHOAL_OK)
     status = publish(&c);
   if (status < 0)
     shoal_context(err, "the checkpoint of version %lld", (long long)s->version);
+  *out = (shoal_delta_checkpointed){.version = s->version};
+  if (status == SHOAL_OK && !shoal_str_i64(c.adds, &out->n_files))
+    out->n_files = -1;
   if (c.staging)
     shoal_ignore(shoal_os_remove_tree(c.staging, NULL)); /* what stays is swept up with the dead's */
   shoal_buf_dispose(&c.text);
   shoal_arena_dispose(&c.arena);
+  return status;
+}
+
+shoal_status shoal_delta_checkpoint(const shoal_delta_table *table, const shoal_delta_snapshot *s, shoal_error *err) {
+  shoal_delta_checkpointed ignored;
+  return write_checkpoint(table, s, &ignored, err);
+}
+
+shoal_status shoal_delta_checkpoint_version(const shoal_delta_table *table, int64_t version,
+                                            shoal_delta_checkpointed *out, shoal_error *err) {
+  shoal_delta_snapshot *s = NULL;
+  shoal_error first = {0};
+  shoal_status status = shoal_delta_tip_open(table, version, &s, &first);
+  if (status == SHOAL_OK)
+    status = write_checkpoint(table, s, out, &first);
+  /* What lies below may be broken, or unlike what others write. */
+  if (s && s->n_below && (shoal_delta_log_broken(status) || status == SHOAL_EUNSUPPORTED)) {
+    int64_t at = s->version;
+    shoal_delta_snapshot_free(s);
+    first = (shoal_error){0};
+    status = shoal_delta_snapshot_open(table, at, &s, &first);
+    if (status == SHOAL_OK)
+      status = write_checkpoint(table, s, out, &first);
+  }
+  shoal_delta_snapshot_free(s);
+  if (status < 0 && err)
+    *err = first;
   return status;
 }

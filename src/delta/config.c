@@ -3,7 +3,8 @@
 #include "delta/delta_internal.h"
 
 #define DAY_MS ((int64_t)24 * 3600 * 1000)
-#define RETENTION_MS (7 * DAY_MS) /* delta.deletedFileRetentionDuration's default */
+#define RETENTION_MS (7 * DAY_MS)      /* delta.deletedFileRetentionDuration's default */
+#define LOG_RETENTION_MS (30 * DAY_MS) /* delta.logRetentionDuration's */
 
 shoal_str shoal_delta_config(const shoal_delta_metadata *m, const char *key) {
   for (size_t i = 0; i < m->n_configuration; i++) {
@@ -54,4 +55,9 @@ static int64_t interval_ms(shoal_str text) {
 int64_t shoal_delta_file_retention(const shoal_delta_metadata *m) {
   shoal_str retention = shoal_delta_config(m, "delta.deletedFileRetentionDuration");
   return retention.ptr ? interval_ms(retention) : RETENTION_MS;
+}
+
+int64_t shoal_delta_log_retention(const shoal_delta_metadata *m) {
+  shoal_str retention = shoal_delta_config(m, "delta.logRetentionDuration");
+  return retention.ptr ? interval_ms(retention) : LOG_RETENTION_MS;
 }

@@ -25,6 +25,7 @@ typedef struct shoal_delta_table {
   const char
       *cache; /* folder, made on demand, where large tables' files are remembered for the next view; NULL: none */
   size_t cache_from; /* files that a table has at least to be remembered; 0: 1,000, fewer are read as quickly anew */
+  uint64_t tip_from; /* bytes of a checkpoint whose files writers bring up only as they need them; 0: 256 KB */
   /* Where who appends again and again keeps what it knows of the table, one thread at a time; the owner frees it. NULL:
      nowhere. */
   struct shoal_delta_snapshot **head;
@@ -130,6 +131,12 @@ size_t shoal_delta_view_n_files(const shoal_delta_view *v);
 SHOAL_MUST_USE shoal_status shoal_delta_view_scan(const shoal_delta_table *table, const shoal_delta_view *v,
                                                   shoal_arena *arena, shoal_scan *out, shoal_error *err);
 
+/* The paths, as the log spells them, of the files in which a row may satisfy one of the predicates; of all for none. In
+   the arena. */
+SHOAL_MUST_USE shoal_status shoal_delta_view_match(const shoal_delta_view *v, const shoal_predicate *any, size_t n,
+                                                   shoal_arena *arena, shoal_str **out, size_t *n_out,
+                                                   shoal_error *err);
+
 /* --- writing --- */
 
 /* What a writer takes care of itself, and shoal_delta_check_write need not refuse. */
@@ -209,5 +216,15 @@ SHOAL_MUST_USE shoal_status shoal_delta_path_resolve(const shoal_delta_table *ta
 /* Writes a classic checkpoint of the snapshot and then _last_checkpoint. Harmless to repeat or to crash in. */
 SHOAL_MUST_USE shoal_status shoal_delta_checkpoint(const shoal_delta_table *table, const shoal_delta_snapshot *s,
                                                    shoal_error *err);
+/* The same of a version, without a snapshot of all of its files where an earlier checkpoint has most of them. */
+typedef struct shoal_delta_checkpointed {
+  int64_t version;
+  int64_t n_files;
+} shoal_delta_checkpointed;
+SHOAL_MUST_USE shoal_status shoal_delta_checkpoint_version(const shoal_delta_table *table, int64_t version,
+                                                           shoal_delta_checkpointed *out, shoal_error *err);
+/* Takes away what of the log is older than delta.logRetentionDuration and needed by no version that is younger, where
+   delta.enableExpiredLogCleanup is not off. Harmless to repeat or to crash in. */
+SHOAL_MUST_USE shoal_status shoal_delta_clean_log(const shoal_delta_table *table, shoal_error *err);
 
 #endif

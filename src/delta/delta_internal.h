@@ -19,6 +19,8 @@ bool shoal_delta_is_mapped(const shoal_delta_metadata *m);
 bool shoal_delta_has_feature(const shoal_delta_protocol *p, const char *name);
 /* Milliseconds for which removed files are kept; -1: it says what is no interval, and they are kept for ever. */
 int64_t shoal_delta_file_retention(const shoal_delta_metadata *m);
+/* The same of commits. */
+int64_t shoal_delta_log_retention(const shoal_delta_metadata *m);
 
 /* --- path.c --- */
 /* The table's folder, absolute; NULL: the store has no local files, or no memory. */
@@ -43,15 +45,22 @@ typedef struct shoal_log_compacted {
   int64_t from, to;
   shoal_object object;
 } shoal_log_compacted;
+/* N.crc */
+typedef struct shoal_log_checksum {
+  int64_t version;
+  shoal_object object;
+} shoal_log_checksum;
 typedef struct shoal_log {
   const shoal_log_file *files; /* by version, a version's checkpoints before its commit */
   size_t n;
   const shoal_log_compacted *compacted; /* by where they begin */
   size_t n_compacted;
+  const shoal_log_checksum *checksums;
+  size_t n_checksums;
 } shoal_log;
 /* A key below the table. {NULL,0} when out of memory. */
 shoal_str shoal_delta_key(const shoal_delta_table *table, shoal_arena *arena, const char *fmt, ...) SHOAL_PRINTF(3, 4);
-/* The log from version `from` on; what is no part of it (CRCs, strangers) is left out. */
+/* The log from version `from` on; what is no part of it is left out. */
 SHOAL_MUST_USE shoal_status shoal_delta_log_list(const shoal_delta_table *table, int64_t from, shoal_arena *arena,
                                                  shoal_log *out, shoal_error *err);
 /* The highest version, -1 if there is none. */
@@ -66,6 +75,9 @@ bool shoal_delta_log_broken(shoal_status status);
 /* What _last_checkpoint says, -1 if it says nothing usable: it is only a hint. */
 SHOAL_MUST_USE shoal_status shoal_delta_log_hint(const shoal_delta_table *table, shoal_arena *arena, int64_t *out,
                                                  shoal_error *err);
+/* Of a log listed whole, or from a checkpoint of at most `version` on: SHOAL_ENOTFOUND if nothing is left from which
+   the version could be made, since its log has been cleaned up. */
+SHOAL_MUST_USE shoal_status shoal_delta_log_reaches(const shoal_log *log, int64_t version, shoal_error *err);
 /* No table, or no such version. */
 shoal_status shoal_delta_log_missing(const shoal_delta_table *table, const shoal_log *log, int64_t version,
                                      shoal_error *err);
@@ -120,13 +132,21 @@ typedef struct shoal_replay_named {
   bool removed;
 } shoal_replay_named;
 typedef SHOAL_VEC(shoal_replay_named) shoal_replay_names;
+/* A Parquet object of a checkpoint. */
+typedef struct shoal_delta_below {
+  shoal_str key;
+  shoal_str sidecar; /* the action that names it, or {NULL,0} */
+} shoal_delta_below;
 typedef struct shoal_replay {
   SHOAL_VEC(shoal_replay_file) files;
   shoal_replay_names txns, domains;
   shoal_map files_map, txns_map, domains_map;
-  shoal_str metadata, protocol;  /* the last ones' text */
-  SHOAL_VEC(shoal_str) sidecars; /* paths that a checkpoint names */
-  bool head;                     /* files are nobody's business */
+  shoal_str metadata, protocol; /* the last ones' text */
+  shoal_replay_names sidecars;  /* that a checkpoint names: paths */
+  bool head;                    /* files are nobody's business */
+  bool tip;                     /* a checkpoint's files are left in its Parquet objects */
+  const shoal_delta_below *below;
+  size_t n_below;
 } shoal_replay;
 void shoal_replay_dispose(shoal_replay *r);
 /* One action; the caller keeps to the order of versions, and within a commit removes before adds. */
@@ -154,6 +174,14 @@ SHOAL_MUST_USE shoal_status shoal_delta_sidecar_key(const shoal_delta_table *tab
 /* Every action of these local Parquet files. */
 SHOAL_MUST_USE shoal_status shoal_delta_checkpoint_parquet(shoal_engine *engine, const shoal_scan_file *files, size_t n,
                                                            shoal_arena *arena, shoal_replay *r, shoal_error *err);
+/* Their adds, of these paths only unless `paths` is NULL. */
+SHOAL_MUST_USE shoal_status shoal_delta_checkpoint_adds(shoal_engine *engine, const shoal_scan_file *files, size_t n,
+                                                        const shoal_str *paths, size_t n_paths, shoal_arena *arena,
+                                                        shoal_replay *r, shoal_error *err);
+/* An add's statistics as JSON text, from the types that a checkpoint's add has: its `stats`, else what `stats_parsed`
+   says, or NULL. */
+void shoal_delta_checkpoint_stats(const shoal_type *add, shoal_buf *sql);
+const shoal_type *shoal_delta_checkpoint_field(const shoal_type *type, const char *name);
 /* Only those of which a reader wants the last, and sidecars. */
 SHOAL_MUST_USE shoal_status shoal_delta_checkpoint_few(shoal_engine *engine, const shoal_scan_file *files, size_t n,
                                                        shoal_arena *arena, shoal_replay *r, shoal_error *err);
@@ -175,7 +203,26 @@ struct shoal_delta_snapshot {
   shoal_str metadata_raw, protocol_raw;
   SHOAL_VEC(shoal_segment *) segments;
   shoal_object commit; /* of a head: its version's, by which it is known again; the key is not set */
+  /* Of a tip: Parquet objects of the checkpoint below it, whose files count where their keys are neither among `keys`
+     nor among the tombstones. */
+  const shoal_delta_below *below;
+  size_t n_below;
 };
+
+/* As shoal_delta_snapshot_open, but files of a large checkpoint stay in it (snapshot->below): what writers need of a
+   table of a million files. n_below is 0 where all are there. */
+SHOAL_MUST_USE shoal_status shoal_delta_tip_open(const shoal_delta_table *table, int64_t version,
+                                                 shoal_delta_snapshot **out, shoal_error *err);
+/* tip.c */
+/* Brings up the live files of these paths, or all (`paths` NULL). SHOAL_ECORRUPT: one is not there. Pointers into the
+   snapshot's files are void. */
+SHOAL_MUST_USE shoal_status shoal_delta_tip_bring(const shoal_delta_table *table, shoal_delta_snapshot *s,
+                                                  const shoal_str *paths, size_t n, shoal_error *err);
+/* Where what lies below a tip is. */
+SHOAL_MUST_USE shoal_status shoal_delta_below_files(const shoal_delta_table *table, const shoal_delta_snapshot *s,
+                                                    shoal_arena *arena, shoal_scan_file **out, shoal_error *err);
+/* For what a snapshot owns. */
+shoal_arena *shoal_delta_snapshot_arena(shoal_delta_snapshot *s);
 
 /* A commit, a compaction, or another text of the log that was listed. */
 SHOAL_MUST_USE shoal_status shoal_delta_log_get(const shoal_delta_table *table, shoal_str key, shoal_buf *out,

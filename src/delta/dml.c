@@ -51,6 +51,7 @@ static void add_where(shoal_buf *sql, shoal_str where) {
 /* ---- DELETE ---- */
 
 static shoal_status delete_all(shoal_change *c, shoal_error *err) {
+  SHOAL_TRY(shoal_change_bring(c, NULL, 0, err));
   for (size_t i = 0; i < c->target.n_files; i++)
     SHOAL_TRY(shoal_change_remove_file(c, i, err));
   return SHOAL_OK;

@@ -9,34 +9,15 @@
 
 enum { PATH, SIZE, VECTOR, STATS, VALUES };
 
-static const shoal_type *field_type(const shoal_type *type, const char *name) {
-  const shoal_schema fields = {type->fields, type->n_fields};
-  for (size_t i = 0; i < fields.n_fields; i++)
-    if (shoal_str_is(fields.fields[i].name, name))
-      return &fields.fields[i].type;
-  return NULL;
-}
-
 /* Which columns and fields there are differs between writers. */
 static const shoal_type *add_type(const shoal_schema *schema) {
   const shoal_type row = {.kind = SHOAL_TYPE_STRUCT, .fields = schema->fields, .n_fields = schema->n_fields};
-  return field_type(&row, "add");
-}
-
-static void add_stats(const shoal_type *add, shoal_buf *sql) {
-  bool text = field_type(add, "stats"), parsed = field_type(add, "stats_parsed");
-  if (text && parsed)
-    shoal_buf_addz(sql, ", CASE WHEN log.add.stats IS NOT NULL THEN log.add.stats "
-                        "ELSE to_json(log.add.stats_parsed)::VARCHAR END");
-  else if (parsed)
-    shoal_buf_addz(sql, ", to_json(log.add.stats_parsed)::VARCHAR");
-  else
-    shoal_buf_addz(sql, text ? ", log.add.stats" : ", NULL::VARCHAR");
+  return shoal_delta_checkpoint_field(&row, "add");
 }
 
 /* A map, as the protocol has it; a struct, as others write it. */
 static void add_value(const shoal_type *add, shoal_str physical, shoal_buf *sql) {
-  const shoal_type *values = field_type(add, "partitionValues");
+  const shoal_type *values = shoal_delta_checkpoint_field(add, "partitionValues");
   bool map = values && values->kind == SHOAL_TYPE_MAP;
   const shoal_schema fields = values ? (shoal_schema){values->fields, values->n_fields} : (shoal_schema){0};
   if (!map && (!values || shoal_schema_find(&fields, physical) < 0)) {
@@ -51,12 +32,13 @@ static void add_value(const shoal_type *add, shoal_str physical, shoal_buf *sql)
 static shoal_status make_query(const shoal_files *f, const shoal_schema *schema, shoal_buf *sql, shoal_error *err) {
   const shoal_type *add = add_type(schema);
   shoal_buf_addz(sql, "SELECT log.add.path, log.add.size::VARCHAR");
-  if (field_type(add, "deletionVector"))
+  if (shoal_delta_checkpoint_field(add, "deletionVector"))
     shoal_buf_addz(sql, ", CASE WHEN log.add.\"deletionVector\".\"storageType\" IS NOT NULL "
                         "THEN to_json(log.add.\"deletionVector\")::VARCHAR END");
   else
     shoal_buf_addz(sql, ", NULL::VARCHAR");
-  add_stats(add, sql);
+  shoal_buf_addz(sql, ", ");
+  shoal_delta_checkpoint_stats(add, sql);
   for (size_t i = 0; i < f->n_partition_columns; i++)
     add_value(add, f->schema->fields[f->partition_columns[i]].physical, sql);
   shoal_buf_addz(sql, " FROM log WHERE log.add.path IS NOT NULL");
@@ -108,7 +90,7 @@ shoal_status shoal_files_read(shoal_files *f, const shoal_files_source *from, sh
   scan.options = &option;
   scan.n_options = from->n_files > 1;
   shoal_status status = shoal_engine_bind(from->engine, &job, &arena, &schema, err);
-  bool any = status == SHOAL_OK && add_type(&schema) && field_type(add_type(&schema), "path");
+  bool any = status == SHOAL_OK && add_type(&schema) && shoal_delta_checkpoint_field(add_type(&schema), "path");
   if (any) {
     status = make_query(f, &schema, &sql, err);
     job.sql = shoal_buf_str(&sql);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What lies in _delta_log, told apart by name alone (protocol, "Delta Log Entries" and "Checkpoints"). Everything not
- * known is left out: other writers put folders and files of their own beside the log. Checksums are never needed, so
- * they are left out too.
+ * known is left out: other writers put folders and files of their own beside the log.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -73,6 +72,10 @@ static bool parse_compacted(shoal_str name, shoal_log_compacted *out) {
          take_digits(&name, VERSION_DIGITS, &out->to) && shoal_str_is(name, ".compacted.json") && out->from < out->to;
 }
 
+static bool parse_checksum(shoal_str name, shoal_log_checksum *out) {
+  return take_digits(&name, VERSION_DIGITS, &out->version) && shoal_str_is(name, ".crc");
+}
+
 static bool parse_name(shoal_str name, shoal_log_file *out) {
   *out = (shoal_log_file){.kind = SHOAL_LOG_COMMIT};
   if (!take_digits(&name, VERSION_DIGITS, &out->version) || !take(&name, "."))
@@ -95,17 +98,20 @@ shoal_status shoal_delta_log_list(const shoal_delta_table *table, int64_t from, 
       shoal_store_list(table->store, folder, from > 0 ? after : SHOAL_STR_NONE, true, 0, arena, &objects, &n, err));
   shoal_log_file *files = SHOAL_NEW_ARRAY(arena, shoal_log_file, n ? n : 1);
   shoal_log_compacted *compacted = SHOAL_NEW_ARRAY(arena, shoal_log_compacted, n ? n : 1);
-  if (!files || !compacted)
+  shoal_log_checksum *checksums = SHOAL_NEW_ARRAY(arena, shoal_log_checksum, n ? n : 1);
+  if (!files || !compacted || !checksums)
     return shoal_fail_nomem(err);
-  size_t kept = 0, n_compacted = 0;
+  size_t kept = 0, n_compacted = 0, n_checksums = 0;
   for (size_t i = 0; i < n; i++) {
     shoal_str name = shoal_str_sub(objects[i].key, folder.len, objects[i].key.len);
     if (!objects[i].folder && parse_name(name, &files[kept]))
       files[kept++].object = objects[i];
     else if (!objects[i].folder && parse_compacted(name, &compacted[n_compacted]))
       compacted[n_compacted++].object = objects[i];
+    else if (!objects[i].folder && parse_checksum(name, &checksums[n_checksums]))
+      checksums[n_checksums++].object = objects[i];
   }
-  *out = (shoal_log){files, kept, compacted, n_compacted};
+  *out = (shoal_log){files, kept, compacted, n_compacted, checksums, n_checksums};
   return SHOAL_OK;
 }
 
@@ -163,6 +169,25 @@ void shoal_delta_log_checkpoint(const shoal_log *log, int64_t version, size_t *f
     *first = i - 1;
     *n = complete_from(log, i - 1);
   }
+}
+
+shoal_status shoal_delta_log_reaches(const shoal_log *log, int64_t version, shoal_error *err) {
+  size_t first, n;
+  int64_t earliest = -1;
+  if (log->n == 0 || log->files[0].version == 0)
+    return SHOAL_OK;
+  shoal_delta_log_checkpoint(log, version, &first, &n);
+  if (n > 0)
+    return SHOAL_OK;
+  for (size_t i = 0; i < log->n && earliest < 0; i++)
+    if (complete_from(log, i))
+      earliest = log->files[i].version;
+  if (earliest < 0)
+    return SHOAL_OK; /* a hole, which is told as one */
+  (void)shoal_fail(err, SHOAL_ENOTFOUND, "version %lld of the table is gone: its log goes back to version %lld",
+                   (long long)version, (long long)earliest);
+  shoal_hint(err, "older commits were cleaned up, as the table's delta.logRetentionDuration says");
+  return SHOAL_ENOTFOUND;
 }
 
 shoal_status shoal_delta_log_hint(const shoal_delta_table *table, shoal_arena *arena, int64_t *out, shoal_error *err) {

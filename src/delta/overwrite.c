@@ -109,6 +109,42 @@ static bool is_replaced(void *arg, const shoal_delta_file *file) {
   return replaced;
 }
 
+/* That a row lies in the partition of a file: columns compared with literals, as far as that can be said. */
+static shoal_status partition_predicate(overwriting *o, const shoal_delta_file *f, shoal_predicate *out,
+                                        shoal_error *err) {
+  const shoal_delta_metadata *m = o->c.metadata;
+  *out = (shoal_predicate){.kind = SHOAL_PREDICATE_AND, .n_children = m->n_partition_columns};
+  out->children = SHOAL_NEW_ARRAY(&o->c.arena, shoal_predicate, out->n_children);
+  if (!out->children)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < out->n_children; i++) {
+    shoal_predicate *p = &out->children[i];
+    p->column = (size_t)shoal_schema_find(&m->schema, m->partition_columns[i]);
+    const shoal_field *field = &m->schema.fields[p->column];
+    shoal_type_kind kind = field->type.kind;
+    p->literal.text = value_of(f, field->physical);
+    p->kind = !p->literal.text.ptr         ? SHOAL_PREDICATE_IS_NULL
+              : kind == SHOAL_TYPE_BOOLEAN ? SHOAL_PREDICATE_UNKNOWN
+                                           : SHOAL_PREDICATE_EQ;
+    p->literal.kind = kind == SHOAL_TYPE_STRING ? SHOAL_LITERAL_STRING
+                      : kind == SHOAL_TYPE_DATE ? SHOAL_LITERAL_DATE
+                                                : SHOAL_LITERAL_NUMBER;
+  }
+  return SHOAL_OK;
+}
+
+static shoal_status bring(overwriting *o, shoal_error *err) {
+  size_t n = o->wanted->partitions ? o->c.inserted.n_files : 0;
+  shoal_predicate *any = SHOAL_NEW_ARRAY(&o->c.arena, shoal_predicate, n);
+  if (!any)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < n; i++)
+    SHOAL_TRY(partition_predicate(o, &o->c.inserted.files[i], &any[i], err));
+  if (o->wanted->partitions && n == 0) /* no rows, no partitions */
+    return SHOAL_OK;
+  return shoal_change_bring(&o->c, any, n, err);
+}
+
 static shoal_status overwrite_files(overwriting *o, shoal_error *err) {
   shoal_change *c = &o->c;
   c->replaces = is_replaced;
@@ -117,6 +153,7 @@ static shoal_status overwrite_files(overwriting *o, shoal_error *err) {
     SHOAL_TRY(check_partitions(o, err));
   SHOAL_TRY(shoal_delta_write(&c->writing, &o->job, &c->inserted, err));
   c->numbered = c->out->inserted = c->inserted.rows;
+  SHOAL_TRY(bring(o, err));
   for (size_t i = 0; i < c->target.n_files; i++)
     if (is_replaced(o, c->files[i]))
       SHOAL_TRY(shoal_change_remove_file(c, i, err));

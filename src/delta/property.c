@@ -17,6 +17,8 @@ static const shoal_delta_property kept[] = {
     {"delta.isolationLevel", "Serializable|WriteSerializable", NULL, NULL, false, false},
     {"delta.deletedFileRetentionDuration", NULL, NULL, NULL, false, false},
     {"delta.logRetentionDuration", NULL, NULL, NULL, false, false},
+    {"delta.enableExpiredLogCleanup", SWITCH, NULL, false, false},
+    {"delta.checkpointPolicy", "classic|v2", "classic", "v2Checkpoint", true, false},
     {"delta.checkpointInterval", NULL, NULL, NULL, false, false}};
 enum { N_KEPT = sizeof kept / sizeof *kept };
 

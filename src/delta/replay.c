@@ -52,10 +52,10 @@ static shoal_status apply_named(shoal_replay_names *names, shoal_map *map, const
 }
 
 static shoal_status add_sidecar(shoal_replay *r, const shoal_action *a, shoal_error *err) {
-  shoal_str *slot = shoal_vec_add(&r->sidecars);
+  shoal_replay_named *slot = shoal_vec_add(&r->sidecars);
   if (!slot)
     return shoal_fail_nomem(err);
-  *slot = a->id;
+  *slot = (shoal_replay_named){.id = a->id, .raw = a->raw};
   return SHOAL_OK;
 }
 

@@ -11,6 +11,7 @@
 #include "delta/delta_internal.h"
 
 #define MAX_SEGMENTS 32 /* the memory of dead files is bounded by so many updates */
+#define TIP_FROM (256u << 10)
 
 struct shoal_segment {
   atomic_uint refs;
@@ -115,6 +116,8 @@ static shoal_status finish(shoal_replay *r, int64_t version, const shoal_delta_s
     return status;
   }
   split_files(r, s);
+  s->below = r->below;
+  s->n_below = r->n_below;
   s->txns = r->txns;
   s->domains = r->domains;
   memset(&r->txns, 0, sizeof r->txns);
@@ -172,6 +175,14 @@ static bool commits_from_zero(const shoal_log *log, int64_t version) {
   return next == version + 1;
 }
 
+/* A small one is read at once. */
+static bool is_large(const shoal_delta_table *table, const shoal_log_file *files, size_t n) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < n; i++)
+    bytes += files[i].object.size;
+  return files[0].kind == SHOAL_LOG_V2 || bytes >= (table->tip_from ? table->tip_from : TIP_FROM);
+}
+
 /* Reads the newest checkpoint before `end` (an index into the log), if there is one. *have is its version or -1, *at
    where it stands. */
 static shoal_status load_checkpoint(const shoal_delta_table *table, const shoal_log *log, size_t end, int64_t version,
@@ -182,6 +193,7 @@ static shoal_status load_checkpoint(const shoal_delta_table *table, const shoal_
   shoal_delta_log_checkpoint(&before, version, at, &n);
   if (n == 0 || (commits_from_zero(log, version) && !table->get_engine))
     return SHOAL_OK;
+  r->tip = r->tip && is_large(table, &log->files[*at], n);
   SHOAL_TRY(shoal_delta_checkpoint_read(table, &log->files[*at], n, arena, r, err));
   *have = log->files[*at].version;
   return SHOAL_OK;
@@ -208,9 +220,9 @@ static shoal_status load(const shoal_delta_table *table, shoal_log *log, int64_t
       first = why;
       SHOAL_TRY(shoal_delta_log_list(table, 0, scratch, log, err)); /* there may be more before it */
     }
-    bool head = r->head;
+    bool head = r->head, tip = r->tip;
     shoal_replay_dispose(r);
-    *r = (shoal_replay){.head = head};
+    *r = (shoal_replay){.head = head, .tip = tip};
     status = load_checkpoint(table, log, position_of(log, broken), version, r, arena, &at, &have, &why);
   }
   if (status == SHOAL_OK)
@@ -282,11 +294,13 @@ static shoal_status resume_head(const shoal_delta_snapshot *base, shoal_replay *
   return SHOAL_OK;
 }
 
-/* Loads `version` (or the latest) on top of `base`, which may be NULL; with `head` nothing of its files. */
+typedef enum part { WHOLE, HEAD /* nothing of its files */, TIP } part;
+
+/* Loads `version` (or the latest) on top of `base`, which may be NULL. */
 static shoal_status open_on(const shoal_delta_table *table, int64_t version, const shoal_delta_snapshot *base,
-                            bool head, shoal_delta_snapshot **out, shoal_error *err) {
+                            part which, shoal_delta_snapshot **out, shoal_error *err) {
   shoal_arena scratch = {0};
-  shoal_replay r = {.head = head};
+  shoal_replay r = {.head = which == HEAD, .tip = which == TIP};
   shoal_log log;
   shoal_status status = SHOAL_OK;
   shoal_segment *segment = segment_new();
@@ -308,6 +322,8 @@ static shoal_status open_on(const shoal_delta_table *table, int64_t version, con
     status = shoal_delta_log_missing(table, &log, version, err);
     goto out;
   }
+  if (!base && (status = shoal_delta_log_reaches(&log, target, err)) < 0)
+    goto out;
   if (base)
     status = resume(base, &r, err);
   if (status == SHOAL_OK)
@@ -325,18 +341,28 @@ out:
 shoal_status shoal_delta_snapshot_open(const shoal_delta_table *table, int64_t version, shoal_delta_snapshot **out,
                                        shoal_error *err) {
   *out = NULL;
-  return open_on(table, version, NULL, false, out, err);
+  return open_on(table, version, NULL, WHOLE, out, err);
+}
+
+shoal_status shoal_delta_tip_open(const shoal_delta_table *table, int64_t version, shoal_delta_snapshot **out,
+                                  shoal_error *err) {
+  *out = NULL;
+  return open_on(table, version, NULL, TIP, out, err);
+}
+
+shoal_arena *shoal_delta_snapshot_arena(shoal_delta_snapshot *s) {
+  return &s->segments.ptr[s->segments.len - 1]->arena;
 }
 
 shoal_status shoal_delta_snapshot_update(const shoal_delta_table *table, const shoal_delta_snapshot *base,
                                          shoal_delta_snapshot **out, shoal_error *err) {
   *out = NULL;
   if (base->segments.len >= MAX_SEGMENTS)
-    return open_on(table, SHOAL_DELTA_LATEST, NULL, false, out, err);
-  shoal_status status = open_on(table, SHOAL_DELTA_LATEST, base, false, out, err);
+    return open_on(table, SHOAL_DELTA_LATEST, NULL, WHOLE, out, err);
+  shoal_status status = open_on(table, SHOAL_DELTA_LATEST, base, WHOLE, out, err);
   /* The commits between may have been cleaned away after a checkpoint: then that is where to start. */
   if (status == SHOAL_ECORRUPT)
-    status = open_on(table, SHOAL_DELTA_LATEST, NULL, false, out, err);
+    status = open_on(table, SHOAL_DELTA_LATEST, NULL, WHOLE, out, err);
   return status;
 }
 
@@ -417,7 +443,7 @@ shoal_status shoal_delta_head(const shoal_delta_table *table, shoal_delta_snapsh
   *out = NULL;
   shoal_status status = table->head && *table->head ? update_head(table, err) : SHOAL_DONE;
   if (status == SHOAL_DONE) {
-    status = open_on(table, SHOAL_DELTA_LATEST, NULL, true, out, err);
+    status = open_on(table, SHOAL_DELTA_LATEST, NULL, HEAD, out, err);
     if (status == SHOAL_OK && table->head)
       status = mark_head(table, *out, err);
     if (table->head)

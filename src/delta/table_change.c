@@ -351,14 +351,10 @@ shoal_status shoal_table_vacuum(shoal_table *t, const shoal_table_vacuum_options
 }
 
 shoal_status shoal_table_checkpoint(shoal_table *t, int64_t *out, shoal_error *err) {
-  shoal_delta_snapshot *snapshot = NULL;
-  shoal_status status = shoal_delta_snapshot_open(&t->table, SHOAL_DELTA_LATEST, &snapshot, err);
-  if (status == SHOAL_OK)
-    status = shoal_delta_checkpoint(&t->table, snapshot, err);
-  if (status == SHOAL_OK)
-    *out = shoal_delta_snapshot_version(snapshot);
-  shoal_delta_snapshot_free(snapshot);
-  return status;
+  shoal_delta_checkpointed made;
+  SHOAL_TRY(shoal_delta_checkpoint_version(&t->table, SHOAL_DELTA_LATEST, &made, err));
+  *out = made.version;
+  return shoal_delta_clean_log(&t->table, err);
 }
 
 /* NUL-terminated; NULL for what is not told. */

@@ -112,7 +112,7 @@ static int64_t search_files(const search *s, size_t n, int64_t us) {
 static shoal_status find_enablement(search *s) {
   shoal_delta_snapshot *snapshot = NULL;
   s->ict_from = INT64_MAX;
-  SHOAL_TRY(shoal_delta_snapshot_open(s->table, SHOAL_DELTA_LATEST, &snapshot, s->err));
+  SHOAL_TRY(shoal_delta_tip_open(s->table, SHOAL_DELTA_LATEST, &snapshot, s->err));
   shoal_str from = shoal_delta_config(&snapshot->metadata, "delta.inCommitTimestampEnablementVersion");
   if (shoal_str_is(shoal_delta_config(&snapshot->metadata, "delta.enableInCommitTimestamps"), "true") &&
       !shoal_str_i64(from, &s->ict_from))

@@ -197,7 +197,7 @@ static shoal_status read_few(shoal_view_load *l, const shoal_log_file *files, si
   for (size_t i = 0; i < n; i++)
     (*keys)[i] = own[i];
   for (size_t i = 0; i < r->sidecars.len; i++)
-    SHOAL_TRY(shoal_delta_sidecar_key(l->table, r->sidecars.ptr[i], &l->scratch, &(*keys)[n + i], err));
+    SHOAL_TRY(shoal_delta_sidecar_key(l->table, r->sidecars.ptr[i].id, &l->scratch, &(*keys)[n + i], err));
   *n_keys = n + r->sidecars.len;
   return SHOAL_OK;
 }
@@ -320,6 +320,7 @@ static shoal_status open_cold(shoal_view_load *l, int64_t version, shoal_error *
   l->target = version < 0 ? latest : version;
   if (latest < 0 || l->target > latest)
     return shoal_delta_log_missing(l->table, &l->log, version, err);
+  SHOAL_TRY(shoal_delta_log_reaches(&l->log, l->target, err));
   shoal_status status = load(l, &first, &n, err);
   if (shoal_delta_log_broken(status) && l->log.n_compacted && !l->spelled) {
     shoal_error again = {0};

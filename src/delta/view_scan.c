@@ -109,18 +109,63 @@ static shoal_status list_all(listing *l, const bool *base, const bool *tail, sho
   return SHOAL_OK;
 }
 
+/* Which files of a view's two sets are wanted. */
+static shoal_status match(const shoal_delta_view *v, const shoal_predicate *any, size_t n, bool **base, bool **tail,
+                          shoal_error *err) {
+  *base = shoal_malloc(v->base.n + 1);
+  *tail = shoal_malloc(v->tail.n + 1);
+  if (!*base || !*tail)
+    return shoal_fail_nomem(err);
+  SHOAL_TRY(shoal_files_match(&v->base, any, n, *base, err));
+  SHOAL_TRY(shoal_files_match(&v->tail, any, n, *tail, err));
+  for (size_t i = 0; v->dead && i < v->base.n; i++)
+    (*base)[i] = (*base)[i] && !v->dead[i];
+  return SHOAL_OK;
+}
+
+static shoal_status add_paths(const shoal_files *f, const bool *wanted, shoal_arena *arena, shoal_str *out, size_t *n,
+                              shoal_error *err) {
+  shoal_buf path = {0};
+  shoal_status status = SHOAL_OK;
+  for (size_t i = 0; i < f->n && status == SHOAL_OK; i++) {
+    if (!wanted[i])
+      continue;
+    shoal_buf_clear(&path);
+    status = shoal_files_path(f, i, &path, err);
+    out[*n] = shoal_arena_str(arena, shoal_buf_str(&path));
+    if (status == SHOAL_OK && !out[(*n)++].ptr)
+      status = shoal_fail_nomem(err);
+  }
+  shoal_buf_dispose(&path);
+  return status;
+}
+
+shoal_status shoal_delta_view_match(const shoal_delta_view *v, const shoal_predicate *any, size_t n, shoal_arena *arena,
+                                    shoal_str **out, size_t *n_out, shoal_error *err) {
+  bool *base, *tail;
+  size_t wanted = 0;
+  *n_out = 0;
+  shoal_status status = match(v, any, n, &base, &tail, err);
+  for (size_t i = 0; status == SHOAL_OK && i < v->base.n + v->tail.n; i++)
+    wanted += i < v->base.n ? base[i] : tail[i - v->base.n];
+  *out = status == SHOAL_OK ? SHOAL_NEW_ARRAY(arena, shoal_str, wanted) : NULL;
+  if (status == SHOAL_OK && !*out)
+    status = shoal_fail_nomem(err);
+  if (status == SHOAL_OK)
+    status = add_paths(&v->base, base, arena, *out, n_out, err);
+  if (status == SHOAL_OK)
+    status = add_paths(&v->tail, tail, arena, *out, n_out, err);
+  shoal_free(base);
+  shoal_free(tail);
+  return status;
+}
+
 static shoal_status select_files(void *arg, const shoal_predicate *any, size_t n, shoal_arena *arena, shoal_scan *out,
                                  shoal_error *err) {
   const source *s = arg;
   listing l = {.s = s, .arena = arena, .err = err};
-  bool *base = shoal_malloc(s->v->base.n + 1), *tail = shoal_malloc(s->v->tail.n + 1);
-  shoal_status status = base && tail ? SHOAL_OK : shoal_fail_nomem(err);
-  if (status == SHOAL_OK)
-    status = shoal_files_match(&s->v->base, any, n, base, err);
-  if (status == SHOAL_OK)
-    status = shoal_files_match(&s->v->tail, any, n, tail, err);
-  for (size_t i = 0; status == SHOAL_OK && s->v->dead && i < s->v->base.n; i++)
-    base[i] = base[i] && !s->v->dead[i];
+  bool *base, *tail;
+  shoal_status status = match(s->v, any, n, &base, &tail, err);
   if (status == SHOAL_OK)
     status = list_all(&l, base, tail, out);
   if (status == SHOAL_OK) {

@@ -250,13 +250,12 @@ shoal_status shoal_delta_write(const shoal_delta_writing *w, const shoal_job *jo
 /* ---- after a commit ---- */
 
 void shoal_delta_after_commit(const shoal_delta_table *table, const shoal_delta_metadata *metadata, int64_t version) {
-  shoal_delta_snapshot *s = NULL;
+  shoal_delta_checkpointed made;
   int64_t every;
   if (!shoal_str_i64(shoal_delta_config(metadata, "delta.checkpointInterval"), &every) || every <= 0)
     every = CHECKPOINT_EVERY;
   if (version <= 0 || version % every || !table->get_engine)
     return;
-  if (shoal_delta_snapshot_open(table, version, &s, NULL) == SHOAL_OK)
-    shoal_ignore(shoal_delta_checkpoint(table, s, NULL));
-  shoal_delta_snapshot_free(s);
+  if (shoal_delta_checkpoint_version(table, version, &made, NULL) == SHOAL_OK)
+    shoal_ignore(shoal_delta_clean_log(table, NULL));
 }

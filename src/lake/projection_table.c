@@ -460,19 +460,16 @@ static shoal_status make_commit(look *l, shoal_error *err) {
 
 /* Off the commit's path: without it readers only take longer. */
 static void checkpoint(const look *l, int64_t version) {
-  shoal_delta_snapshot *s = NULL;
+  shoal_delta_checkpointed made;
   shoal_error err;
   if (version == 0 || version % CHECKPOINT_EVERY || !l->table.get_engine)
     return;
   shoal_mutex_lock(l->job->engine_lock);
-  shoal_status st = shoal_delta_snapshot_open(&l->table, version, &s, &err);
-  if (st == SHOAL_OK)
-    st = shoal_delta_checkpoint(&l->table, s, &err);
+  shoal_status st = shoal_delta_checkpoint_version(&l->table, version, &made, &err);
   shoal_mutex_unlock(l->job->engine_lock);
   if (st < 0)
     shoal_projection_warn(l->job->report, "the table %.*s has no checkpoint of version %lld: %s",
                           SHOAL_FMT(l->table.prefix), (long long)version, err.message);
-  shoal_delta_snapshot_free(s);
 }
 
 /* ---- one try ---- */

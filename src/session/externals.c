@@ -69,11 +69,10 @@ static shoal_status session_engine(void *arg, shoal_engine **out, shoal_error *e
   return shoal_session_engine(arg, out, err);
 }
 
-/* Where large tables are remembered: beside the project's index, or, outside of projects, the user's. NULL: nowhere. */
-static const char *cache_folder(shoal_session *s) {
-  const char *index = s->index ? shoal_index_folder(s->index) : NULL;
-  const char *user = index ? NULL : shoal_os_cache_folder(&s->arena);
-  return index || user ? shoal_arena_printf(&s->arena, "%s/delta", index ? index : user) : NULL;
+const char *shoal_session_delta_cache(shoal_session *s, shoal_arena *arena) {
+  const char *index = s && s->index ? shoal_index_folder(s->index) : NULL;
+  const char *user = index ? NULL : shoal_os_cache_folder(arena);
+  return index || user ? shoal_arena_printf(arena, "%s/delta", index ? index : user) : NULL;
 }
 
 shoal_status shoal_session_open_delta(shoal_session *s, const char *path, shoal_store **store, shoal_delta_table *table,
@@ -83,7 +82,7 @@ shoal_status shoal_session_open_delta(shoal_session *s, const char *path, shoal_
                                .prefix = SHOAL_STR(""),
                                .get_engine = session_engine,
                                .engine_arg = s,
-                               .cache = cache_folder(s)};
+                               .cache = shoal_session_delta_cache(s, &s->arena)};
   return SHOAL_OK;
 }
 

@@ -489,6 +489,9 @@ SHOAL_MUST_USE shoal_status shoal_session_learn(shoal_session *s, const shoal_ru
 void shoal_session_remember_learned(shoal_session *s);
 /* A worker with the project's settings. Any thread. */
 SHOAL_MUST_USE shoal_status shoal_session_open_worker(shoal_session *s, shoal_worker **out, shoal_error *err);
+/* Where large tables are remembered: beside the project's index, or, outside of projects (`s` may be NULL), the user's.
+   NULL: nowhere. */
+const char *shoal_session_delta_cache(shoal_session *s, shoal_arena *arena);
 /* Computes the keys of sources and of files named in SQL; part of scan. */
 SHOAL_MUST_USE shoal_status shoal_session_externals(shoal_session *s, shoal_error *err);
 void shoal_session_free_externals(shoal_session *s);

@@ -105,8 +105,11 @@ shoal_status shoal_session_table_open(shoal_session *s, shoal_str target, unsign
     status = find_table(out, target, flags, err);
   if (status >= 0)
     status = shoal_store_open_file(out->folder, flags & SHOAL_TABLE_CREATE, &out->store, err);
-  out->delta =
-      (shoal_delta_table){.store = out->store, .prefix = SHOAL_STR(""), .get_engine = give_engine, .engine_arg = out};
+  out->delta = (shoal_delta_table){.store = out->store,
+                                   .prefix = SHOAL_STR(""),
+                                   .get_engine = give_engine,
+                                   .engine_arg = out,
+                                   .cache = shoal_session_delta_cache(s, &out->arena)};
   if (status == SHOAL_ENOTFOUND && out->folder)
     status = shoal_fail(err, SHOAL_ENOTFOUND, "there is no table at %s", out->folder);
   if (status < 0)

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tips: snapshots of large tables as their writers see them. What commits after the checkpoint have spoken of is there;
+ * the files below are named by a view (delta/view.h), which knows them by columns, and only those that a writer wants
+ * are read from the checkpoint once more, as the actions that they are.
+ */
+#include "delta/delta_internal.h"
+
+#include "base/mem.h"
+
+#define MANY 20000 /* so many paths are sooner looked for here than in the engine */
+
+/* What the commits after the checkpoint have spoken of: its own actions about these no longer count. */
+static shoal_status spoken_of(const shoal_delta_snapshot *s, shoal_map *out, shoal_error *err) {
+  for (size_t i = 0; i < s->n_files; i++)
+    SHOAL_TRY(shoal_map_put(out, s->keys[i], 1, err));
+  for (size_t i = 0; i < s->n_tombstones; i++)
+    SHOAL_TRY(shoal_map_put(out, s->tombstones[i].key, 1, err));
+  return SHOAL_OK;
+}
+
+typedef struct bringing {
+  const shoal_delta_table *table;
+  shoal_delta_snapshot *s;
+  shoal_map spoken, wanted; /* keys; paths */
+  const shoal_str *paths;   /* of those, the ones that are not there yet; NULL: all */
+  size_t n_paths;
+  shoal_arena scratch;
+  shoal_replay found;
+} bringing;
+
+static shoal_status choose(bringing *b, const shoal_str *paths, size_t n, shoal_error *err) {
+  shoal_map there = {0};
+  shoal_str *left = SHOAL_NEW_ARRAY(&b->scratch, shoal_str, n);
+  shoal_status status = left ? SHOAL_OK : shoal_fail_nomem(err);
+  for (size_t i = 0; i < b->s->n_files && status == SHOAL_OK; i++)
+    status = shoal_map_put(&there, b->s->files[i].path, 1, err);
+  for (size_t i = 0; i < n && status == SHOAL_OK; i++) {
+    if (shoal_map_get(&there, paths[i]) != SHOAL_MAP_NONE)
+      continue;
+    left[b->n_paths++] = paths[i];
+    status = shoal_map_put(&b->wanted, paths[i], 1, err);
+  }
+  b->paths = left;
+  shoal_map_dispose(&there);
+  return status;
+}
+
+static shoal_status read_below(bringing *b, shoal_error *err) {
+  shoal_scan_file *files;
+  shoal_engine *engine;
+  bool here = b->n_paths > MANY;
+  SHOAL_TRY(shoal_delta_below_files(b->table, b->s, &b->scratch, &files, err));
+  SHOAL_TRY(b->table->get_engine(b->table->engine_arg, &engine, err));
+  return shoal_delta_checkpoint_adds(engine, files, b->s->n_below, here ? NULL : b->paths, b->n_paths,
+                                     shoal_delta_snapshot_arena(b->s), &b->found, err);
+}
+
+static bool is_wanted(const bringing *b, const shoal_replay_file *f) {
+  return f->live && shoal_map_get(&b->spoken, f->key) == SHOAL_MAP_NONE &&
+         (!b->paths || shoal_map_get(&b->wanted, f->file.path) != SHOAL_MAP_NONE);
+}
+
+static shoal_status take(bringing *b, shoal_error *err) {
+  shoal_delta_snapshot *s = b->s;
+  size_t n = s->n_files, most = n + b->found.files.len + 1;
+  shoal_delta_file *files = shoal_reallocarray(s->files, most, sizeof *files);
+  if (!files)
+    return shoal_fail_nomem(err);
+  s->files = files;
+  shoal_str *keys = shoal_reallocarray(s->keys, most, sizeof *keys);
+  if (!keys)
+    return shoal_fail_nomem(err);
+  s->keys = keys;
+  for (size_t i = 0; i < b->found.files.len; i++) {
+    const shoal_replay_file *f = &b->found.files.ptr[i];
+    if (!is_wanted(b, f))
+      continue;
+    s->keys[s->n_files] = f->key;
+    s->files[s->n_files++] = f->file;
+  }
+  if (b->paths && s->n_files - n != b->n_paths)
+    return shoal_fail(err, SHOAL_ECORRUPT, "%zu of %zu files are not in the checkpoint that has them",
+                      b->n_paths - (s->n_files - n), b->n_paths);
+  return SHOAL_OK;
+}
+
+shoal_status shoal_delta_tip_bring(const shoal_delta_table *table, shoal_delta_snapshot *s, const shoal_str *paths,
+                                   size_t n, shoal_error *err) {
+  bringing b = {.table = table, .s = s};
+  shoal_status status = SHOAL_OK;
+  if (paths)
+    status = choose(&b, paths, n, err);
+  if (s->n_below == 0 || (paths && b.n_paths == 0))
+    goto out;
+  if (status == SHOAL_OK)
+    status = spoken_of(s, &b.spoken, err);
+  if (status == SHOAL_OK)
+    status = read_below(&b, err);
+  if (status == SHOAL_OK)
+    status = take(&b, err);
+out:
+  shoal_replay_dispose(&b.found);
+  shoal_map_dispose(&b.spoken);
+  shoal_map_dispose(&b.wanted);
+  shoal_arena_dispose(&b.scratch);
+  return status;
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tips and the checkpoints that are made of them: whatever is left below, the state is that of the commits alone. */
+#include "support/support.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/os.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "delta/delta_internal.h"
+
+typedef struct fixture {
+  char *folder;
+  shoal_arena arena;
+  shoal_engine *engine;
+  shoal_delta_table table;
+  test_random r;
+  int64_t version;
+  int next;         /* number of the next file */
+  int live[4000];   /* numbers of files */
+  int vector[4000]; /* by number; 0: none */
+  size_t n_live;
+} fixture;
+
+static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) {
+  (void)err;
+  *out = ((fixture *)arg)->engine;
+  return SHOAL_OK;
+}
+
+static void set_up(fixture *f, const char *name) {
+  shoal_error err = {0};
+  char *root;
+  *f = (fixture){.folder = test_folder(), .r = test_random_start(name)};
+  CHECK_OK(shoal_os_realpath(f->folder, &f->arena, &root, &err), &err);
+  shoal_str allowed[] = {shoal_str_z(shoal_arena_printf(&f->arena, "%s/", root))};
+  shoal_engine_config config = {.threads = 2, .memory = 256u << 20, .allowed = allowed, .n_allowed = 1, .locked = true};
+  CHECK_OK(shoal_engine_open_duckdb(&config, &f->engine, &err), &err);
+  f->table = (shoal_delta_table){.prefix = SHOAL_STR("t"), .get_engine = get_engine, .engine_arg = f, .tip_from = 1};
+  CHECK_OK(shoal_store_open_file(root, false, &f->table.store, &err), &err);
+}
+
+static void tear_down(fixture *f) {
+  shoal_store_free(f->table.store);
+  shoal_engine_free(f->engine);
+  shoal_arena_dispose(&f->arena);
+  test_folder_remove(f->folder);
+}
+
+/* ---- a history ---- */
+
+static shoal_delta_file file_of(fixture *f, int number) {
+  shoal_delta_kv *value = SHOAL_NEW(&f->arena, shoal_delta_kv), *tag = SHOAL_NEW(&f->arena, shoal_delta_kv);
+  int vector = f->vector[number];
+  *value = (shoal_delta_kv){SHOAL_STR("p"), number % 3 ? SHOAL_STR("x'\"\\ \xc3\xa4") : SHOAL_STR_NONE};
+  *tag = (shoal_delta_kv){SHOAL_STR("k"), SHOAL_STR("v")};
+  return (shoal_delta_file){
+      .path = shoal_str_z(shoal_arena_printf(&f->arena, "p=%d/f%%20'%d", number % 7, number)),
+      .size = (uint64_t)number + 5,
+      .modified_ms = 1700000000000 + number,
+      .data_change = true,
+      .partition_values = value,
+      .n_partition_values = 1,
+      .tags = tag,
+      .n_tags = number % 2,
+      .has_row_id = number % 5 == 0,
+      .base_row_id = number % 5 == 0 ? number * 10 : -1,
+      .row_commit_version = number % 5 == 0 ? 3 : -1,
+      .deletion_vector = vector ? shoal_str_z(shoal_arena_printf(
+                                      &f->arena,
+                                      "{\"storageType\":\"u\",\"pathOrInlineDv\":\"ab^-aqEH.-t@S}K{vb[*k^\","
+                                      "\"offset\":%d,\"sizeInBytes\":40,\"cardinality\":2}",
+                                      vector))
+                                : SHOAL_STR_NONE,
+      .stats = number % 4 ? shoal_str_z(shoal_arena_printf(
+                                &f->arena, "{\"numRecords\":%d,\"maxValues\":{\"a\":1.10}}", number))
+                          : SHOAL_STR_NONE};
+}
+
+static void commit(fixture *f) {
+  shoal_error err = {0};
+  shoal_delta_commit c = {0};
+  shoal_field fields[] = {{.name = SHOAL_STR("a"), .type = {.kind = SHOAL_TYPE_LONG}, .nullable = true},
+                          {.name = SHOAL_STR("p"), .type = {.kind = SHOAL_TYPE_STRING}, .nullable = true}};
+  shoal_str partitions[] = {SHOAL_STR("p")};
+  int64_t v = f->version++;
+  shoal_delta_commit_info(&c, shoal_time_now(), "WRITE", SHOAL_STR_NONE, false, SHOAL_STR_NONE);
+  if (v == 0) {
+    shoal_delta_commit_protocol(&c, &(shoal_delta_protocol){.min_reader = 1, .min_writer = 2});
+    shoal_delta_commit_metadata(&c, &(shoal_delta_metadata){.id = SHOAL_STR("i"),
+                                                            .schema = {fields, 2},
+                                                            .partition_columns = partitions,
+                                                            .n_partition_columns = 1});
+  }
+  int first = f->next;
+  for (uint64_t n = test_random_below(&f->r, 4); n > 0 && f->n_live; n--) {
+    size_t at = (size_t)test_random_below(&f->r, f->n_live);
+    int number = f->live[at];
+    shoal_delta_file file = file_of(f, number);
+    if (number < 0 || (first && number >= first))
+      continue; /* of this commit */
+    /* Some long ago: their tombstones have expired. */
+    shoal_delta_commit_remove(&c, &file, test_random_below(&f->r, 2) ? 1000000 : shoal_time_now());
+    f->live[at] = f->live[--f->n_live];
+    if (test_random_below(&f->r, 2) == 0)
+      continue;
+    f->vector[number]++; /* it loses rows only */
+    file = file_of(f, number);
+    shoal_delta_commit_add(&c, &file);
+    f->live[f->n_live++] = number;
+    first = f->next;
+    break; /* not twice in a commit */
+  }
+  for (uint64_t n = 1 + test_random_below(&f->r, 6); n > 0; n--) {
+    shoal_delta_file file = file_of(f, f->next);
+    shoal_delta_commit_add(&c, &file);
+    f->live[f->n_live++] = f->next++;
+  }
+  shoal_delta_commit_txn(&c, shoal_str_z(shoal_arena_printf(&f->arena, "app%d", (int)(v % 3))), v, shoal_time_now());
+  shoal_delta_commit_domain(&c, shoal_str_z(shoal_arena_printf(&f->arena, "d%d", (int)(v % 4))), SHOAL_STR("{}"),
+                            v % 8 == 7);
+  CHECK_OK(shoal_delta_commit_put(&f->table, &c, v, &err), &err);
+  shoal_delta_commit_dispose(&c);
+}
+
+/* ---- comparing states ---- */
+
+static void check_kv(const shoal_delta_kv *a, size_t n_a, const shoal_delta_kv *b, size_t n_b) {
+  assert_int_equal(n_a, n_b);
+  for (size_t i = 0; i < n_a; i++) {
+    assert_true(shoal_str_eq(a[i].key, b[i].key));
+    assert_true(shoal_str_eq(a[i].value, b[i].value) && !a[i].value.ptr == !b[i].value.ptr);
+  }
+}
+
+static void check_file(const shoal_delta_file *a, const shoal_delta_file *b) {
+  assert_true(shoal_str_eq(a->path, b->path));
+  assert_int_equal(a->size, b->size);
+  assert_int_equal(a->modified_ms, b->modified_ms);
+  assert_true(shoal_str_eq(a->stats, b->stats) && !a->stats.ptr == !b->stats.ptr);
+  assert_int_equal(a->has_row_id, b->has_row_id);
+  assert_int_equal(a->base_row_id, b->base_row_id);
+  assert_int_equal(a->row_commit_version, b->row_commit_version);
+  check_kv(a->partition_values, a->n_partition_values, b->partition_values, b->n_partition_values);
+  check_kv(a->tags, a->n_tags, b->tags, b->n_tags);
+}
+
+static const shoal_delta_file *find(const shoal_delta_snapshot *s, shoal_str key) {
+  const shoal_delta_file *found = NULL;
+  for (size_t i = 0; i < s->n_files; i++)
+    if (shoal_str_eq(s->keys[i], key)) {
+      assert_null(found);
+      found = &s->files[i];
+    }
+  return found;
+}
+
+static size_t young(const shoal_delta_snapshot *s) {
+  size_t n = 0;
+  for (size_t i = 0; i < s->n_tombstones; i++)
+    n += s->tombstones[i].deleted_ms > 1000000;
+  return n;
+}
+
+static void check_same(const shoal_delta_snapshot *is, const shoal_delta_snapshot *wanted) {
+  assert_int_equal(is->n_files, wanted->n_files);
+  for (size_t i = 0; i < wanted->n_files; i++) {
+    const shoal_delta_file *file = find(is, wanted->keys[i]);
+    assert_non_null(file);
+    check_file(file, &wanted->files[i]);
+  }
+  assert_int_equal(young(is), young(wanted));
+  assert_int_equal(is->txns.len, wanted->txns.len);
+  for (size_t i = 0; i < wanted->txns.len; i++)
+    assert_int_equal(shoal_delta_snapshot_txn(is, wanted->txns.ptr[i].id), wanted->txns.ptr[i].version);
+  size_t domains = 0;
+  for (size_t i = 0; i < wanted->domains.len; i++)
+    domains += !wanted->domains.ptr[i].removed;
+  for (size_t i = 0; i < is->domains.len; i++)
+    domains -= !is->domains.ptr[i].removed;
+  assert_int_equal(domains, 0);
+}
+
+/* The state at a version by the checkpoint of that version, and by the commits. */
+static void check_checkpoint(fixture *f, int64_t version) {
+  shoal_error err = {0};
+  shoal_delta_snapshot *is, *wanted;
+  shoal_delta_table plain = f->table;
+  plain.get_engine = NULL;
+  CHECK_OK(shoal_delta_snapshot_open(&plain, version, &wanted, &err), &err);
+  shoal_str commit = shoal_delta_key(&f->table, &f->arena, "_delta_log/%020lld.json", (long long)0);
+  shoal_buf text = {0};
+  CHECK_OK(shoal_store_get(f->table.store, commit, &text, &err), &err);
+  CHECK_OK(shoal_store_del(f->table.store, commit, &err), &err); /* so that it is not gone around the checkpoint */
+  CHECK_OK(shoal_delta_snapshot_open(&f->table, version, &is, &err), &err);
+  CHECK_OK(shoal_store_put_new(f->table.store, commit, shoal_buf_str(&text), &err), &err);
+  shoal_buf_dispose(&text);
+  check_same(is, wanted);
+  shoal_delta_snapshot_free(is);
+  shoal_delta_snapshot_free(wanted);
+}
+
+/* Each checkpoint rests on the one before. */
+static void test_checkpoints_of_checkpoints(void **state) {
+  (void)state;
+  fixture f;
+  shoal_error err = {0};
+  shoal_delta_checkpointed made;
+  shoal_delta_snapshot *tip;
+  set_up(&f, "delta/tip checkpoints");
+  for (int k = 0; k < 6; k++) {
+    for (int i = 0; i < 15; i++)
+      commit(&f);
+    CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+    assert_int_equal(made.version, f.version - 1);
+    assert_int_equal(made.n_files, f.n_live);
+    check_checkpoint(&f, made.version);
+    CHECK_OK(shoal_delta_tip_open(&f.table, SHOAL_DELTA_LATEST, &tip, &err), &err);
+    assert_int_equal(tip->n_below, 1);
+    assert_int_equal(tip->n_files, 0);
+    shoal_delta_snapshot_free(tip);
+  }
+  tear_down(&f);
+}
+
+static void test_what_is_wanted_is_brought(void **state) {
+  (void)state;
+  fixture f;
+  shoal_error err = {0};
+  shoal_delta_checkpointed made;
+  shoal_delta_snapshot *tip, *whole;
+  set_up(&f, "delta/tip brings");
+  for (int i = 0; i < 40; i++)
+    commit(&f);
+  CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  for (int i = 0; i < 10; i++)
+    commit(&f);
+  CHECK_OK(shoal_delta_snapshot_open(&f.table, SHOAL_DELTA_LATEST, &whole, &err), &err);
+  shoal_str paths[4000];
+  for (int round = 0; round < 5; round++) {
+    size_t n = 0;
+    CHECK_OK(shoal_delta_tip_open(&f.table, SHOAL_DELTA_LATEST, &tip, &err), &err);
+    assert_int_equal(tip->n_below, 1);
+    assert_true(tip->n_files < whole->n_files);
+    for (size_t i = 0; i < whole->n_files; i++)
+      if (test_random_below(&f.r, (uint64_t)round + 1) == 0)
+        paths[n++] = whole->files[i].path;
+    CHECK_OK(shoal_delta_tip_bring(&f.table, tip, paths, n, &err), &err);
+    CHECK_OK(shoal_delta_tip_bring(&f.table, tip, paths, n, &err), &err); /* they are there: nothing happens */
+    for (size_t i = 0, k = 0; i < whole->n_files && k < n; i++)
+      if (shoal_str_eq(whole->files[i].path, paths[k])) {
+        k++;
+        assert_non_null(find(tip, whole->keys[i]));
+        check_file(find(tip, whole->keys[i]), &whole->files[i]);
+      }
+    CHECK_OK(shoal_delta_tip_bring(&f.table, tip, NULL, 0, &err), &err);
+    assert_int_equal(tip->n_files, whole->n_files);
+    shoal_delta_snapshot_free(tip);
+  }
+  CHECK_OK(shoal_delta_tip_open(&f.table, SHOAL_DELTA_LATEST, &tip, &err), &err);
+  paths[0] = SHOAL_STR("nowhere");
+  CHECK_STATUS(shoal_delta_tip_bring(&f.table, tip, paths, 1, &err), SHOAL_ECORRUPT, &err);
+  shoal_delta_snapshot_free(tip);
+  shoal_delta_snapshot_free(whole);
+  tear_down(&f);
+}
+
+/* A checkpoint as writers leave it that keep statistics in columns only. */
+static void write_parsed(fixture *f) {
+  shoal_error err = {0};
+  char *staging, *path;
+  const shoal_job job = {
+      .sql = SHOAL_STR(
+          "SELECT {minReaderVersion: 1::INTEGER, minWriterVersion: 2::INTEGER} AS protocol, NULL AS \"metaData\", NULL AS \"add\" UNION ALL "
+          "SELECT NULL, {id: 'i', format: {provider: 'parquet'}, \"schemaString\": "
+          "'{\"type\":\"struct\",\"fields\":[{\"name\":\"d\",\"type\":\"decimal(38,4)\",\"nullable\":true,\"metadata\":{}},"
+          "{\"name\":\"at\",\"type\":\"timestamp\",\"nullable\":true,\"metadata\":{}}]}', \"partitionColumns\": []::VARCHAR[], "
+          "configuration: MAP {}::MAP(VARCHAR, VARCHAR)}, NULL UNION ALL "
+          "SELECT NULL, NULL, {path: 'f', \"partitionValues\": MAP {}::MAP(VARCHAR, VARCHAR), size: 7::BIGINT, "
+          "\"modificationTime\": 8::BIGINT, \"dataChange\": false, stats_parsed: {\"numRecords\": 3::BIGINT, "
+          "\"minValues\": {d: 1234567890123456789012345678901234.5678::DECIMAL(38, 4), \"at\": TIMESTAMPTZ '2020-01-01 "
+          "00:00:00.5+00', t: 'a\"\\b', x: 'nan'::DOUBLE, day: DATE '2020-02-29'}, \"nullCount\": {d: 0::BIGINT, \"at\": NULL::BIGINT}}}")};
+  CHECK_OK(shoal_store_staging(f->table.store, &f->arena, &staging, &err), &err);
+  path = shoal_arena_printf(&f->arena, "%s/c.parquet", staging);
+  CHECK_OK(shoal_engine_copy(f->engine, &job, path, SHOAL_STR("parquet"), &err), &err);
+  const shoal_put_file put = {shoal_str_z(path), SHOAL_STR("t/_delta_log/00000000000000000000.checkpoint.parquet")};
+  CHECK_OK(shoal_store_put_files(f->table.store, &put, 1, &err), &err);
+  CHECK_OK(shoal_os_remove_tree(staging, &err), &err);
+}
+
+static void test_statistics_in_columns_stay(void **state) {
+  (void)state;
+  fixture f;
+  shoal_error err = {0};
+  shoal_delta_checkpointed made;
+  shoal_delta_snapshot *s;
+  shoal_delta_commit c = {0};
+  const char *stats = "{\"numRecords\":3,\"minValues\":{\"d\":1234567890123456789012345678901234.5678,"
+                      "\"at\":\"2020-01-01T00:00:00.500Z\",\"t\":\"a\\\"\\\\b\",\"day\":\"2020-02-29\"},"
+                      "\"nullCount\":{\"d\":0}}";
+  set_up(&f, "delta/tip parsed");
+  write_parsed(&f);
+  CHECK_OK(shoal_delta_snapshot_open(&f.table, 0, &s, &err), &err);
+  assert_int_equal(s->n_files, 1);
+  CHECK_STR(s->files[0].stats, stats);
+  shoal_delta_snapshot_free(s);
+  shoal_delta_commit_info(&c, shoal_time_now(), "WRITE", SHOAL_STR_NONE, true, SHOAL_STR_NONE);
+  CHECK_OK(shoal_delta_commit_put(&f.table, &c, 1, &err), &err);
+  shoal_delta_commit_dispose(&c);
+  CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  assert_int_equal(made.version, 1);
+  CHECK_OK(shoal_store_del(f.table.store, SHOAL_STR("t/_delta_log/00000000000000000000.checkpoint.parquet"), &err),
+           &err);
+  CHECK_OK(shoal_delta_snapshot_open(&f.table, 1, &s, &err), &err);
+  CHECK_STR(s->files[0].stats, stats);
+  shoal_delta_snapshot_free(s);
+  tear_down(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_checkpoints_of_checkpoints),
+                                     cmocka_unit_test(test_what_is_wanted_is_brought),
+                                     cmocka_unit_test(test_statistics_in_columns_stay)};
+  return cmocka_run_group_tests_name("delta/tip", tests, NULL, NULL);
+}
