@@ -143,23 +143,33 @@ static shoal_status add_state(checkpoint *c) {
   return shoal_os_create_file(c->json.ptr, shoal_buf_str(&c->text), c->err);
 }
 
-/* Of a tip: the keys of files that the checkpoint below no longer speaks for. */
-static void add_key(shoal_buf *text, shoal_str path, shoal_str key) {
+/* Of a tip: the keys of files that the checkpoint below no longer speaks for. Between path and vector stands a line
+   feed (delta/action.c has a NUL, which the engine's texts would end at). */
+static void add_key(shoal_buf *text, shoal_str key) {
   shoal_jw w = {.out = text};
+  ptrdiff_t nul = shoal_str_chr(key, '\0');
+  shoal_buf spelled = {0};
+  shoal_buf_add(&spelled, nul < 0 ? key : shoal_str_sub(key, 0, (size_t)nul));
+  if (nul >= 0) {
+    shoal_buf_addc(&spelled, '\n');
+    shoal_buf_add(&spelled, shoal_str_sub(key, (size_t)nul + 1, key.len));
+  }
   shoal_jw_obj(&w);
-  shoal_jw_kstr(&w, "path", path);
-  shoal_jw_kstr(&w, "vector", key.len > path.len ? shoal_str_sub(key, path.len + 1, key.len) : SHOAL_STR(""));
+  shoal_jw_kstr(&w, "key", shoal_buf_str(&spelled));
   shoal_jw_end(&w);
   shoal_buf_addc(text, '\n');
+  if (spelled.status < 0)
+    text->status = spelled.status;
+  shoal_buf_dispose(&spelled);
 }
 
 static shoal_status add_spoken(checkpoint *c) {
   const shoal_delta_snapshot *s = c->s;
   shoal_buf text = {0};
   for (size_t i = 0; i < s->n_files; i++)
-    add_key(&text, s->files[i].path, s->keys[i]);
+    add_key(&text, s->keys[i]);
   for (size_t i = 0; i < s->n_tombstones; i++)
-    add_key(&text, s->tombstones[i].file.path, s->tombstones[i].key);
+    add_key(&text, s->tombstones[i].key);
   shoal_status status = shoal_buf_check(&text, c->err);
   if (status == SHOAL_OK)
     status = shoal_os_create_file(c->spoken.ptr, shoal_buf_str(&text), c->err);
@@ -215,7 +225,7 @@ static void add_vector(shoal_buf *sql, const shoal_type *column, const char *nam
 static void add_old(const checkpoint *c, shoal_buf *sql, size_t column) {
   const char *name = columns[column].name;
   const shoal_type *type = old_column(c, name);
-  shoal_buf_addf(sql, "CASE WHEN log.\"%s\".path IS NOT NULL THEN CAST(struct_pack(", name);
+  shoal_buf_addz(sql, "CAST(struct_pack(");
   for (size_t i = 0; i < columns[column].n; i++) {
     const member *m = &columns[column].members[i];
     shoal_buf_addf(sql, "%s\"%s\" := ", i ? ", " : "", m->name);
@@ -232,18 +242,17 @@ static void add_old(const checkpoint *c, shoal_buf *sql, size_t column) {
   }
   shoal_buf_addz(sql, ") AS ");
   add_column_type(sql, column);
-  shoal_buf_addz(sql, ") END");
+  shoal_buf_addc(sql, ')');
 }
 
-/* The replay key's second half (delta/action.c). */
-static void add_old_vector_id(const checkpoint *c, shoal_buf *sql, const char *name) {
+/* A file's key. */
+static void add_old_key(const checkpoint *c, shoal_buf *sql, const char *name) {
   const shoal_type *vector = shoal_delta_checkpoint_field(old_column(c, name), "deletionVector");
-  if (!vector) {
-    shoal_buf_addz(sql, "''");
+  shoal_buf_addf(sql, "log.\"%s\".path", name);
+  if (!vector)
     return;
-  }
   shoal_buf_addf(sql,
-                 "coalesce(log.\"%s\".\"deletionVector\".\"storageType\" || "
+                 " || coalesce(chr(10) || log.\"%s\".\"deletionVector\".\"storageType\" || "
                  "coalesce(log.\"%s\".\"deletionVector\".\"pathOrInlineDv\", '')",
                  name, name);
   if (shoal_delta_checkpoint_field(vector, "offset"))
@@ -263,12 +272,10 @@ static void add_below(const checkpoint *c, shoal_buf *sql, size_t column) {
     else
       shoal_buf_addz(sql, "NULL");
   }
-  shoal_buf_addf(sql,
-                 " FROM below AS log WHERE log.\"%s\".path IS NOT NULL AND NOT EXISTS (SELECT 1 FROM spoken WHERE "
-                 "spoken.path = log.\"%s\".path AND spoken.vector = ",
-                 name, name);
-  add_old_vector_id(c, sql, name);
-  shoal_buf_addc(sql, ')');
+  /* NOT IN and not NOT EXISTS, which the engine would make into a join of whole rows. */
+  shoal_buf_addf(sql, " FROM below AS log WHERE log.\"%s\".path IS NOT NULL AND (", name);
+  add_old_key(c, sql, name);
+  shoal_buf_addz(sql, ") NOT IN (SELECT key FROM spoken)");
   if (column == REMOVE)
     shoal_buf_addf(sql, " AND log.\"remove\".\"deletionTimestamp\" >= %lld", (long long)c->oldest);
 }
@@ -284,13 +291,17 @@ static void add_all(const checkpoint *c, shoal_buf *sql) {
   add_below(c, sql, REMOVE);
 }
 
-/* What is compared: how many there are, and which. */
-static void add_summary(shoal_buf *sql) {
+/* What is compared: how many there are, and which. What goes over from below is not read once more for its statistics.
+ */
+static void add_summary(const checkpoint *c, shoal_buf *sql) {
   shoal_buf_addz(sql, "SELECT count(*), count(\"add\".path), ");
   for (size_t i = 0; i < N_COLUMNS; i++)
     shoal_buf_addf(sql, "%scount(\"%s\".\"%s\")", i ? " || ' ' || " : "", columns[i].name, columns[i].members[0].name);
-  shoal_buf_addz(sql, " || ' ' || coalesce(sum(\"add\".size), 0) || ' ' || coalesce(bit_xor(hash(\"add\".path, "
-                      "\"add\".stats)), 0) || ' ' || coalesce(bit_xor(hash(\"remove\".path)), 0) FROM ");
+  shoal_buf_addf(
+      sql,
+      " || ' ' || coalesce(sum(\"add\".size), 0) || ' ' || coalesce(bit_xor(hash(\"add\".path%s)), 0) || ' ' "
+      "|| coalesce(bit_xor(hash(\"remove\".path)), 0) FROM ",
+      c->n_below ? "" : ", \"add\".stats");
 }
 
 /* ---- running it ---- */
@@ -325,7 +336,7 @@ static shoal_status find_inputs(checkpoint *c, inputs *in) {
     return shoal_fail_nomem(c->err);
   *in = (inputs){
       .of_state = {{SHOAL_STR("columns"), of_state}, lines, {SHOAL_STR("maximum_object_size"), shoal_str_z(size)}},
-      .of_spoken = {{SHOAL_STR("columns"), SHOAL_STR("{path: 'VARCHAR', vector: 'VARCHAR'}")}, lines},
+      .of_spoken = {{SHOAL_STR("columns"), SHOAL_STR("{key: 'VARCHAR'}")}, lines},
       .of_below = {SHOAL_STR("union_by_name"), SHOAL_STR("true")},
       .files = {{.path = c->json}, {.path = c->spoken}}};
   in->scans[0] = (shoal_scan){
@@ -380,11 +391,11 @@ static shoal_status verify(checkpoint *c, const inputs *in, shoal_str all) {
   shoal_input written = {SHOAL_STR("log"), &scan};
   shoal_buf sql = {0};
   shoal_str is, wanted, ignored;
-  add_summary(&sql);
+  add_summary(c, &sql);
   shoal_buf_addz(&sql, "log");
   shoal_job job = {.sql = keep(c, &sql), .inputs = &written, .n_inputs = 1};
   SHOAL_TRY(job.sql.ptr ? summarize(c, &job, &c->actions, &c->adds, &is) : shoal_fail_nomem(c->err));
-  add_summary(&sql);
+  add_summary(c, &sql);
   shoal_buf_addf(&sql, "(%.*s)", SHOAL_FMT(all));
   job = (shoal_job){.sql = keep(c, &sql), .inputs = in->list, .n_inputs = in->n};
   SHOAL_TRY(job.sql.ptr ? summarize(c, &job, &ignored, &ignored, &wanted) : shoal_fail_nomem(c->err));

@@ -118,7 +118,8 @@ static shoal_status delete_sidecars(cleaning *c) {
     if (c->log.files[i].kind == SHOAL_LOG_V2 || c->log.files[i].kind == SHOAL_LOG_CHECKPOINT)
       status = protect(c, i, 1, &named);
   for (size_t i = 0; status == SHOAL_OK && i < n; i++)
-    if (!objects[i].folder && objects[i].modified_us < before && shoal_map_get(&named, objects[i].key) == SHOAL_MAP_NONE)
+    if (!objects[i].folder && objects[i].modified_us < before &&
+        shoal_map_get(&named, objects[i].key) == SHOAL_MAP_NONE)
       status = shoal_store_del(c->table->store, objects[i].key, c->err);
   shoal_map_dispose(&named);
   return status;

@@ -67,14 +67,15 @@ static shoal_delta_file file_of(fixture *f, int number) {
       .has_row_id = number % 5 == 0,
       .base_row_id = number % 5 == 0 ? number * 10 : -1,
       .row_commit_version = number % 5 == 0 ? 3 : -1,
-      .deletion_vector = vector ? shoal_str_z(shoal_arena_printf(
-                                      &f->arena,
-                                      "{\"storageType\":\"u\",\"pathOrInlineDv\":\"ab^-aqEH.-t@S}K{vb[*k^\","
-                                      "\"offset\":%d,\"sizeInBytes\":40,\"cardinality\":2}",
-                                      vector))
-                                : SHOAL_STR_NONE,
-      .stats = number % 4 ? shoal_str_z(shoal_arena_printf(
-                                &f->arena, "{\"numRecords\":%d,\"maxValues\":{\"a\":1.10}}", number))
+      .deletion_vector =
+          vector
+              ? shoal_str_z(shoal_arena_printf(&f->arena,
+                                               "{\"storageType\":\"u\",\"pathOrInlineDv\":\"ab^-aqEH.-t@S}K{vb[*k^\","
+                                               "\"offset\":%d,\"sizeInBytes\":40,\"cardinality\":2}",
+                                               vector))
+              : SHOAL_STR_NONE,
+      .stats = number % 4 ? shoal_str_z(
+                                shoal_arena_printf(&f->arena, "{\"numRecords\":%d,\"maxValues\":{\"a\":1.10}}", number))
                           : SHOAL_STR_NONE};
 }
 
@@ -272,15 +273,19 @@ static void write_parsed(fixture *f) {
   char *staging, *path;
   const shoal_job job = {
       .sql = SHOAL_STR(
-          "SELECT {minReaderVersion: 1::INTEGER, minWriterVersion: 2::INTEGER} AS protocol, NULL AS \"metaData\", NULL AS \"add\" UNION ALL "
+          "SELECT {minReaderVersion: 1::INTEGER, minWriterVersion: 2::INTEGER} AS protocol, NULL AS \"metaData\", NULL "
+          "AS \"add\" UNION ALL "
           "SELECT NULL, {id: 'i', format: {provider: 'parquet'}, \"schemaString\": "
-          "'{\"type\":\"struct\",\"fields\":[{\"name\":\"d\",\"type\":\"decimal(38,4)\",\"nullable\":true,\"metadata\":{}},"
-          "{\"name\":\"at\",\"type\":\"timestamp\",\"nullable\":true,\"metadata\":{}}]}', \"partitionColumns\": []::VARCHAR[], "
+          "'{\"type\":\"struct\",\"fields\":[{\"name\":\"d\",\"type\":\"decimal(38,4)\",\"nullable\":true,\"metadata\":"
+          "{}},"
+          "{\"name\":\"at\",\"type\":\"timestamp\",\"nullable\":true,\"metadata\":{}}]}', \"partitionColumns\": "
+          "[]::VARCHAR[], "
           "configuration: MAP {}::MAP(VARCHAR, VARCHAR)}, NULL UNION ALL "
           "SELECT NULL, NULL, {path: 'f', \"partitionValues\": MAP {}::MAP(VARCHAR, VARCHAR), size: 7::BIGINT, "
           "\"modificationTime\": 8::BIGINT, \"dataChange\": false, stats_parsed: {\"numRecords\": 3::BIGINT, "
           "\"minValues\": {d: 1234567890123456789012345678901234.5678::DECIMAL(38, 4), \"at\": TIMESTAMPTZ '2020-01-01 "
-          "00:00:00.5+00', t: 'a\"\\b', x: 'nan'::DOUBLE, day: DATE '2020-02-29'}, \"nullCount\": {d: 0::BIGINT, \"at\": NULL::BIGINT}}}")};
+          "00:00:00.5+00', t: 'a\"\\b', x: 'nan'::DOUBLE, day: DATE '2020-02-29'}, \"nullCount\": {d: 0::BIGINT, "
+          "\"at\": NULL::BIGINT}}}")};
   CHECK_OK(shoal_store_staging(f->table.store, &f->arena, &staging, &err), &err);
   path = shoal_arena_printf(&f->arena, "%s/c.parquet", staging);
   CHECK_OK(shoal_engine_copy(f->engine, &job, path, SHOAL_STR("parquet"), &err), &err);
