@@ -14,7 +14,7 @@
 
 #include "base/os.h"
 #include "base/time.h"
-#include "delta/delta_internal.h"
+#include "delta/checkpoint.h"
 
 #define LEAST_OBJECT (16u << 20) /* the JSON reader's default of the longest line */
 
@@ -62,42 +62,25 @@ static const member protocol_members[] = {{"minReaderVersion", "INTEGER"},
                                           {"writerFeatures", "VARCHAR[]"}};
 static const member domain_members[] = {{"domain", "VARCHAR"}, {"configuration", "VARCHAR"}, {"removed", "BOOLEAN"}};
 #define LIST(members) members, sizeof members / sizeof *members
-enum { TXN, ADD, REMOVE, METADATA, PROTOCOL, DOMAIN, N_COLUMNS };
 static const struct {
   const char *name;
   const member *members;
   size_t n;
-} columns[N_COLUMNS] = {{"txn", LIST(txn_members)},           {"add", LIST(add_members)},
-                        {"remove", LIST(remove_members)},     {"metaData", LIST(metadata_members)},
-                        {"protocol", LIST(protocol_members)}, {"domainMetadata", LIST(domain_members)}};
+} columns[SHOAL_CHECKPOINT_COLUMNS] = {{"txn", LIST(txn_members)},           {"add", LIST(add_members)},
+                                       {"remove", LIST(remove_members)},     {"metaData", LIST(metadata_members)},
+                                       {"protocol", LIST(protocol_members)}, {"domainMetadata", LIST(domain_members)}};
 
-typedef struct checkpoint {
-  const shoal_delta_table *table;
-  const shoal_delta_snapshot *s;
-  shoal_arena arena;
-  shoal_engine *engine;
-  char *staging;
-  shoal_str json, spoken, parquet; /* staged files */
-  shoal_scan_file *below;          /* of a tip: files whose actions go over into the new checkpoint */
-  size_t n_below;
-  shoal_schema old; /* their columns */
-  int64_t oldest;   /* tombstones from before, in milliseconds, may go: VACUUM has no more use for them */
-  shoal_buf text;
-  size_t longest;
-  shoal_str actions, adds; /* numbers, as it was read back */
-  shoal_error *err;
-} checkpoint;
-
-static void add_action(checkpoint *c, const char *kind, shoal_str raw) {
-  size_t start = c->text.len;
-  shoal_buf_addf(&c->text, "{\"%s\":", kind);
-  shoal_delta_add_line(&c->text, raw);
-  shoal_buf_addz(&c->text, "}\n");
-  c->longest = c->text.len - start > c->longest ? c->text.len - start : c->longest;
+/* A line of actions; the longest is remembered. */
+static void add_action(shoal_checkpoint *c, shoal_buf *text, const char *kind, shoal_str raw) {
+  size_t start = text->len;
+  shoal_buf_addf(text, "{\"%s\":", kind);
+  shoal_delta_add_line(text, raw);
+  shoal_buf_addz(text, "}\n");
+  c->longest = text->len - start > c->longest ? text->len - start : c->longest;
 }
 
 /* A file's action, but with dataChange false: a checkpoint changes nothing. */
-static shoal_status add_file(checkpoint *c, const char *kind, shoal_str raw) {
+static shoal_status add_file(shoal_checkpoint *c, const char *kind, shoal_str raw) {
   yyjson_doc *doc;
   shoal_buf body = {0};
   size_t i, max;
@@ -118,21 +101,22 @@ static shoal_status add_file(checkpoint *c, const char *kind, shoal_str raw) {
   if (status == SHOAL_OK)
     status = shoal_buf_check(&body, c->err);
   if (status == SHOAL_OK)
-    add_action(c, kind, shoal_buf_str(&body));
+    add_action(c, &c->text, kind, shoal_buf_str(&body));
   shoal_buf_dispose(&body);
   yyjson_doc_free(doc);
   return status;
 }
 
-static shoal_status add_state(checkpoint *c) {
+static shoal_status add_state(shoal_checkpoint *c) {
   const shoal_delta_snapshot *s = c->s;
-  add_action(c, "protocol", s->protocol_raw);
-  add_action(c, "metaData", s->metadata_raw);
+  shoal_buf *top = c->v2 ? &c->top : &c->text;
+  add_action(c, top, "protocol", s->protocol_raw);
+  add_action(c, top, "metaData", s->metadata_raw);
   for (size_t i = 0; i < s->txns.len; i++)
-    add_action(c, "txn", s->txns.ptr[i].raw);
+    add_action(c, top, "txn", s->txns.ptr[i].raw);
   for (size_t i = 0; i < s->domains.len; i++) {
     if (!s->domains.ptr[i].removed)
-      add_action(c, "domainMetadata", s->domains.ptr[i].raw);
+      add_action(c, top, "domainMetadata", s->domains.ptr[i].raw);
   }
   for (size_t i = 0; i < s->n_files; i++)
     SHOAL_TRY(add_file(c, "add", s->files[i].raw));
@@ -163,7 +147,7 @@ static void add_key(shoal_buf *text, shoal_str key) {
   shoal_buf_dispose(&spelled);
 }
 
-static shoal_status add_spoken(checkpoint *c) {
+static shoal_status add_spoken(shoal_checkpoint *c) {
   const shoal_delta_snapshot *s = c->s;
   shoal_buf text = {0};
   for (size_t i = 0; i < s->n_files; i++)
@@ -197,7 +181,7 @@ static void add_column_type(shoal_buf *sql, size_t column) {
   shoal_buf_addc(sql, ')');
 }
 
-static const shoal_type *old_column(const checkpoint *c, const char *name) {
+static const shoal_type *old_column(const shoal_checkpoint *c, const char *name) {
   const shoal_type row = {.kind = SHOAL_TYPE_STRUCT, .fields = c->old.fields, .n_fields = c->old.n_fields};
   const shoal_type *column = shoal_delta_checkpoint_field(&row, name);
   return column && shoal_delta_checkpoint_field(column, "path") ? column : NULL;
@@ -222,7 +206,7 @@ static void add_vector(shoal_buf *sql, const shoal_type *column, const char *nam
 }
 
 /* An action of the checkpoint below as one of the new one's type; a checkpoint changes nothing. */
-static void add_old(const checkpoint *c, shoal_buf *sql, size_t column) {
+static void add_old(const shoal_checkpoint *c, shoal_buf *sql, size_t column) {
   const char *name = columns[column].name;
   const shoal_type *type = old_column(c, name);
   shoal_buf_addz(sql, "CAST(struct_pack(");
@@ -246,7 +230,8 @@ static void add_old(const checkpoint *c, shoal_buf *sql, size_t column) {
 }
 
 /* A file's key. */
-static void add_old_key(const checkpoint *c, shoal_buf *sql, const char *name) {
+static void add_old_key(const shoal_checkpoint *c, shoal_buf *sql, size_t column) {
+  const char *name = columns[column].name;
   const shoal_type *vector = shoal_delta_checkpoint_field(old_column(c, name), "deletionVector");
   shoal_buf_addf(sql, "log.\"%s\".path", name);
   if (!vector)
@@ -260,12 +245,12 @@ static void add_old_key(const checkpoint *c, shoal_buf *sql, const char *name) {
   shoal_buf_addz(sql, ", '')");
 }
 
-static void add_below(const checkpoint *c, shoal_buf *sql, size_t column) {
+static void add_below(const shoal_checkpoint *c, shoal_buf *sql, size_t column) {
   const char *name = columns[column].name;
   if (!old_column(c, name))
     return;
   shoal_buf_addz(sql, " UNION ALL SELECT ");
-  for (size_t i = 0; i < N_COLUMNS; i++) {
+  for (size_t i = 0; i < SHOAL_CHECKPOINT_COLUMNS; i++) {
     shoal_buf_addz(sql, i ? ", " : "");
     if (i == column)
       add_old(c, sql, i);
@@ -274,29 +259,38 @@ static void add_below(const checkpoint *c, shoal_buf *sql, size_t column) {
   }
   /* NOT IN and not NOT EXISTS, which the engine would make into a join of whole rows. */
   shoal_buf_addf(sql, " FROM below AS log WHERE log.\"%s\".path IS NOT NULL AND (", name);
-  add_old_key(c, sql, name);
+  add_old_key(c, sql, column);
   shoal_buf_addz(sql, ") NOT IN (SELECT key FROM spoken)");
-  if (column == REMOVE)
+  if (column == SHOAL_CHECKPOINT_REMOVE)
     shoal_buf_addf(sql, " AND log.\"remove\".\"deletionTimestamp\" >= %lld", (long long)c->oldest);
 }
 
-/* All actions of the checkpoint. */
-static void add_all(const checkpoint *c, shoal_buf *sql) {
-  for (size_t i = 0; i < N_COLUMNS; i++)
+bool shoal_checkpoint_key(const shoal_checkpoint *c, size_t column, shoal_buf *sql) {
+  bool there = old_column(c, columns[column].name);
+  if (there)
+    add_old_key(c, sql, column);
+  return there;
+}
+
+void shoal_checkpoint_query(const shoal_checkpoint *c, shoal_buf *sql) {
+  for (size_t i = 0; i < SHOAL_CHECKPOINT_COLUMNS; i++)
     shoal_buf_addf(sql, "%s\"%s\"", i ? ", " : "SELECT ", columns[i].name);
   shoal_buf_addz(sql, " FROM state");
   if (!c->n_below)
     return;
-  add_below(c, sql, ADD);
-  add_below(c, sql, REMOVE);
+  add_below(c, sql, SHOAL_CHECKPOINT_ADD);
+  add_below(c, sql, SHOAL_CHECKPOINT_REMOVE);
 }
 
 /* What is compared: how many there are, and which. What goes over from below is not read once more for its statistics.
  */
-static void add_summary(const checkpoint *c, shoal_buf *sql) {
+static void add_summary(const shoal_checkpoint *c, shoal_buf *sql) {
+  size_t first = c->v2 ? SHOAL_CHECKPOINT_ADD : 0,
+         last = c->v2 ? SHOAL_CHECKPOINT_REMOVE + 1 : SHOAL_CHECKPOINT_COLUMNS;
   shoal_buf_addz(sql, "SELECT count(*), count(\"add\".path), ");
-  for (size_t i = 0; i < N_COLUMNS; i++)
-    shoal_buf_addf(sql, "%scount(\"%s\".\"%s\")", i ? " || ' ' || " : "", columns[i].name, columns[i].members[0].name);
+  for (size_t i = first; i < last; i++)
+    shoal_buf_addf(sql, "%scount(\"%s\".\"%s\")", i > first ? " || ' ' || " : "", columns[i].name,
+                   columns[i].members[0].name);
   shoal_buf_addf(
       sql,
       " || ' ' || coalesce(sum(\"add\".size), 0) || ' ' || coalesce(bit_xor(hash(\"add\".path%s)), 0) || ' ' "
@@ -306,57 +300,54 @@ static void add_summary(const checkpoint *c, shoal_buf *sql) {
 
 /* ---- running it ---- */
 
-static shoal_str keep(checkpoint *c, shoal_buf *text) {
+shoal_str shoal_checkpoint_keep(shoal_checkpoint *c, shoal_buf *text) {
   shoal_str copy = text->status < 0 ? SHOAL_STR_NONE : shoal_arena_str(&c->arena, shoal_buf_str(text));
   shoal_buf_dispose(text);
   return copy;
 }
 
-typedef struct inputs {
-  shoal_scan_option of_state[3], of_spoken[2], of_below;
-  shoal_scan_file files[2];
-  shoal_scan scans[3];
-  shoal_input list[3];
-  size_t n;
-} inputs;
-
-static shoal_status find_inputs(checkpoint *c, inputs *in) {
+static shoal_status find_inputs(shoal_checkpoint *c) {
+  shoal_checkpoint_inputs *in = &c->in;
   size_t most = c->longest + 1 > LEAST_OBJECT ? c->longest + 1 : LEAST_OBJECT;
   const char *size = shoal_arena_printf(&c->arena, "%zu", most);
   const shoal_scan_option lines = {SHOAL_STR("format"), SHOAL_STR("newline_delimited")};
   shoal_buf types = {0};
-  for (size_t i = 0; i < N_COLUMNS; i++) {
+  for (size_t i = 0; i < SHOAL_CHECKPOINT_COLUMNS; i++) {
     shoal_buf_addf(&types, "%s%s: '", i ? ", " : "{", columns[i].name);
     add_column_type(&types, i);
     shoal_buf_addc(&types, '\'');
   }
   shoal_buf_addc(&types, '}');
-  shoal_str of_state = keep(c, &types);
+  shoal_str of_state = shoal_checkpoint_keep(c, &types);
   if (!size || !of_state.ptr)
     return shoal_fail_nomem(c->err);
-  *in = (inputs){
+  *in = (shoal_checkpoint_inputs){
       .of_state = {{SHOAL_STR("columns"), of_state}, lines, {SHOAL_STR("maximum_object_size"), shoal_str_z(size)}},
       .of_spoken = {{SHOAL_STR("columns"), SHOAL_STR("{key: 'VARCHAR'}")}, lines},
-      .of_below = {SHOAL_STR("union_by_name"), SHOAL_STR("true")},
+      .of_below = {{SHOAL_STR("union_by_name"), SHOAL_STR("true")}, {SHOAL_STR("filename"), SHOAL_STR("true")}},
       .files = {{.path = c->json}, {.path = c->spoken}}};
   in->scans[0] = (shoal_scan){
       .format = SHOAL_SCAN_JSON, .files = &in->files[0], .n_files = 1, .options = in->of_state, .n_options = 3};
   in->scans[1] = (shoal_scan){
       .format = SHOAL_SCAN_JSON, .files = &in->files[1], .n_files = 1, .options = in->of_spoken, .n_options = 2};
-  in->scans[2] = (shoal_scan){.format = SHOAL_SCAN_PARQUET,
-                              .files = c->below,
-                              .n_files = c->n_below,
-                              .options = &in->of_below,
-                              .n_options = c->n_below > 1};
+  in->scans[2] = (shoal_scan){.format = SHOAL_SCAN_PARQUET, .options = in->of_below};
   in->list[0] = (shoal_input){SHOAL_STR("state"), &in->scans[0]};
   in->list[1] = (shoal_input){SHOAL_STR("spoken"), &in->scans[1]};
   in->list[2] = (shoal_input){SHOAL_STR("below"), &in->scans[2]};
-  in->n = c->n_below ? 3 : 1;
+  shoal_checkpoint_take_below(c, c->n_below);
   return SHOAL_OK;
 }
 
-static shoal_status look_below(checkpoint *c, inputs *in) {
-  const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM below"), .inputs = &in->list[2], .n_inputs = 1};
+void shoal_checkpoint_take_below(shoal_checkpoint *c, size_t n) {
+  c->n_below = n;
+  c->in.scans[2].files = c->below;
+  c->in.scans[2].n_files = n;
+  c->in.scans[2].n_options = c->v2 ? 2 : n > 1;
+  c->in.n = n ? 3 : 1;
+}
+
+static shoal_status look_below(shoal_checkpoint *c) {
+  const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM below"), .inputs = &c->in.list[2], .n_inputs = 1};
   if (!c->n_below)
     return SHOAL_OK;
   SHOAL_TRY(shoal_engine_bind(c->engine, &job, &c->arena, &c->old, c->err));
@@ -367,7 +358,7 @@ static shoal_status look_below(checkpoint *c, inputs *in) {
   return SHOAL_OK;
 }
 
-static shoal_status summarize(checkpoint *c, const shoal_job *job, shoal_str *actions, shoal_str *adds,
+static shoal_status summarize(shoal_checkpoint *c, const shoal_job *job, shoal_str *actions, shoal_str *adds,
                               shoal_str *out) {
   shoal_rows *rows;
   SHOAL_TRY(shoal_engine_query(c->engine, job, &rows, c->err));
@@ -385,40 +376,37 @@ static shoal_status summarize(checkpoint *c, const shoal_job *job, shoal_str *ac
 }
 
 /* K1. */
-static shoal_status verify(checkpoint *c, const inputs *in, shoal_str all) {
-  shoal_scan_file file = {.path = c->parquet};
-  shoal_scan scan = {.format = SHOAL_SCAN_PARQUET, .files = &file, .n_files = 1};
-  shoal_input written = {SHOAL_STR("log"), &scan};
+shoal_status shoal_checkpoint_verify(shoal_checkpoint *c, const shoal_scan *made, shoal_str all) {
+  shoal_input written = {SHOAL_STR("log"), made};
   shoal_buf sql = {0};
   shoal_str is, wanted, ignored;
   add_summary(c, &sql);
   shoal_buf_addz(&sql, "log");
-  shoal_job job = {.sql = keep(c, &sql), .inputs = &written, .n_inputs = 1};
+  shoal_job job = {.sql = shoal_checkpoint_keep(c, &sql), .inputs = &written, .n_inputs = 1};
   SHOAL_TRY(job.sql.ptr ? summarize(c, &job, &c->actions, &c->adds, &is) : shoal_fail_nomem(c->err));
   add_summary(c, &sql);
   shoal_buf_addf(&sql, "(%.*s)", SHOAL_FMT(all));
-  job = (shoal_job){.sql = keep(c, &sql), .inputs = in->list, .n_inputs = in->n};
+  job = (shoal_job){.sql = shoal_checkpoint_keep(c, &sql), .inputs = c->in.list, .n_inputs = c->in.n};
   SHOAL_TRY(job.sql.ptr ? summarize(c, &job, &ignored, &ignored, &wanted) : shoal_fail_nomem(c->err));
   if (!shoal_str_eq(is, wanted))
     return shoal_fail(c->err, SHOAL_ECORRUPT, "the checkpoint that was written does not hold the table's state");
   return SHOAL_OK;
 }
 
-static shoal_status to_parquet(checkpoint *c) {
-  inputs in;
+static shoal_status to_parquet(shoal_checkpoint *c) {
+  shoal_scan_file file = {.path = c->parquet};
+  const shoal_scan scan = {.format = SHOAL_SCAN_PARQUET, .files = &file, .n_files = 1};
   shoal_buf sql = {0};
-  SHOAL_TRY(find_inputs(c, &in));
-  SHOAL_TRY(look_below(c, &in));
-  add_all(c, &sql);
-  const shoal_job job = {.sql = keep(c, &sql), .inputs = in.list, .n_inputs = in.n};
+  shoal_checkpoint_query(c, &sql);
+  const shoal_job job = {.sql = shoal_checkpoint_keep(c, &sql), .inputs = c->in.list, .n_inputs = c->in.n};
   if (!job.sql.ptr)
     return shoal_fail_nomem(c->err);
   SHOAL_TRY(shoal_engine_copy(c->engine, &job, c->parquet.ptr, SHOAL_STR("parquet"), c->err));
-  return verify(c, &in, job.sql);
+  return shoal_checkpoint_verify(c, &scan, job.sql);
 }
 
 /* K2. */
-static shoal_status write_hint(checkpoint *c, uint64_t bytes) {
+shoal_status shoal_checkpoint_hint(shoal_checkpoint *c, uint64_t bytes) {
   shoal_buf text = {0};
   shoal_jw w = {.out = &text};
   int64_t there;
@@ -441,7 +429,7 @@ static shoal_status write_hint(checkpoint *c, uint64_t bytes) {
   return status;
 }
 
-static shoal_status publish(checkpoint *c) {
+static shoal_status publish(shoal_checkpoint *c) {
   shoal_stat st;
   SHOAL_TRY(shoal_os_stat(c->parquet.ptr, &st, c->err));
   shoal_str key =
@@ -451,21 +439,16 @@ static shoal_status publish(checkpoint *c) {
   shoal_status status = shoal_store_put_files(c->table->store, &(shoal_put_file){c->parquet, key}, 1, c->err);
   if (status < 0 && status != SHOAL_EEXIST) /* K3 */
     return status;
-  return write_hint(c, st.size);
+  return shoal_checkpoint_hint(c, st.size);
 }
 
-static shoal_status check(const shoal_delta_table *table, const shoal_delta_snapshot *s, shoal_error *err) {
+static shoal_status check(const shoal_delta_table *table, shoal_error *err) {
   if (!table->get_engine)
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "a checkpoint needs an engine to write Parquet");
-  for (size_t i = 0; i < s->protocol.n_writer_features; i++) {
-    if (shoal_str_is(s->protocol.writer_features[i], "v2Checkpoint"))
-      return shoal_fail(err, SHOAL_EUNSUPPORTED,
-                        "the table has the feature 'v2Checkpoint', which this build does not write");
-  }
   return SHOAL_OK;
 }
 
-static shoal_status stage(checkpoint *c) {
+static shoal_status stage(shoal_checkpoint *c) {
   SHOAL_TRY(c->table->get_engine(c->table->engine_arg, &c->engine, c->err));
   SHOAL_TRY(shoal_store_staging(c->table->store, &c->arena, &c->staging, c->err));
   c->json = shoal_str_z(shoal_arena_printf(&c->arena, "%s/state.json", c->staging));
@@ -477,20 +460,24 @@ static shoal_status stage(checkpoint *c) {
   c->oldest = kept < 0 ? INT64_MIN : shoal_time_now() / 1000 - kept;
   SHOAL_TRY(add_state(c));
   c->n_below = c->s->n_below;
-  if (!c->n_below)
-    return SHOAL_OK;
-  SHOAL_TRY(shoal_delta_below_files(c->table, c->s, &c->arena, &c->below, c->err));
-  return add_spoken(c);
+  if (c->n_below) {
+    SHOAL_TRY(shoal_delta_below_files(c->table, c->s, &c->arena, &c->below, c->err));
+    SHOAL_TRY(add_spoken(c));
+  }
+  SHOAL_TRY(find_inputs(c));
+  return look_below(c);
 }
 
 static shoal_status write_checkpoint(const shoal_delta_table *table, const shoal_delta_snapshot *s,
                                      shoal_delta_checkpointed *out, shoal_error *err) {
-  checkpoint c = {.table = table, .s = s, .err = err};
-  SHOAL_TRY(check(table, s, err));
+  shoal_checkpoint c = {.table = table, .s = s, .err = err};
+  SHOAL_TRY(check(table, err));
+  c.v2 = shoal_delta_has_feature(&s->protocol, "v2Checkpoint") &&
+         shoal_str_is(shoal_delta_config(&s->metadata, "delta.checkpointPolicy"), "v2");
   shoal_status status = stage(&c);
-  if (status == SHOAL_OK)
-    status = to_parquet(&c);
-  if (status == SHOAL_OK)
+  if (status == SHOAL_OK && c.v2)
+    status = shoal_checkpoint_v2(&c);
+  else if (status == SHOAL_OK && (status = to_parquet(&c)) == SHOAL_OK)
     status = publish(&c);
   if (status < 0)
     shoal_context(err, "the checkpoint of version %lld", (long long)s->version);
@@ -500,6 +487,7 @@ static shoal_status write_checkpoint(const shoal_delta_table *table, const shoal
   if (c.staging)
     shoal_ignore(shoal_os_remove_tree(c.staging, NULL)); /* what stays is swept up with the dead's */
   shoal_buf_dispose(&c.text);
+  shoal_buf_dispose(&c.top);
   shoal_arena_dispose(&c.arena);
   return status;
 }

@@ -21,6 +21,7 @@ typedef struct fixture {
   int live[4000];   /* numbers of files */
   int vector[4000]; /* by number; 0: none */
   size_t n_live;
+  bool v2;
 } fixture;
 
 static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) {
@@ -87,12 +88,17 @@ static void commit(fixture *f) {
   shoal_str partitions[] = {SHOAL_STR("p")};
   int64_t v = f->version++;
   shoal_delta_commit_info(&c, shoal_time_now(), "WRITE", SHOAL_STR_NONE, false, SHOAL_STR_NONE);
+  const shoal_str feature = SHOAL_STR("v2Checkpoint");
+  const shoal_delta_kv policy = {SHOAL_STR("delta.checkpointPolicy"), SHOAL_STR("v2")};
+  const shoal_delta_protocol old = {.min_reader = 1, .min_writer = 2}, young = {3, 7, &feature, &feature, 1, 1};
   if (v == 0) {
-    shoal_delta_commit_protocol(&c, &(shoal_delta_protocol){.min_reader = 1, .min_writer = 2});
+    shoal_delta_commit_protocol(&c, f->v2 ? &young : &old);
     shoal_delta_commit_metadata(&c, &(shoal_delta_metadata){.id = SHOAL_STR("i"),
                                                             .schema = {fields, 2},
                                                             .partition_columns = partitions,
-                                                            .n_partition_columns = 1});
+                                                            .n_partition_columns = 1,
+                                                            .configuration = &policy,
+                                                            .n_configuration = f->v2});
   }
   int first = f->next;
   for (uint64_t n = test_random_below(&f->r, 4); n > 0 && f->n_live; n--) {
@@ -203,13 +209,13 @@ static void check_checkpoint(fixture *f, int64_t version) {
 }
 
 /* Each checkpoint rests on the one before. */
-static void test_checkpoints_of_checkpoints(void **state) {
-  (void)state;
+static void check_chain(bool v2) {
   fixture f;
   shoal_error err = {0};
   shoal_delta_checkpointed made;
   shoal_delta_snapshot *tip;
   set_up(&f, "delta/tip checkpoints");
+  f.v2 = v2;
   for (int k = 0; k < 6; k++) {
     for (int i = 0; i < 15; i++)
       commit(&f);
@@ -222,6 +228,84 @@ static void test_checkpoints_of_checkpoints(void **state) {
     assert_int_equal(tip->n_files, 0);
     shoal_delta_snapshot_free(tip);
   }
+  tear_down(&f);
+}
+
+static void test_checkpoints_of_checkpoints(void **state) {
+  (void)state;
+  check_chain(false);
+}
+
+static void test_v2_checkpoints_of_checkpoints(void **state) {
+  (void)state;
+  check_chain(true);
+}
+
+static size_t sidecars(fixture *f, shoal_map *names) {
+  shoal_error err = {0};
+  shoal_delta_snapshot *tip;
+  CHECK_OK(shoal_delta_tip_open(&f->table, SHOAL_DELTA_LATEST, &tip, &err), &err);
+  size_t same = 0, n = tip->n_below;
+  for (size_t i = 0; i < n; i++) {
+    assert_non_null(tip->below[i].sidecar.ptr);
+    same += shoal_map_get(names, tip->below[i].key) != SHOAL_MAP_NONE;
+  }
+  shoal_map_dispose(names);
+  for (size_t i = 0; i < n; i++)
+    CHECK_OK(shoal_map_put(names, shoal_arena_str(&f->arena, tip->below[i].key), 1, &err), &err);
+  shoal_delta_snapshot_free(tip);
+  return n * 100 + same;
+}
+
+/* One commit of files number from … to, added or removed. */
+static void commit_many(fixture *f, int from, int to, bool add) {
+  shoal_error err = {0};
+  shoal_delta_commit c = {0};
+  shoal_delta_commit_info(&c, shoal_time_now(), "WRITE", SHOAL_STR_NONE, false, SHOAL_STR_NONE);
+  for (int i = from; i < to; i++) {
+    shoal_delta_kv value = {SHOAL_STR("p"), SHOAL_STR("x")};
+    shoal_delta_file file = {.path = shoal_str_z(shoal_arena_printf(&f->arena, "g%06d", i)),
+                             .size = 5,
+                             .data_change = true,
+                             .partition_values = &value,
+                             .n_partition_values = 1};
+    if (add)
+      shoal_delta_commit_add(&c, &file);
+    else
+      shoal_delta_commit_remove(&c, &file, shoal_time_now());
+  }
+  CHECK_OK(shoal_delta_commit_put(&f->table, &c, f->version++, &err), &err);
+  shoal_delta_commit_dispose(&c);
+}
+
+/* What was not touched is named again. */
+static void test_sidecars_stay(void **state) {
+  (void)state;
+  fixture f;
+  shoal_error err = {0};
+  shoal_delta_checkpointed made;
+  shoal_map names = {0};
+  set_up(&f, "delta/tip sidecars");
+  f.v2 = true;
+  commit(&f);
+  commit_many(&f, 0, 34000, true);
+  CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  assert_int_equal(made.n_files, 34000 + f.n_live);
+  assert_int_equal(sidecars(&f, &names), 400);
+  check_checkpoint(&f, made.version);
+  commit_many(&f, 12000, 12100, false);
+  CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  assert_int_equal(made.n_files, 33900 + f.n_live);
+  assert_int_equal(sidecars(&f, &names), 403);
+  check_checkpoint(&f, made.version);
+  commit_many(&f, 34000, 34100, true); /* into a small one, which is packed with the next */
+  CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  assert_int_equal(sidecars(&f, &names), 504);
+  commit_many(&f, 34100, 34200, true);
+  CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  assert_int_equal(sidecars(&f, &names), 504);
+  check_checkpoint(&f, made.version);
+  shoal_map_dispose(&names);
   tear_down(&f);
 }
 
@@ -324,8 +408,9 @@ static void test_statistics_in_columns_stay(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_checkpoints_of_checkpoints),
-                                     cmocka_unit_test(test_what_is_wanted_is_brought),
-                                     cmocka_unit_test(test_statistics_in_columns_stay)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_checkpoints_of_checkpoints), cmocka_unit_test(test_v2_checkpoints_of_checkpoints),
+      cmocka_unit_test(test_sidecars_stay), cmocka_unit_test(test_what_is_wanted_is_brought),
+      cmocka_unit_test(test_statistics_in_columns_stay)};
   return cmocka_run_group_tests_name("delta/tip", tests, NULL, NULL);
 }

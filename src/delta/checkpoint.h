@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the two kinds of checkpoints have in common: the state as inputs and a query of the engine. Private to delta/. */
+#ifndef SHOAL_DELTA_CHECKPOINT_H
+#define SHOAL_DELTA_CHECKPOINT_H
+
+#include "delta/delta_internal.h"
+
+/* Columns of a checkpoint. */
+enum {
+  SHOAL_CHECKPOINT_TXN,
+  SHOAL_CHECKPOINT_ADD,
+  SHOAL_CHECKPOINT_REMOVE,
+  SHOAL_CHECKPOINT_METADATA,
+  SHOAL_CHECKPOINT_PROTOCOL,
+  SHOAL_CHECKPOINT_DOMAIN,
+  SHOAL_CHECKPOINT_COLUMNS
+};
+
+/* What queries are made of: `state`, actions of the snapshot's own; `spoken`, keys that those below no longer speak
+   for; `below`. */
+typedef struct shoal_checkpoint_inputs {
+  shoal_scan_option of_state[3], of_spoken[2], of_below[2];
+  shoal_scan_file files[2];
+  shoal_scan scans[3];
+  shoal_input list[3];
+  size_t n;
+} shoal_checkpoint_inputs;
+
+typedef struct shoal_checkpoint {
+  const shoal_delta_table *table;
+  const shoal_delta_snapshot *s;
+  bool v2;
+  shoal_arena arena;
+  shoal_engine *engine;
+  char *staging;
+  shoal_str json, spoken, parquet; /* staged files */
+  shoal_scan_file *below;          /* of a tip: files whose actions go over into the new checkpoint */
+  size_t n_below;
+  shoal_schema old; /* their columns */
+  shoal_checkpoint_inputs in;
+  int64_t oldest; /* tombstones from before, in milliseconds, may go: VACUUM has no more use for them */
+  shoal_buf text; /* `state` */
+  shoal_buf top;  /* of a V2 checkpoint: what is no file */
+  size_t longest;
+  shoal_str actions, adds; /* numbers, as they were read back */
+  shoal_error *err;
+} shoal_checkpoint;
+
+/* A text into the arena; {NULL,0}: out of memory. The buffer is disposed of. */
+shoal_str shoal_checkpoint_keep(shoal_checkpoint *c, shoal_buf *text);
+/* Only the first n of c->below go over. */
+void shoal_checkpoint_take_below(shoal_checkpoint *c, size_t n);
+/* All actions of the checkpoint, as SQL over the inputs. */
+void shoal_checkpoint_query(const shoal_checkpoint *c, shoal_buf *sql);
+/* The key of a file below, an add's or a remove's, as SQL over `log`; false: there is no such column. */
+bool shoal_checkpoint_key(const shoal_checkpoint *c, size_t column, shoal_buf *sql);
+/* That the scan has what the query `all` says; notes how many actions and adds that is. */
+SHOAL_MUST_USE shoal_status shoal_checkpoint_verify(shoal_checkpoint *c, const shoal_scan *made, shoal_str all);
+/* Writes _last_checkpoint. */
+SHOAL_MUST_USE shoal_status shoal_checkpoint_hint(shoal_checkpoint *c, uint64_t bytes);
+/* checkpoint_v2.c */
+SHOAL_MUST_USE shoal_status shoal_checkpoint_v2(shoal_checkpoint *c);
+
+#endif
