@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
 from harness import *  # noqa: E402,F403
-from pyspark.sql import SparkSession  # noqa: E402
+from session import start  # noqa: E402
 
 TYPES = """select range::bigint as l, range::tinyint as b, range::smallint as s, range::int as i, range % 2 = 0 as flag,
   range / 3 as d, (range / 3)::float as f, (range * 1.25)::decimal(20, 4) as dec, 'row ' || range as text, ('x' || range)::blob as bin,
@@ -19,14 +19,6 @@ TYPES = """select range::bigint as l, range::tinyint as b, range::smallint as s,
 PARTS = """/* shoal\npartition_by: [p, day]\n*/
 select range as id, case range % 4 when 0 then 'a/b=%' when 1 then null when 2 then 'x y' else 'ä😈' end as p,
   date '2020-01-01' + (range // 5)::int as day from range(20)\n"""
-
-
-def start(jars):
-    delta = ",".join(j for j in glob.glob(jars + "/*.jar") if "/delta-" in j or "/unitycatalog-" in j)
-    return (SparkSession.builder.master("local[1]").config("spark.jars", delta).config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false")
-            .config("spark.sql.shuffle.partitions", "2").config("spark.databricks.delta.snapshotPartitions", "1")
-            .config("spark.sql.session.timeZone", "UTC").config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
-            .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog").getOrCreate())
 
 
 def seen(path, query="select * from t"):
