@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the two kinds of checkpoints have in common: the state as inputs and a query of the engine. Private to delta/. */
+/* What the two kinds of checkpoints have in common: the state as inputs and a query of the engine. Private to delta/.
+ */
 #ifndef SHOAL_DELTA_CHECKPOINT_H
 #define SHOAL_DELTA_CHECKPOINT_H
 

@@ -18,7 +18,7 @@
 
 typedef struct sidecars {
   shoal_checkpoint *c;
-  int64_t rows;  /* of all that is below */
+  int64_t rows; /* of all that is below */
   int64_t reused_rows, reused_adds;
   uint64_t bytes; /* of new ones */
   shoal_outcome made;
@@ -38,8 +38,9 @@ static void add_question(const shoal_checkpoint *c, shoal_buf *sql) {
     const char *name;
   } kinds[] = {{SHOAL_CHECKPOINT_ADD, "add"}, {SHOAL_CHECKPOINT_REMOVE, "remove"}};
   const char *separator = "";
-  shoal_buf_addz(sql, "SELECT f, count(*), count(*) FILTER (WHERE is_add), count(*) FILTER (WHERE k IN (SELECT key FROM "
-                      "spoken)) FROM (");
+  shoal_buf_addz(sql,
+                 "SELECT f, count(*), count(*) FILTER (WHERE is_add), count(*) FILTER (WHERE k IN (SELECT key FROM "
+                 "spoken)) FROM (");
   for (size_t i = 0; i < 2; i++) {
     shoal_buf key = {0};
     if (shoal_checkpoint_key(c, kinds[i].column, &key)) {
@@ -124,11 +125,11 @@ static shoal_status find_cuts(sidecars *s, shoal_str all, shoal_str **out, size_
   shoal_checkpoint *c = s->c;
   SHOAL_VEC(shoal_str) cuts = {0};
   shoal_rows *rows = NULL;
-  char *sql = shoal_arena_printf(
-      &c->arena,
-      "SELECT path FROM (SELECT path, row_number() OVER (ORDER BY path) AS i FROM (SELECT " PATH
-      " AS path FROM (%.*s))) WHERE i > 1 AND i %% %lld = 1 ORDER BY path",
-      SHOAL_FMT(all), (long long)rows_of_one(s));
+  char *sql =
+      shoal_arena_printf(&c->arena,
+                         "SELECT path FROM (SELECT path, row_number() OVER (ORDER BY path) AS i FROM (SELECT " PATH
+                         " AS path FROM (%.*s))) WHERE i > 1 AND i %% %lld = 1 ORDER BY path",
+                         SHOAL_FMT(all), (long long)rows_of_one(s));
   const shoal_job job = {.sql = shoal_str_z(sql), .inputs = c->in.list, .n_inputs = c->in.n};
   shoal_status status = sql ? shoal_engine_query(c->engine, &job, &rows, c->err) : shoal_fail_nomem(c->err);
   while (status == SHOAL_OK && (status = shoal_rows_next(rows, c->err)) == SHOAL_OK) {
@@ -163,7 +164,8 @@ static void add_number(shoal_buf *sql, const shoal_str *cuts, size_t from, size_
   shoal_buf_addz(sql, " END");
 }
 
-/* The engine writes a file for each value of a column, which therefore stands in it; readers look for theirs by name. */
+/* The engine writes a file for each value of a column, which therefore stands in it; readers look for theirs by name.
+ */
 static shoal_status write_sidecars(sidecars *s, shoal_str all) {
   shoal_checkpoint *c = s->c;
   const shoal_str part = SHOAL_STR("part");
@@ -248,7 +250,8 @@ static shoal_status publish(sidecars *s) {
   int64_t lines = 0;
   for (size_t i = 0; i < c->top.len; i++)
     lines += c->top.ptr[i] == '\n';
-  c->actions = shoal_str_z(shoal_arena_printf(&c->arena, "%lld", (long long)(number(c->actions) + s->reused_rows + lines)));
+  c->actions =
+      shoal_str_z(shoal_arena_printf(&c->arena, "%lld", (long long)(number(c->actions) + s->reused_rows + lines)));
   c->adds = shoal_str_z(shoal_arena_printf(&c->arena, "%lld", (long long)(number(c->adds) + s->reused_adds)));
   return c->actions.ptr && c->adds.ptr ? shoal_checkpoint_hint(c, s->bytes + c->top.len) : shoal_fail_nomem(c->err);
 }

@@ -167,7 +167,8 @@ static shoal_status ask_source(const ranges *r, const shoal_change *c, const sho
 shoal_status shoal_change_add_ranges(shoal_change *c, const shoal_delta_merge *merge, const shoal_schema *source,
                                      shoal_buf *sql, shoal_error *err) {
   ranges r = {.table = &c->metadata->schema, .source = source, .arena = &c->arena};
-  if (c->target.n_files < FEW_FILES || merge->source->format == SHOAL_SCAN_ARROW || !is_plain(merge->on))
+  if ((c->brought && c->target.n_files < FEW_FILES) || merge->source->format == SHOAL_SCAN_ARROW ||
+      !is_plain(merge->on))
     return SHOAL_OK;
   shoal_status status = note_parts(&r, merge->on, err);
   if (status == SHOAL_OK && r.columns.len)

@@ -30,10 +30,10 @@ def ours(p, name):
 
 
 def forget(path, version):
-    """Nothing is left but the newest checkpoint and what comes after it."""
+    """Nothing is left but the newest checkpoint, its own commit, and what comes after it."""
     for f in glob.glob(f"{path}/_delta_log/*"):
         name = os.path.basename(f)
-        if name[:20].isdigit() and (int(name[:20]) < version or name.endswith(f"{version:020}.json") or name.endswith(".crc")):
+        if name[:20].isdigit() and (int(name[:20]) < version or name.endswith(".crc")):
             os.unlink(f)
 
 

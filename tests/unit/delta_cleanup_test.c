@@ -238,7 +238,8 @@ static void test_sidecars(void **state) {
            &err);
   const char *names[] = {"_sidecars/named.parquet", "_sidecars/orphan.parquet", "_sidecars/young.parquet"};
   for (int i = 0; i < 3; i++) {
-    CHECK_OK(shoal_store_put_new(f.table.store, shoal_str_z(key_of(&f, names[i])), shoal_buf_str(&parquet), &err), &err);
+    CHECK_OK(shoal_store_put_new(f.table.store, shoal_str_z(key_of(&f, names[i])), shoal_buf_str(&parquet), &err),
+             &err);
     age(&f, names[i], i < 2 ? 3 : 0);
   }
   shoal_buf_dispose(&parquet);
@@ -258,9 +259,9 @@ static void test_sidecars(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_what_nothing_needs_goes), cmocka_unit_test(test_what_must_stay_stays),
-      cmocka_unit_test(test_the_last_day_stays), cmocka_unit_test(test_every_store_call),
-      cmocka_unit_test(test_sidecars)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_what_nothing_needs_goes),
+                                     cmocka_unit_test(test_what_must_stay_stays),
+                                     cmocka_unit_test(test_the_last_day_stays), cmocka_unit_test(test_every_store_call),
+                                     cmocka_unit_test(test_sidecars)};
   return cmocka_run_group_tests_name("delta/cleanup", tests, NULL, NULL);
 }
