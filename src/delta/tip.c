@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 
-#define MANY 20000 /* so many paths are sooner looked for here than in the engine */
+#define MANY_BYTES (512u << 10) /* of paths: these are looked for here, not in the engine */
 
 /* What the commits after the checkpoint have spoken of: its own actions about these no longer count. */
 static shoal_status spoken_of(const shoal_delta_snapshot *s, shoal_map *out, shoal_error *err) {
@@ -24,7 +24,7 @@ typedef struct bringing {
   shoal_delta_snapshot *s;
   shoal_map spoken, wanted; /* keys; paths */
   const shoal_str *paths;   /* of those, the ones that are not there yet; NULL: all */
-  size_t n_paths;
+  size_t n_paths, bytes;
   shoal_arena scratch;
   shoal_replay found;
 } bringing;
@@ -39,6 +39,7 @@ static shoal_status choose(bringing *b, const shoal_str *paths, size_t n, shoal_
     if (shoal_map_get(&there, paths[i]) != SHOAL_MAP_NONE)
       continue;
     left[b->n_paths++] = paths[i];
+    b->bytes += paths[i].len;
     status = shoal_map_put(&b->wanted, paths[i], 1, err);
   }
   b->paths = left;
@@ -49,7 +50,7 @@ static shoal_status choose(bringing *b, const shoal_str *paths, size_t n, shoal_
 static shoal_status read_below(bringing *b, shoal_error *err) {
   shoal_scan_file *files;
   shoal_engine *engine;
-  bool here = b->n_paths > MANY;
+  bool here = b->bytes > MANY_BYTES;
   SHOAL_TRY(shoal_delta_below_files(b->table, b->s, &b->scratch, &files, err));
   SHOAL_TRY(b->table->get_engine(b->table->engine_arg, &engine, err));
   return shoal_delta_checkpoint_adds(engine, files, b->s->n_below, here ? NULL : b->paths, b->n_paths,

@@ -22,11 +22,11 @@ def project():
 
 def seen(path):
     spark.read.format("delta").load(path).createOrReplaceTempView("t")
-    return [[str(v) for v in r] for r in spark.sql("select id, s, p, cast(d as string) from t order by id, s").collect()]
+    return sorted([str(v) for v in r] for r in spark.sql("select id, s, p, cast(d as string) from t").collect())
 
 
 def ours(p, name):
-    return p.rows(f"select id, s, p, d from './{name}' order by id, s")
+    return sorted(p.rows(f"select id, s, p, d from './{name}'"))
 
 
 def forget(path, version):

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log of a table: checkpoints of both kinds, what is cleaned up behind them, and tables whose writers begin from a checkpoint."""
+import glob
+import json
+import os
+import sys
+import time
+
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
+from harness import *  # noqa: E402,F403
+
+DAY = 24 * 3600
+
+
+def project():
+    p = Project({"models/a/x.sql": "select 1 as a\n"})
+    p.shoal("run")
+    return p
+
+
+def append(p, k, rows=3):
+    p.write({"r.csv": "id,s\n" + "".join(f"{k * 10 + i},row {i}\n" for i in range(rows))})
+    p.shoal("table", "append", "./t", "r.csv")
+
+
+def names(p, pattern):
+    return sorted(os.path.basename(f) for f in glob.glob(f"{p.dir}/t/_delta_log/{pattern}"))
+
+
+@case
+def old_commits_go_behind_a_checkpoint():
+    p = project()
+    p.shoal("table", "create", "./t", "--schema", "id BIGINT, s VARCHAR")
+    for k in range(6):
+        append(p, k)
+        if k == 2:
+            has(p.shoal("table", "checkpoint", "./t").stdout, "checkpoint of version 3: 3 files")
+    for v in range(7):  # nobody else has seen the table for long
+        at = time.time() - (60 - 8 * v) * DAY
+        os.utime(f"{p.dir}/t/_delta_log/{v:020}.json", (at, at))
+    p.shoal("table", "checkpoint", "./t")
+    same(names(p, "*.json"), [f"{v:020}.json" for v in range(3, 7)])
+    same(p.rows("select count(*) from './t' at (version => 3)"), [["9"]])
+    r = p.shoal("sql", "from './t' at (version => 2)", code=1)
+    has(r.all, "version 2 of the table is gone: its log goes back to version 3")
+    append(p, 7)
+    same(p.rows("select count(*) from './t'"), [["21"]])
+    p.remove()
+
+
+@case
+def a_table_may_keep_its_log():
+    p = project()
+    p.shoal("table", "create", "./t", "--schema", "id BIGINT, s VARCHAR", "--property", "delta.enableExpiredLogCleanup=false")
+    for k in range(3):
+        append(p, k)
+        p.shoal("table", "checkpoint", "./t")
+    for f in glob.glob(f"{p.dir}/t/_delta_log/0*"):
+        os.utime(f, (1, 1))
+    append(p, 3)
+    p.shoal("table", "checkpoint", "./t")
+    same(names(p, "*.json"), [f"{v:020}.json" for v in range(5)])
+    p.remove()
+
+
+@case
+def checkpoints_with_sidecars():
+    p = project()
+    p.shoal("table", "create", "./t", "--schema", "id BIGINT, s VARCHAR", "--property", "delta.checkpointPolicy=v2", "--property", "delta.checkpointInterval=4")
+    for k in range(9):
+        append(p, k)
+    same([n[:20] for n in names(p, "*.checkpoint.*.json")], [f"{v:020}" for v in (4, 8)])
+    same(names(p, "*.checkpoint.parquet"), [])
+    assert names(p, "_sidecars/*.parquet")
+    named = [json.loads(line) for line in open(f"{p.dir}/t/_delta_log/{names(p, '*.checkpoint.*.json')[-1]}")]
+    same(sum("sidecar" in a for a in named), 1)
+    p.shoal("table", "delete", "./t", "--where", "id = 11")
+    for v in range(8):
+        os.unlink(f"{p.dir}/t/_delta_log/{v:020}.json")
+    same(p.rows("select count(*), sum(id) from './t'"), [["26", str(sum(k * 10 + i for k in range(9) for i in range(3)) - 11)]])
+    has(p.shoal("table", "create", "./u", "--schema", "id BIGINT", "--property", "delta.checkpointPolicy=v3", code=1).all, "delta.checkpointPolicy is classic|v2, not 'v3'")
+    p.remove()
+
+
+@case
+def a_few_files_of_very_many():
+    """A checkpoint of so many files that a writer does not read them all."""
+    p = project()
+    sys.path.insert(0, __file__.rsplit("/", 3)[0] + "/bench")
+    import biglog
+    t = f"{p.dir}/t"
+    biglog.make(t, 9_000, True)
+    assert os.path.getsize(f"{t}/_delta_log/{biglog.CHECKPOINT:020}.checkpoint.parquet") > 256 << 10
+    has(p.shoal("table", "delete", "./t", "--where", "id = 40003").stdout, "deleted 1 row")
+    has(p.shoal("table", "update", "./t", "--where", "id between 5 and 14", "--set", "v = 7").stdout, "updated 10 rows")
+    p.write({"new.csv": "id,name,at,v,day\n50001,changed,2020-01-01,1,2020-01-01\n-1,new,2020-01-01,1,2019-01-01\n"})
+    has(p.shoal("table", "merge", "./t", "--using", "new.csv", "--on", "id", "--when", "matched then update set name = source.name", "--when", "not matched then insert").stdout, "1")
+    p.write({"day.csv": "id,name,at,v,day\n-2,day,2020-01-02,1,2020-01-02\n"})
+    p.shoal("table", "overwrite", "./t", "day.csv", "--partitions")
+    shown = p.rows("select count(*), sum(id), count(*) filter (v = 7 and id between 5 and 14), count(*) filter (name in ('changed', 'new', 'day')) from './t'")
+    p.shoal("table", "checkpoint", "./t")
+    same(p.rows("select count(*), sum(id), count(*) filter (v = 7 and id between 5 and 14), count(*) filter (name in ('changed', 'new', 'day')) from './t'"), shown)
+    gone = [i for i in range(9_000) if i * 500 // 9_000 == 1]  # files of the second day
+    ids = set(range(90_000)) - {40_003} - {k for i in gone for k in range(i * 10, i * 10 + 10)}
+    same(shown, [[str(len(ids) + 2), str(sum(ids) - 3), "10", "3"]])
+    p.remove()
+
+
+main()
