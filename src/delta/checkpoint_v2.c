@@ -5,9 +5,11 @@
  * sidecars, cut along their paths, so that files that come and go together stand together. Small ones are packed.
  *
  *  S1 Sidecars are durable before they are named, and are never written again.
- *  S2 What is named again was looked into: it is there, and holds nothing that has been spoken of.
+ *  S2 What is named again holds nothing that has been spoken of: its tags say between which paths its files lie, and
+ *     where one that was spoken of does, too, or there are no tags, it was looked into.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/os.h"
 #include "base/time.h"
@@ -16,6 +18,12 @@
 #define LEAST_ROWS 10000  /* of a sidecar */
 #define MOST_SIDECARS 200 /* aimed at */
 
+typedef struct looked {
+  int64_t rows, adds, spoken;
+  shoal_str first, last; /* of its paths */
+  bool told;             /* all of this, by its tags */
+} looked;
+
 typedef struct sidecars {
   shoal_checkpoint *c;
   int64_t rows; /* of all that is below */
@@ -23,11 +31,13 @@ typedef struct sidecars {
   uint64_t bytes; /* of new ones */
   shoal_outcome made;
   char *folder; /* staged */
+  looked *new;  /* of the new ones */
 } sidecars;
 
-typedef struct looked {
-  int64_t rows, adds, spoken;
-} looked;
+#define ROWS "shoal.rows" /* tags of a sidecar */
+#define ADDS "shoal.adds"
+#define FIRST "shoal.first"
+#define LAST "shoal.last"
 
 /* ---- which may be named again (S2) ---- */
 
@@ -72,9 +82,12 @@ static shoal_status take_answers(const shoal_checkpoint *c, shoal_rows *rows, lo
   return status == SHOAL_DONE ? SHOAL_OK : status;
 }
 
-static shoal_status look(shoal_checkpoint *c, looked *files) {
+/* Into the files of a list. */
+static shoal_status look(shoal_checkpoint *c, const shoal_scan_file *list, size_t n, looked *files) {
   shoal_buf sql = {0};
   shoal_rows *rows;
+  c->in.scans[2].files = list;
+  c->in.scans[2].n_files = n;
   add_question(c, &sql);
   const shoal_job job = {.sql = shoal_checkpoint_keep(c, &sql), .inputs = c->in.list, .n_inputs = 3};
   if (!job.sql.ptr)
@@ -83,6 +96,66 @@ static shoal_status look(shoal_checkpoint *c, looked *files) {
   shoal_status status = take_answers(c, rows, files);
   shoal_rows_free(rows);
   return status;
+}
+
+static shoal_status read_tags(const sidecars *s, shoal_str sidecar, looked *out) {
+  yyjson_doc *doc;
+  SHOAL_TRY(shoal_json_parse_raw(sidecar, "a sidecar", &doc, s->c->err));
+  yyjson_val *tags = yyjson_obj_get(yyjson_doc_get_root(doc), "tags");
+  shoal_str first = shoal_json_str(tags, FIRST), last = shoal_json_str(tags, LAST);
+  out->told = first.ptr && last.ptr && shoal_str_i64(shoal_json_str(tags, ROWS), &out->rows) &&
+              shoal_str_i64(shoal_json_str(tags, ADDS), &out->adds);
+  out->first = shoal_arena_str(&s->c->arena, first);
+  out->last = shoal_arena_str(&s->c->arena, last);
+  yyjson_doc_free(doc);
+  return out->told && (!out->first.ptr || !out->last.ptr) ? shoal_fail_nomem(s->c->err) : SHOAL_OK;
+}
+
+static int compare_paths(const void *a, const void *b) {
+  return shoal_str_cmp(*(const shoal_str *)a, *(const shoal_str *)b);
+}
+
+/* Paths of files that have been spoken of, sorted. */
+static shoal_status list_spoken(const sidecars *s, shoal_str **out, size_t *n) {
+  const shoal_delta_snapshot *tip = s->c->s;
+  *n = tip->n_files + tip->n_tombstones;
+  *out = SHOAL_NEW_ARRAY(&s->c->arena, shoal_str, *n + 1);
+  if (!*out)
+    return shoal_fail_nomem(s->c->err);
+  for (size_t i = 0; i < *n; i++)
+    (*out)[i] = i < tip->n_files ? tip->files[i].path : tip->tombstones[i - tip->n_files].file.path;
+  qsort(*out, *n, sizeof **out, compare_paths);
+  return SHOAL_OK;
+}
+
+static bool lies_between(const shoal_str *paths, size_t n, const looked *l) {
+  size_t low = 0, high = n;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (shoal_str_cmp(paths[middle], l->first) < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < n && shoal_str_cmp(paths[low], l->last) <= 0;
+}
+
+/* S2. */
+static shoal_status look_below(sidecars *s, looked *files) {
+  shoal_checkpoint *c = s->c;
+  shoal_str *spoken;
+  size_t n_spoken, n = 0;
+  shoal_scan_file *list = SHOAL_NEW_ARRAY(&c->arena, shoal_scan_file, c->n_below);
+  if (!list)
+    return shoal_fail_nomem(c->err);
+  SHOAL_TRY(list_spoken(s, &spoken, &n_spoken));
+  for (size_t i = 0; i < c->n_below; i++) {
+    if (c->s->below[i].sidecar.ptr)
+      SHOAL_TRY(read_tags(s, c->s->below[i].sidecar, &files[i]));
+    if (!files[i].told || lies_between(spoken, n_spoken, &files[i]))
+      list[n++] = c->below[i];
+  }
+  return n ? look(c, list, n, files) : SHOAL_OK;
 }
 
 static int64_t rows_of_one(const sidecars *s) {
@@ -97,7 +170,7 @@ static shoal_status choose(sidecars *s) {
   if (!files)
     return shoal_fail_nomem(c->err);
   if (n)
-    SHOAL_TRY(look(c, files));
+    SHOAL_TRY(look_below(s, files));
   for (size_t i = 0; i < n; i++)
     s->rows += files[i].rows;
   for (size_t i = 0; i < n; i++) {
@@ -199,6 +272,35 @@ static shoal_status staged_name(const sidecars *s, size_t i, shoal_str *out) {
   return out->ptr ? SHOAL_OK : shoal_fail_nomem(s->c->err);
 }
 
+/* What stands in the tags of each. */
+static shoal_status describe(sidecars *s, const shoal_scan *made, looked *out) {
+  static const shoal_scan_option name = {SHOAL_STR("filename"), SHOAL_STR("true")};
+  shoal_checkpoint *c = s->c;
+  shoal_scan scan = *made;
+  const shoal_input input = {SHOAL_STR("log"), &scan};
+  const shoal_job job = {.sql = SHOAL_STR("SELECT filename, count(*), count(\"add\".path), 0, min(" PATH "), max(" PATH
+                                          ") FROM log GROUP BY filename"),
+                         .inputs = &input,
+                         .n_inputs = 1};
+  shoal_rows *rows;
+  shoal_status status;
+  scan.options = &name;
+  scan.n_options = 1;
+  SHOAL_TRY(shoal_engine_query(c->engine, &job, &rows, c->err));
+  while ((status = shoal_rows_next(rows, c->err)) == SHOAL_OK) {
+    size_t i = 0;
+    while (i < made->n_files && !shoal_str_eq(made->files[i].path, shoal_rows_text(rows, 0)))
+      i++;
+    if (i < made->n_files && read_row(rows, &out[i])) {
+      out[i].first = shoal_arena_str(&c->arena, shoal_rows_text(rows, 4));
+      out[i].last = shoal_arena_str(&c->arena, shoal_rows_text(rows, 5));
+      out[i].told = out[i].first.ptr && out[i].last.ptr;
+    }
+  }
+  shoal_rows_free(rows);
+  return status == SHOAL_DONE ? SHOAL_OK : status;
+}
+
 static shoal_status verify(sidecars *s, shoal_str all) {
   shoal_scan_file *files = SHOAL_NEW_ARRAY(&s->c->arena, shoal_scan_file, s->made.n_files);
   const shoal_scan scan = {.format = SHOAL_SCAN_PARQUET, .files = files, .n_files = s->made.n_files};
@@ -207,7 +309,38 @@ static shoal_status verify(sidecars *s, shoal_str all) {
   for (size_t i = 0; i < s->made.n_files; i++)
     SHOAL_TRY(staged_name(s, i, &files[i].path));
   s->c->actions = s->c->adds = SHOAL_STR("0");
-  return s->made.n_files ? shoal_checkpoint_verify(s->c, &scan, all) : SHOAL_OK;
+  s->new = SHOAL_NEW_ARRAY(&s->c->arena, looked, s->made.n_files);
+  if (!s->new)
+    return shoal_fail_nomem(s->c->err);
+  if (s->made.n_files == 0)
+    return SHOAL_OK;
+  SHOAL_TRY(describe(s, &scan, s->new));
+  return shoal_checkpoint_verify(s->c, &scan, all);
+}
+
+static void add_sidecar(shoal_buf *text, const shoal_output_file *f, const looked *l) {
+  char rows[24], adds[24];
+  shoal_jw w = {.out = text};
+  snprintf(rows, sizeof rows, "%lld", (long long)l->rows);
+  snprintf(adds, sizeof adds, "%lld", (long long)l->adds);
+  shoal_jw_obj(&w);
+  shoal_jw_key(&w, "sidecar");
+  shoal_jw_obj(&w);
+  shoal_jw_kstr(&w, "path", f->name);
+  shoal_jw_ki64(&w, "sizeInBytes", (int64_t)f->bytes);
+  shoal_jw_ki64(&w, "modificationTime", shoal_time_now() / 1000);
+  shoal_jw_key(&w, "tags");
+  shoal_jw_obj(&w);
+  if (l->told) {
+    shoal_jw_kz(&w, ROWS, rows);
+    shoal_jw_kz(&w, ADDS, adds);
+    shoal_jw_kstr(&w, FIRST, l->first);
+    shoal_jw_kstr(&w, LAST, l->last);
+  }
+  shoal_jw_end(&w);
+  shoal_jw_end(&w);
+  shoal_jw_end(&w);
+  shoal_buf_addc(text, '\n');
 }
 
 /* S1. */
@@ -222,10 +355,7 @@ static shoal_status put_sidecars(sidecars *s) {
     files[i].key = shoal_delta_key(c->table, &c->arena, "_delta_log/_sidecars/%.*s", SHOAL_FMT(f->name));
     if (!files[i].key.ptr)
       return shoal_fail_nomem(c->err);
-    shoal_buf_addz(&c->top, "{\"sidecar\":{\"path\":");
-    shoal_buf_json_str(&c->top, f->name);
-    shoal_buf_addf(&c->top, ",\"sizeInBytes\":%llu,\"modificationTime\":%lld,\"tags\":{}}}\n",
-                   (unsigned long long)f->bytes, (long long)(shoal_time_now() / 1000));
+    add_sidecar(&c->top, f, &s->new[i]);
     s->bytes += f->bytes;
   }
   return s->made.n_files ? shoal_store_put_files(c->table->store, files, s->made.n_files, c->err) : SHOAL_OK;
