@@ -125,6 +125,17 @@ static shoal_status delete_sidecars(cleaning *c) {
   return status;
 }
 
+/* A table that was made within the last day has nothing that may go: mostly nothing more need be known. */
+static shoal_status is_young(const shoal_delta_table *table, bool *out, shoal_error *err) {
+  shoal_arena scratch = {0};
+  shoal_object first = {0};
+  shoal_str key = shoal_delta_key(table, &scratch, "_delta_log/%020d.json", 0);
+  shoal_status status = key.ptr ? shoal_store_head(table->store, key, &first, err) : shoal_fail_nomem(err);
+  *out = status == SHOAL_OK && first.modified_us >= shoal_time_now() - DAY_US;
+  shoal_arena_dispose(&scratch);
+  return status == SHOAL_ENOTFOUND ? SHOAL_OK : status;
+}
+
 static shoal_status clean(cleaning *c, const shoal_delta_snapshot *s) {
   size_t first, n;
   SHOAL_TRY(find_checkpoint(c, s, &first, &n));
@@ -143,7 +154,10 @@ static shoal_status clean(cleaning *c, const shoal_delta_snapshot *s) {
 shoal_status shoal_delta_clean_log(const shoal_delta_table *table, shoal_error *err) {
   cleaning c = {.table = table, .err = err};
   shoal_delta_snapshot *s = NULL;
-  if (!table->get_engine)
+  bool young = true;
+  if (table->get_engine)
+    SHOAL_TRY(is_young(table, &young, err));
+  if (young)
     return SHOAL_OK;
   shoal_status status = shoal_delta_tip_open(table, SHOAL_DELTA_LATEST, &s, err);
   if (status == SHOAL_OK && is_wanted(s))
