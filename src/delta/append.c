@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "delta/create.h"
 #include "delta/evolve.h"
+#include "delta/property.h"
 #include "delta/transaction.h"
 #include "delta/write.h"
 
@@ -53,14 +54,26 @@ static shoal_delta_create creation(const shoal_delta_append *a, const shoal_sche
                               .n_constraints = a->n_constraints};
 }
 
-/* What a table will be that is made of the rows: what they must satisfy, what files call their columns. */
+/* What a table is, or will be, that is made of such rows. */
+static shoal_status describe(appending *a, const shoal_schema *rows, shoal_error *err) {
+  const shoal_delta_create create = creation(a->append, rows);
+  return shoal_delta_describe_table(&create, &a->arena, &a->metadata, &a->protocol, err);
+}
+
+/* What rows must satisfy, what files call their columns, and whether there are such columns: of other tables the rows'
+   columns, which it takes a binding to tell, are known soon enough when they are written. */
 static shoal_status foresee(appending *a, const shoal_job *job, shoal_error *err) {
+  const shoal_delta_append *wanted = a->append;
+  const shoal_delta_create create = creation(wanted, NULL);
+  for (size_t i = 0; i < wanted->n_properties; i++)
+    SHOAL_TRY(shoal_delta_property_check(&wanted->properties[i], err));
+  if (!wanted->n_constraints && !wanted->n_partition_by && !wanted->n_cluster_by && !shoal_delta_create_maps(&create))
+    return SHOAL_OK;
   shoal_schema *schema = SHOAL_NEW(&a->arena, shoal_schema);
   if (!schema)
     return shoal_fail_nomem(err);
   SHOAL_TRY(shoal_engine_bind(a->engine, job, &a->arena, schema, err));
-  const shoal_delta_create create = creation(a->append, schema);
-  SHOAL_TRY(shoal_delta_describe_table(&create, &a->arena, &a->metadata, &a->protocol, err));
+  SHOAL_TRY(describe(a, schema, err));
   a->writing.stored = shoal_delta_create_maps(&create) ? &a->metadata.schema : NULL;
   return shoal_delta_rules_of(&a->metadata, a->engine, &a->arena, &a->writing.rules, err);
 }
@@ -110,6 +123,8 @@ static shoal_status prepare(appending *a, shoal_error *err) {
 /* ---- the commit ---- */
 
 static shoal_status make_table(appending *a, shoal_error *err) {
+  if (!a->metadata.id.ptr)
+    SHOAL_TRY(describe(a, &a->written.schema, err));
   SHOAL_TRY(shoal_delta_transaction_open(a->table, NULL, SHOAL_DELTA_CHECKS | SHOAL_DELTA_MAPS,
                                          "CREATE TABLE AS SELECT", SHOAL_STR_NONE, &a->transaction, err));
   shoal_delta_transaction_protocol(a->transaction, &a->protocol);

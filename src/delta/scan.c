@@ -70,6 +70,19 @@ static shoal_status scan_file(const shoal_delta_table *table, const shoal_delta_
   return SHOAL_OK;
 }
 
+#define MOST_COUNTED 10000 /* files: of more it takes longer to read their statistics than a bad plan costs */
+
+static uint64_t count_rows(const shoal_delta_file *const *files, size_t n) {
+  uint64_t rows = 0;
+  for (size_t i = 0; i < n && n <= MOST_COUNTED; i++) {
+    int64_t of_file = shoal_delta_file_rows(files[i]);
+    if (of_file < 0)
+      return 0;
+    rows += (uint64_t)of_file;
+  }
+  return rows;
+}
+
 shoal_status shoal_delta_scan_listed(const shoal_delta_table *table, const shoal_delta_snapshot *s,
                                      const shoal_delta_file *const *files, size_t n, shoal_arena *arena,
                                      shoal_scan *out, shoal_error *err) {
@@ -89,6 +102,7 @@ shoal_status shoal_delta_scan_listed(const shoal_delta_table *table, const shoal
     SHOAL_TRY(scan_file(table, s, files[i], &scan, arena, &list[i], err));
   scan.files = list;
   scan.n_files = scan.n_whole = n;
+  scan.rows = count_rows(files, n);
   *out = scan;
   return SHOAL_OK;
 }

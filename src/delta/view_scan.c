@@ -85,10 +85,17 @@ static shoal_status list_some(listing *l, const shoal_files *f, const bool *want
 static shoal_status list_all(listing *l, const bool *base, const bool *tail, shoal_scan *out) {
   const shoal_delta_view *v = l->s->v;
   size_t wanted = 0, with_vector = 0;
+  uint64_t rows = 0;
+  bool known = true;
   for (size_t i = 0; i < v->base.n + v->tail.n; i++) {
     bool old = i < v->base.n, want = old ? base[i] : tail[i - v->base.n];
+    const shoal_files *f = old ? &v->base : &v->tail;
+    size_t at = old ? i : i - v->base.n;
+    uint32_t count = shoal_counts_get(&f->rows, at);
     wanted += want;
-    with_vector += want && shoal_counts_get(old ? &v->base.vector : &v->tail.vector, old ? i : i - v->base.n) != 0;
+    with_vector += want && shoal_counts_get(&f->vector, at) != 0;
+    rows += want && count != SHOAL_FILES_UNKNOWN ? count : 0;
+    known = known && (!want || count != SHOAL_FILES_UNKNOWN);
   }
   vectors *kept = SHOAL_NEW(l->arena, vectors);
   l->files = SHOAL_NEW_ARRAY(l->arena, shoal_scan_file, wanted);
@@ -101,6 +108,7 @@ static shoal_status list_all(listing *l, const bool *base, const bool *tail, sho
     if (!with)
       out->n_whole = l->n;
   }
+  out->rows = known ? rows : 0;
   *kept = (vectors){l->vectors, out->n_whole};
   out->files = l->files;
   out->n_files = l->n;

@@ -6,9 +6,10 @@
  *
  * A table is read with an explicit schema: its columns are renamed to c0, c1 … on the way, so that no column of the
  * user's shadows the reader's own file_index. Values of partition columns come from a list by file_index. With a schema
- * the engine plans blindly: it takes every table for empty, which turns joins around, and a single file for one
- * thread's work. So a large table whose files are all alike is read without; a small one is not, for its footer would
- * be read at each binding.
+ * the engine opens no file before it plans: so it is told how many rows there are, lest it takes every table for empty
+ * and turns joins around, but it still takes a single file for one thread's work. So a large table whose files are all
+ * alike, or that is one file which is as the table is, is read without a schema; a small one is not, for its footer
+ * would be read at each binding.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -260,6 +261,13 @@ static void add_select_items(shoal_buf *sql, const shoal_scan *scan, size_t inpu
     shoal_buf_addz(sql, " AS \"" SHOAL_POSITION_FILE "\", file_row_number::BIGINT AS \"" SHOAL_POSITION_ROW "\"");
 }
 
+/* As many of the rows as of the files. */
+static void add_cardinality(const shoal_scan *scan, const file_range *range, shoal_buf *sql) {
+  uint64_t rows = (uint64_t)((double)scan->rows * (double)range->n / (double)scan->n_files);
+  if (rows)
+    shoal_buf_addf(sql, ", explicit_cardinality = %llu", (unsigned long long)rows);
+}
+
 static shoal_status add_range(shoal_duckdb *d, const shoal_scan *scan, size_t input, const file_range *range,
                               shoal_buf *sql, shoal_error *err) {
   add_select_items(sql, scan, input, range);
@@ -267,6 +275,7 @@ static shoal_status add_range(shoal_duckdb *d, const shoal_scan *scan, size_t in
   SHOAL_TRY(add_files(d, scan, input, range, sql, err));
   shoal_buf_addz(sql, ", hive_partitioning = false, schema = ");
   add_schema_map(sql, scan);
+  add_cardinality(scan, range, sql);
   shoal_buf_addz(sql, ")");
   return SHOAL_OK;
 }
@@ -291,6 +300,51 @@ static shoal_status add_uniform(shoal_duckdb *d, const shoal_scan *scan, size_t 
   return SHOAL_OK;
 }
 
+static bool is_as_stored(const shoal_field *field, const shoal_duckdb_column *columns, size_t n) {
+  shoal_buf ours = {0}, theirs = {0};
+  bool same = false;
+  for (size_t i = 0; i < n && !same; i++) {
+    if (!shoal_str_eq(columns[i].name, field->name) || columns[i].cast)
+      continue;
+    shoal_type_sql(&ours, &field->type);
+    shoal_type_sql(&theirs, &columns[i].type);
+    same = ours.status == SHOAL_OK && theirs.status == SHOAL_OK &&
+           shoal_str_eq(shoal_buf_str(&ours), shoal_buf_str(&theirs));
+    break;
+  }
+  shoal_buf_dispose(&ours);
+  shoal_buf_dispose(&theirs);
+  return same;
+}
+
+/* Whether a table's only file has its columns, by their names and types; what can't be told is not so. */
+static bool is_like_table(shoal_duckdb *d, const shoal_scan *scan) {
+  shoal_buf sql = {0};
+  shoal_error ignored = {0};
+  duckdb_prepared_statement statement = NULL;
+  shoal_duckdb_column *columns;
+  size_t n = 0;
+  const file_range all = {0, 1, "whole"};
+  bool like = scan->n_files == 1 && scan->n_partition_columns == 0 && !scan->positions && !scan->by_field_id;
+  for (size_t i = 0; like && i < scan->schema->n_fields; i++) {
+    const shoal_field *f = &scan->schema->fields[i];
+    like = !f->physical.ptr || shoal_str_eq(f->physical, f->name);
+  }
+  if (!like)
+    return false;
+  shoal_buf_addz(&sql, "SELECT * FROM read_parquet(");
+  like = add_files(d, scan, 0, &all, &sql, &ignored) == SHOAL_OK;
+  shoal_buf_addz(&sql, ", hive_partitioning = false)");
+  like = like && shoal_buf_check(&sql, &ignored) == SHOAL_OK &&
+         shoal_duckdb_prepare(d, shoal_buf_z(&sql), (shoal_duckdb_place){0}, &statement, &ignored) == SHOAL_OK &&
+         shoal_duckdb_columns(d, statement, true, &d->job_arena, &columns, &n, &ignored) == SHOAL_OK;
+  for (size_t i = 0; like && i < scan->schema->n_fields; i++)
+    like = is_as_stored(&scan->schema->fields[i], columns, n);
+  d->api->destroy_prepare(&statement);
+  shoal_buf_dispose(&sql);
+  return like;
+}
+
 /* Files whose rows are all there are read apart: nothing is asked of those rows. */
 static shoal_status add_table(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql, shoal_error *err) {
   size_t n_whole = scan->keep ? scan->n_whole : scan->n_files;
@@ -305,7 +359,7 @@ static shoal_status add_table(shoal_duckdb *d, const shoal_scan *scan, size_t in
     shoal_buf_addz(sql, " WHERE false");
     return SHOAL_OK;
   }
-  if (scan->uniform && scan->rows > BLIND_ROWS && !scan->keep)
+  if (scan->rows > BLIND_ROWS && !scan->keep && (scan->uniform || is_like_table(d, scan)))
     return add_uniform(d, scan, input, sql, err);
   if (whole.n)
     SHOAL_TRY(add_range(d, scan, input, &whole, sql, err));

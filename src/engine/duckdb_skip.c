@@ -64,6 +64,37 @@ static bool is_plannable(const shoal_job *job) {
   return plain;
 }
 
+static bool has_word(shoal_str sql, const char *const *words, size_t n) {
+  shoal_lexer lexer = {.sql = sql};
+  shoal_token token;
+  while (shoal_lexer_next(&lexer, &token))
+    for (size_t i = 0; i < n; i++)
+      if (shoal_token_is(&token, words[i]))
+        return true;
+  return false;
+}
+
+/* Without any of these words no scan is filtered by anything. Macros may bring them. */
+static bool has_conditions(const shoal_job *job) {
+  static const char *const words[] = {"where", "having", "qualify", "join", "on", "using"};
+  return job->n_macros || has_word(job->sql, words, sizeof words / sizeof *words);
+}
+
+/* Whether what the query says may depend on when it is asked: a part of a word will do. */
+static bool names_clock(shoal_str sql) {
+  static const char *const parts[] = {"now", "current", "today",    "local",    "ago",
+                                      "age", "time",    "tomorrow", "yesterday"};
+  for (size_t i = 0; i < sql.len; i++)
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
+      shoal_str part = shoal_str_z(parts[k]);
+      if (shoal_str_ieq(shoal_str_sub(sql, i, i + part.len), part))
+        return true;
+    }
+  return false;
+}
+
+static bool may_ask_clock(const shoal_job *job) { return job->n_macros || names_clock(job->sql); }
+
 static bool is_any_prunable(const shoal_job *job) {
   bool any = false;
   for (size_t i = 0; i < job->n_inputs; i++)
@@ -277,6 +308,7 @@ static shoal_status leave_out(shoal_duckdb *d, const shoal_scan *all, const foun
   *kept = (fewer){all->keep, all->keep_arg, numbers};
   out->files = files;
   out->n_files = n;
+  out->rows = (uint64_t)((double)all->rows * (double)n / (double)all->n_files);
   out->n_whole = whole;
   out->numbers = numbers;
   if (all->keep) {
@@ -301,11 +333,12 @@ static shoal_status plan_job(shoal_duckdb *d, const shoal_job *job, plan *p, sho
   shoal_str json, later;
   shoal_job fixed = *job;
   SHOAL_TRY(need_planner(d, err));
-  if (!job->clock_fixed)
+  bool asks = !job->clock_fixed && may_ask_clock(job);
+  if (asks)
     fixed.now_us = early;
-  fixed.clock_fixed = true;
+  fixed.clock_fixed = job->clock_fixed || asks;
   SHOAL_TRY(plan_at((shoal_duckdb *)d->planner, &fixed, p->arena, &json, err));
-  if (!job->clock_fixed) {
+  if (asks) {
     fixed.now_us = late;
     SHOAL_TRY(plan_at((shoal_duckdb *)d->planner, &fixed, p->arena, &later, err));
     p->odd = !shoal_str_eq(json, later);
@@ -316,7 +349,7 @@ static shoal_status plan_job(shoal_duckdb *d, const shoal_job *job, plan *p, sho
 shoal_status shoal_duckdb_skip(shoal_duckdb *d, const shoal_job *job, shoal_scan *scans, shoal_error *err) {
   shoal_error ignored = {0};
   plan p = {.job = job, .arena = &d->job_arena};
-  if (d->config.planner || !is_any_prunable(job) || !is_plannable(job))
+  if (d->config.planner || !is_any_prunable(job) || !is_plannable(job) || !has_conditions(job))
     return SHOAL_OK;
   p.inputs = SHOAL_NEW_ARRAY(&d->job_arena, found, job->n_inputs);
   if (!p.inputs)

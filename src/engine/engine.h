@@ -67,7 +67,7 @@ struct shoal_scan {
      does the engine look at a file before it plans: it knows how many rows there are, and reads one file by many
      threads. */
   bool uniform;
-  uint64_t rows;    /* 0: unknown */
+  uint64_t rows;    /* about how many are alive; 0: unknown */
   bool by_field_id; /* a file's columns are found by the fields' ids, not by their physical names */
   /* Which rows are alive (deletion vectors); NULL: all. Asked for the files from n_whole on only: alive[i] is whether
      row rows[i], counted from 0, of files[file] is there. `rows` mostly ascends without gaps. Any thread. */

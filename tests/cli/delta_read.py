@@ -172,5 +172,38 @@ def statistics_that_only_stand_in_parquet_are_seen():
     p.remove()
 
 
+def hand_made(folder, sql, columns, rows):
+    """A table of one file, which a query makes, and of columns that need not be the file's."""
+    os.makedirs(folder + "/_delta_log")
+    duckdb.sql(f"copy ({sql}) to '{folder}/one.parquet' (format parquet)")
+    fields = [{"name": n, "type": t, "nullable": True, "metadata": {}} for n, t in columns]
+    actions = [{"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
+               {"metaData": {"id": "m", "format": {"provider": "parquet", "options": {}}, "schemaString": json.dumps({"type": "struct", "fields": fields}), "partitionColumns": [], "configuration": {}}},
+               {"add": {"path": "one.parquet", "partitionValues": {}, "size": os.path.getsize(folder + "/one.parquet"), "modificationTime": 0, "dataChange": True, "stats": json.dumps({"numRecords": rows})}}]
+    with open(folder + "/_delta_log/00000000000000000000.json", "w") as f:
+        f.write("\n".join(json.dumps(a) for a in actions))
+
+
+@case
+def one_large_file_need_not_be_as_its_table_is():
+    p = project()
+    n = 70_000  # so many that the engine looks at the file before it plans
+    point = {"type": "struct", "fields": [{"name": "x", "type": "long", "nullable": True, "metadata": {}}]}
+    for i, (sql, columns, asked, want) in enumerate([
+            ("range as a, range % 7 as b", [("a", "long"), ("b", "long")], "sum(a), max(b)", [str(n * (n - 1) // 2), "6"]),
+            ("range % 7 as b, 'x' as file_row_number, range as a", [("a", "long"), ("b", "long")], "sum(a), max(b)", [str(n * (n - 1) // 2), "6"]),
+            ("(range % 100)::int as a", [("a", "long"), ("later", "string")], "sum(a + 3000000000), count(later)", [str(sum(i % 100 for i in range(n)) + n * 3000000000), "0"]),
+            ("range::int as a", [("a", "long")], "max(a * 1000000)", [str((n - 1) * 1000000)]),
+            ("range as A", [("a", "long")], "max(a)", [str(n - 1)]),
+            ("struct_pack(x := range::int) as s", [("s", point)], "max(s.x) * 1000000", [str((n - 1) * 1000000)]),
+            ("struct_pack(x := range) as s", [("s", point)], "max(s.x)", [str(n - 1)]),
+            ("timestamp '2020-01-01' + interval (range) second as t", [("t", "timestamp")], "max(t)::varchar", ["2020-01-01 19:26:39+00"]),
+            ("range as a, time '10:00' as odd", [("a", "long")], "max(a)", [str(n - 1)])]):
+        hand_made(f"{p.dir}/t{i}", f"select {sql} from range({n})", columns, n)
+        same(p.rows(f"select {asked} from './t{i}'"), [want])
+    same(p.rows("select count(*) from './t0' a join './t1' b on a.a = b.a where b.b = 3"), [[str(n // 7)]])
+    p.remove()
+
+
 if __name__ == "__main__":
     main()
