@@ -18,6 +18,10 @@ SHOAL_MUST_USE shoal_status shoal_store_open_faulty(shoal_store *inner, shoal_st
 void shoal_store_faulty_at(shoal_store *s, uint64_t n, shoal_fault fault, bool sticky);
 /* Runs `meanwhile(arg)` once, before the n-th call from now: what another process may do at that moment. */
 void shoal_store_faulty_meanwhile(shoal_store *s, uint64_t n, void (*meanwhile)(void *arg), void *arg);
+/* Tells of every call, before it is made: its number, the operation's name and the key (of several the first one; of a
+   listing the prefix). */
+void shoal_store_faulty_watch(shoal_store *s, void (*watch)(void *arg, uint64_t n, const char *what, shoal_str key),
+                              void *arg);
 /* Calls since the last shoal_store_faulty_at or _meanwhile. */
 uint64_t shoal_store_faulty_calls(shoal_store *s);
 
