@@ -327,11 +327,9 @@ static shoal_status commit(shoal_change *c, shoal_error *err) {
 
 /* D4: a file as it is in the log, of the table or of others' commits. */
 static bool may_matter(const shoal_change *c, const shoal_delta_file *file, shoal_arena *arena) {
-  void *bounds = shoal_delta_bounds(&c->view, &file, arena);
-  bool may = !bounds;
-  for (size_t i = 0; i < c->n_filters && !may; i++)
-    may = shoal_delta_may_match(bounds, 0, &c->filters[i]);
-  return may;
+  void *bounds = shoal_delta_bounds(&c->view, &file, 1, arena);
+  bool may = true;
+  return !bounds || shoal_delta_match(bounds, c->filters, c->n_filters, &may, NULL) < 0 || may;
 }
 
 static bool would_read(void *arg, const shoal_delta_file *file) {

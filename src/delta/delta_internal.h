@@ -255,9 +255,21 @@ SHOAL_MUST_USE shoal_status shoal_delta_scan_ordered(const shoal_delta_table *ta
 int64_t shoal_delta_file_rows(const shoal_delta_file *f);
 /* Whether statistics are written of a leaf of the columns that they are of. */
 bool shoal_delta_is_measured(const shoal_schema *columns, const shoal_field *leaf);
-/* skip.c: what a scan's `may_match` needs, kept in the arena; `files` are in the scan's order. NULL: out of memory. */
-void *shoal_delta_bounds(const shoal_delta_snapshot *s, const shoal_delta_file **files, shoal_arena *arena);
-bool shoal_delta_may_match(void *bounds, size_t file, const shoal_predicate *p);
+/* How a type's least and greatest values stand in statistics, if they do. */
+typedef enum shoal_bound {
+  SHOAL_BOUND_NONE,
+  SHOAL_BOUND_WHOLE,
+  SHOAL_BOUND_DECIMAL,
+  SHOAL_BOUND_FLOAT,
+  SHOAL_BOUND_DATE,
+  SHOAL_BOUND_TIME,
+  SHOAL_BOUND_TEXT
+} shoal_bound;
+shoal_bound shoal_delta_bound_of(shoal_type_kind kind);
+/* skip.c: what a scan's `match` needs, kept in the arena; `files` are in the scan's order. NULL: out of memory. */
+void *shoal_delta_bounds(const shoal_delta_snapshot *s, const shoal_delta_file **files, size_t n, shoal_arena *arena);
+SHOAL_MUST_USE shoal_status shoal_delta_match(void *bounds, const shoal_predicate *any, size_t n, bool *keep,
+                                              shoal_error *err);
 /* Numbers as texts, -?digits[.digits]; false: one is none. */
 bool shoal_delta_compare_numbers(shoal_str a, shoal_str b, int *out);
 /* A finite number; `single`: as a float has it. */

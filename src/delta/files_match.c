@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which files of a set may hold a row that satisfies a predicate: as skip.c, whose rules B1 to B5 hold here too, but
- * for many files at once. A predicate is compiled against the set (literals become numbers, values of partition columns
- * get their answers once each), then runs over blocks of files, so that what is between its nodes stays in the cache.
+ * Which files of a set may hold a row that satisfies a predicate, by the rules B1 to B5 of skip.c. A predicate is
+ * compiled against the set (literals become numbers, values of partition columns get their answers once each), then
+ * runs over blocks of files, so that what is between its nodes stays in the cache.
  */
 #include <string.h>
 
@@ -82,30 +82,18 @@ static shoal_status compile_partition(const compiler *c, const shoal_predicate *
 
 /* Whether a literal may be compared with a column; what else is written the engine has cast in ways not known here. */
 static bool fits(shoal_type_kind type, shoal_literal_kind literal) {
-  switch (type) {
-  case SHOAL_TYPE_STRING:
+  switch (shoal_delta_bound_of(type)) {
+  case SHOAL_BOUND_TEXT:
     return literal == SHOAL_LITERAL_STRING;
-  case SHOAL_TYPE_DATE:
+  case SHOAL_BOUND_DATE:
     return literal == SHOAL_LITERAL_DATE || literal == SHOAL_LITERAL_TIMESTAMP;
-  case SHOAL_TYPE_TIMESTAMP:
-    return literal == SHOAL_LITERAL_TIMESTAMP_TZ;
-  case SHOAL_TYPE_TIMESTAMP_NTZ:
-    return literal == SHOAL_LITERAL_TIMESTAMP;
-  case SHOAL_TYPE_BYTE:
-  case SHOAL_TYPE_SHORT:
-  case SHOAL_TYPE_INTEGER:
-  case SHOAL_TYPE_LONG:
-  case SHOAL_TYPE_DECIMAL:
-  case SHOAL_TYPE_FLOAT:
-  case SHOAL_TYPE_DOUBLE:
+  case SHOAL_BOUND_TIME:
+    return literal == (type == SHOAL_TYPE_TIMESTAMP ? SHOAL_LITERAL_TIMESTAMP_TZ : SHOAL_LITERAL_TIMESTAMP);
+  case SHOAL_BOUND_WHOLE:
+  case SHOAL_BOUND_DECIMAL:
+  case SHOAL_BOUND_FLOAT:
     return literal == SHOAL_LITERAL_NUMBER;
-  case SHOAL_TYPE_BOOLEAN:
-  case SHOAL_TYPE_BINARY:
-  case SHOAL_TYPE_STRUCT:
-  case SHOAL_TYPE_ARRAY:
-  case SHOAL_TYPE_MAP:
-  case SHOAL_TYPE_VARIANT:
-  case SHOAL_TYPE_VOID:
+  case SHOAL_BOUND_NONE:
     break;
   }
   return false;
@@ -115,7 +103,7 @@ static bool fits(shoal_type_kind type, shoal_literal_kind literal) {
 static bool read_literal(const shoal_type *type, const shoal_literal *literal, int64_t *low, int64_t *high) {
   shoal_literal_kind kind = literal->kind;
   shoal_str text = literal->text;
-  bool exact, whole = type->kind != SHOAL_TYPE_FLOAT && type->kind != SHOAL_TYPE_DOUBLE;
+  bool exact, whole = shoal_delta_bound_of(type->kind) != SHOAL_BOUND_FLOAT;
   int sign;
   const shoal_type timestamp = {.kind = SHOAL_TYPE_TIMESTAMP_NTZ};
   if (shoal_leaf_number(kind == SHOAL_LITERAL_TIMESTAMP ? &timestamp : type, text, low, &exact) &&

@@ -11,28 +11,17 @@
 #define MILLISECOND 1000
 
 shoal_leaf_kind shoal_leaf_kind_of(const shoal_type *type) {
-  switch (type->kind) {
-  case SHOAL_TYPE_BYTE:
-  case SHOAL_TYPE_SHORT:
-  case SHOAL_TYPE_INTEGER:
-  case SHOAL_TYPE_LONG:
-  case SHOAL_TYPE_FLOAT:
-  case SHOAL_TYPE_DOUBLE:
-  case SHOAL_TYPE_DATE:
-  case SHOAL_TYPE_TIMESTAMP:
-  case SHOAL_TYPE_TIMESTAMP_NTZ:
+  switch (shoal_delta_bound_of(type->kind)) {
+  case SHOAL_BOUND_WHOLE:
+  case SHOAL_BOUND_FLOAT:
+  case SHOAL_BOUND_DATE:
+  case SHOAL_BOUND_TIME:
     return SHOAL_LEAF_NUMBER;
-  case SHOAL_TYPE_DECIMAL:
+  case SHOAL_BOUND_DECIMAL:
     return type->precision <= MAX_WHOLE_DIGITS ? SHOAL_LEAF_NUMBER : SHOAL_LEAF_DECIMAL;
-  case SHOAL_TYPE_STRING:
+  case SHOAL_BOUND_TEXT:
     return SHOAL_LEAF_TEXT;
-  case SHOAL_TYPE_BOOLEAN:
-  case SHOAL_TYPE_BINARY:
-  case SHOAL_TYPE_STRUCT:
-  case SHOAL_TYPE_ARRAY:
-  case SHOAL_TYPE_MAP:
-  case SHOAL_TYPE_VARIANT:
-  case SHOAL_TYPE_VOID:
+  case SHOAL_BOUND_NONE:
     break;
   }
   return SHOAL_LEAF_NONE;
@@ -116,30 +105,19 @@ static bool read_time(shoal_str s, int64_t *out) {
 
 bool shoal_leaf_number(const shoal_type *type, shoal_str text, int64_t *out, bool *exact) {
   *exact = true;
-  switch (type->kind) {
-  case SHOAL_TYPE_BYTE:
-  case SHOAL_TYPE_SHORT:
-  case SHOAL_TYPE_INTEGER:
-  case SHOAL_TYPE_LONG:
+  switch (shoal_delta_bound_of(type->kind)) {
+  case SHOAL_BOUND_WHOLE:
     return read_scaled(text, 0, out, exact);
-  case SHOAL_TYPE_DECIMAL:
+  case SHOAL_BOUND_DECIMAL:
     return read_scaled(text, type->scale, out, exact);
-  case SHOAL_TYPE_FLOAT:
-  case SHOAL_TYPE_DOUBLE:
+  case SHOAL_BOUND_FLOAT:
     return read_float(text, type->kind == SHOAL_TYPE_FLOAT, out);
-  case SHOAL_TYPE_DATE:
+  case SHOAL_BOUND_DATE:
     return text.len == 10 && read_time(text, out);
-  case SHOAL_TYPE_TIMESTAMP:
-  case SHOAL_TYPE_TIMESTAMP_NTZ:
+  case SHOAL_BOUND_TIME:
     return read_time(text, out);
-  case SHOAL_TYPE_STRING:
-  case SHOAL_TYPE_BOOLEAN:
-  case SHOAL_TYPE_BINARY:
-  case SHOAL_TYPE_STRUCT:
-  case SHOAL_TYPE_ARRAY:
-  case SHOAL_TYPE_MAP:
-  case SHOAL_TYPE_VARIANT:
-  case SHOAL_TYPE_VOID:
+  case SHOAL_BOUND_TEXT:
+  case SHOAL_BOUND_NONE:
     break;
   }
   return false;
@@ -150,11 +128,11 @@ bool shoal_leaf_number(const shoal_type *type, shoal_str text, int64_t *out, boo
 typedef enum stats_part { MIN, MAX, NULLS } stats_part;
 
 static void take_number(shoal_leaf *l, stats_part part, shoal_str text) {
-  shoal_type_kind kind = l->field->type.kind;
-  int64_t slack = kind == SHOAL_TYPE_TIMESTAMP || kind == SHOAL_TYPE_TIMESTAMP_NTZ ? MILLISECOND : 0;
+  shoal_bound kind = shoal_delta_bound_of(l->field->type.kind);
+  int64_t slack = kind == SHOAL_BOUND_TIME ? MILLISECOND : 0;
   int64_t v;
   bool exact;
-  if (part == MAX && (kind == SHOAL_TYPE_FLOAT || kind == SHOAL_TYPE_DOUBLE))
+  if (part == MAX && kind == SHOAL_BOUND_FLOAT)
     return;
   if (!shoal_leaf_number(&l->field->type, text, &v, &exact))
     return;
@@ -192,9 +170,9 @@ static shoal_status take_scalar(shoal_files *f, shoal_leaf *l, stats_part part, 
       l->now.nulls = (uint32_t)nulls;
     return SHOAL_OK;
   }
-  shoal_type_kind kind = l->field->type.kind;
-  bool timed = kind == SHOAL_TYPE_DATE || kind == SHOAL_TYPE_TIMESTAMP || kind == SHOAL_TYPE_TIMESTAMP_NTZ;
-  if (l->kind == SHOAL_LEAF_NONE || !quoted == (timed || kind == SHOAL_TYPE_STRING))
+  shoal_bound kind = shoal_delta_bound_of(l->field->type.kind);
+  bool text = kind == SHOAL_BOUND_DATE || kind == SHOAL_BOUND_TIME || kind == SHOAL_BOUND_TEXT;
+  if (l->kind == SHOAL_LEAF_NONE || quoted != text)
     return SHOAL_OK;
   if (l->kind != SHOAL_LEAF_NUMBER)
     return take_text(f, l, part, s, err);

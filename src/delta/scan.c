@@ -139,8 +139,8 @@ shoal_status shoal_delta_scan_ordered(const shoal_delta_table *table, const shoa
     out->keep = keep;
     out->keep_arg = v;
   }
-  out->may_match = shoal_delta_may_match;
-  out->match_arg = shoal_delta_bounds(s, order, arena);
+  out->match = shoal_delta_match;
+  out->match_arg = shoal_delta_bounds(s, order, s->n_files, arena);
   if (!out->match_arg)
     return shoal_fail_nomem(err);
   *files = order;

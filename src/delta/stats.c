@@ -101,23 +101,25 @@ static bool write_string(shoal_buf *out, shoal_str s, bool up) {
   return true;
 }
 
-static bool write_bound(shoal_buf *out, shoal_type_kind kind, shoal_str s, bool up) {
+shoal_bound shoal_delta_bound_of(shoal_type_kind kind) {
   switch (kind) {
   case SHOAL_TYPE_BYTE:
   case SHOAL_TYPE_SHORT:
   case SHOAL_TYPE_INTEGER:
   case SHOAL_TYPE_LONG:
+    return SHOAL_BOUND_WHOLE;
+  case SHOAL_TYPE_DECIMAL:
+    return SHOAL_BOUND_DECIMAL;
   case SHOAL_TYPE_FLOAT:
   case SHOAL_TYPE_DOUBLE:
-  case SHOAL_TYPE_DECIMAL:
-    return write_number(out, s);
+    return SHOAL_BOUND_FLOAT;
   case SHOAL_TYPE_DATE:
-    return write_date(out, s);
+    return SHOAL_BOUND_DATE;
   case SHOAL_TYPE_TIMESTAMP:
   case SHOAL_TYPE_TIMESTAMP_NTZ:
-    return write_timestamp(out, s, kind == SHOAL_TYPE_TIMESTAMP, up);
+    return SHOAL_BOUND_TIME;
   case SHOAL_TYPE_STRING:
-    return write_string(out, s, up);
+    return SHOAL_BOUND_TEXT;
   case SHOAL_TYPE_BOOLEAN:
   case SHOAL_TYPE_BINARY:
   case SHOAL_TYPE_STRUCT:
@@ -125,6 +127,24 @@ static bool write_bound(shoal_buf *out, shoal_type_kind kind, shoal_str s, bool 
   case SHOAL_TYPE_MAP:
   case SHOAL_TYPE_VARIANT:
   case SHOAL_TYPE_VOID:
+    break;
+  }
+  return SHOAL_BOUND_NONE;
+}
+
+static bool write_bound(shoal_buf *out, shoal_type_kind kind, shoal_str s, bool up) {
+  switch (shoal_delta_bound_of(kind)) {
+  case SHOAL_BOUND_WHOLE:
+  case SHOAL_BOUND_DECIMAL:
+  case SHOAL_BOUND_FLOAT:
+    return write_number(out, s);
+  case SHOAL_BOUND_DATE:
+    return write_date(out, s);
+  case SHOAL_BOUND_TIME:
+    return write_timestamp(out, s, kind == SHOAL_TYPE_TIMESTAMP, up);
+  case SHOAL_BOUND_TEXT:
+    return write_string(out, s, up);
+  case SHOAL_BOUND_NONE:
     break;
   }
   return false;

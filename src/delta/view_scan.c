@@ -191,30 +191,10 @@ static shoal_status select_files(void *arg, const shoal_predicate *any, size_t n
 /* Bounds of these types are values, whoever has written them; up to 2^53 even by way of floats. */
 static bool is_exact(const shoal_leaf *l, int64_t bound) {
   const int64_t most = INT64_C(1) << 53;
-  switch (l->field->type.kind) {
-  case SHOAL_TYPE_BYTE:
-  case SHOAL_TYPE_SHORT:
-  case SHOAL_TYPE_INTEGER:
-  case SHOAL_TYPE_LONG:
-    return bound >= -most && bound <= most;
-  case SHOAL_TYPE_DATE:
-    return bound != INT64_MIN && bound != INT64_MAX;
-  case SHOAL_TYPE_FLOAT:
-  case SHOAL_TYPE_DOUBLE:
-  case SHOAL_TYPE_DECIMAL:
-  case SHOAL_TYPE_STRING:
-  case SHOAL_TYPE_TIMESTAMP:
-  case SHOAL_TYPE_TIMESTAMP_NTZ:
-  case SHOAL_TYPE_BOOLEAN:
-  case SHOAL_TYPE_BINARY:
-  case SHOAL_TYPE_STRUCT:
-  case SHOAL_TYPE_ARRAY:
-  case SHOAL_TYPE_MAP:
-  case SHOAL_TYPE_VARIANT:
-  case SHOAL_TYPE_VOID:
-    break;
-  }
-  return false;
+  shoal_bound kind = shoal_delta_bound_of(l->field->type.kind);
+  return kind == SHOAL_BOUND_WHOLE  ? bound >= -most && bound <= most
+         : kind == SHOAL_BOUND_DATE ? bound != INT64_MIN && bound != INT64_MAX
+                                    : false;
 }
 
 typedef struct extremes {

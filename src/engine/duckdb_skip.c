@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which files of a job's tables need not be read. The query is planned by a second instance, where each table is a stub
- * without rows; what its EXPLAIN says that the scans are filtered by is asked of each file (shoal_scan.may_match).
+ * without rows; what its EXPLAIN says that the scans are filtered by is asked of each file (shoal_scan.match).
  *
  *  K1 The planner runs only those optimisers that move filters: nothing may follow from the stubs being empty, and no
  *     scan may vanish that the real plan has.
@@ -25,7 +25,7 @@
 #define PLANNER_MEMORY (512u << 20)
 
 static bool is_prunable(const shoal_scan *scan) {
-  return scan->format == SHOAL_SCAN_TABLE && (scan->may_match || scan->select) && scan->n_files >= MIN_FILES;
+  return scan->format == SHOAL_SCAN_TABLE && (scan->match || scan->select) && scan->n_files >= MIN_FILES;
 }
 
 static bool is_plain_name(shoal_str s) {
@@ -279,13 +279,6 @@ static void keep(void *arg, size_t file, const int64_t *rows, size_t n, bool *al
   f->keep(f->keep_arg, f->numbers[file], rows, n, alive);
 }
 
-static bool is_wanted(const shoal_scan *scan, size_t file, const found *f) {
-  for (size_t i = 0; i < f->scans.len; i++)
-    if (scan->may_match(scan->match_arg, file, &f->scans.ptr[i]))
-      return true;
-  return f->scans.len == 0;
-}
-
 static shoal_status leave_out(shoal_duckdb *d, const shoal_scan *all, const found *f, shoal_scan *out,
                               shoal_error *err) {
   if (all->select)
@@ -294,10 +287,12 @@ static shoal_status leave_out(shoal_duckdb *d, const shoal_scan *all, const foun
   size_t *numbers = SHOAL_NEW_ARRAY(&d->job_arena, size_t, all->n_files);
   shoal_scan_file *files = SHOAL_NEW_ARRAY(&d->job_arena, shoal_scan_file, all->n_files);
   size_t n = 0, whole = 0;
-  if (!kept || !numbers || !files)
+  bool *wanted = SHOAL_NEW_ARRAY(&d->job_arena, bool, all->n_files);
+  if (!kept || !numbers || !files || !wanted)
     return shoal_fail_nomem(err);
+  SHOAL_TRY(all->match(all->match_arg, f->scans.ptr, f->scans.len, wanted, err));
   for (size_t i = 0; i < all->n_files; i++) {
-    if (!is_wanted(all, i, f))
+    if (!wanted[i])
       continue;
     whole += i < all->n_whole;
     numbers[n] = i;

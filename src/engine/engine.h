@@ -74,9 +74,10 @@ struct shoal_scan {
   void (*keep)(void *arg, size_t file, const int64_t *rows, size_t n, bool *alive);
   void *keep_arg;
   size_t n_whole;
-  /* Of a table: false where no row of files[file] that is alive can satisfy the predicate, whose columns are those of
-     `schema`: such files need not be read. NULL: nothing is known. The engine's own thread. */
-  bool (*may_match)(void *arg, size_t file, const shoal_predicate *predicate);
+  /* Of a table: keep[i] is false where no row of files[i] that is alive can satisfy one of the predicates, whose
+     columns are those of `schema`: such files need not be read. All are kept where n is 0. NULL: nothing is known. The
+     engine's own thread. */
+  shoal_status (*match)(void *arg, const shoal_predicate *any, size_t n, bool *keep, shoal_error *err);
   void *match_arg;
   /* Of a table: two columns more, BIGINT, that tell where a row lies: the number of its file in `files`, and its own in
      that file, both counted from 0. */

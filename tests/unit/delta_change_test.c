@@ -333,7 +333,7 @@ static const char *const against[KINDS] = {
     ".x.xx...xxx", /* delete low */
     "sx.xx...xxx", /* update a */
     "..x..x.x.xx", /* update high */
-    "..x..xxx.xx", /* merge b */
+    "..x...xx.xx", /* merge b: its source can only meet 20 … 29 */
     "..x..xxx.xx", /* replace b */
     "sx.xx...xxx", /* clear a */
     ".xxxxxxxxxx", /* pack */
