@@ -7,9 +7,12 @@
 
 #include "base/str.h"
 
-/* Of a rank: 4,096 parts of each column are far more than files of a table are cut into along one. */
-#define RANK_BITS 12
-#define RANK_BITS_ALONE 16 /* one column is not cut into cells but sorted */
+/* Bits of a rank: many more parts of each column than files of a large table are cut into along one, and so few that
+   all bounds stay in the processor's first cache. */
+static unsigned rank_bits(unsigned n) {
+  unsigned most = n == 1 ? 16 : n == 2 ? 12 : 10; /* one column is sorted rather than cut into cells */
+  return SHOAL_HILBERT_BITS / n < most ? SHOAL_HILBERT_BITS / n : most;
+}
 
 static uint64_t head_of(shoal_str key) {
   unsigned char bytes[8] = {0};
@@ -28,6 +31,14 @@ static int by_place(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
+/* What the least and the greatest of sorted keys begin with, all begin with. */
+static size_t shared_prefix(shoal_str a, shoal_str b) {
+  size_t n = 0;
+  while (n < a.len && n < b.len && a.ptr[n] == b.ptr[n])
+    n++;
+  return n;
+}
+
 /* The keys that part the sorted ones into 2^bits equal parts. */
 static shoal_status learn_axis(const shoal_str *sorted, size_t rows, unsigned bits, shoal_arena *arena,
                                shoal_curve_axis *out, shoal_error *err) {
@@ -36,13 +47,18 @@ static shoal_status learn_axis(const shoal_str *sorted, size_t rows, unsigned bi
   uint64_t *heads = SHOAL_NEW_ARRAY(arena, uint64_t, n);
   if (!bounds || !heads)
     return shoal_fail_nomem(err);
+  size_t shared = n ? shared_prefix(sorted[rows / parts], sorted[n * rows / parts]) : 0;
+  shoal_str prefix = shoal_arena_str(arena, n ? shoal_str_sub(sorted[rows / parts], 0, shared) : SHOAL_STR(""));
   for (size_t i = 0; i < n; i++) {
-    bounds[i] = shoal_arena_str(arena, sorted[(i + 1) * rows / parts]);
+    shoal_str key = sorted[(i + 1) * rows / parts];
+    bounds[i] = shoal_arena_str(arena, shoal_str_sub(key, shared, key.len));
     if (!bounds[i].ptr)
       return shoal_fail_nomem(err);
     heads[i] = head_of(bounds[i]);
   }
-  *out = (shoal_curve_axis){bounds, heads, n};
+  if (!prefix.ptr)
+    return shoal_fail_nomem(err);
+  *out = (shoal_curve_axis){prefix, bounds, heads, n};
   return SHOAL_OK;
 }
 
@@ -72,8 +88,7 @@ shoal_status shoal_curve_learn(const shoal_str *keys, size_t rows, unsigned n, s
   *out = (shoal_curve){0};
   if (n == 0 || n > SHOAL_CURVE_COLUMNS)
     return shoal_fail(err, SHOAL_ELIMIT, "rows are laid out by 1 to %d columns, not %u", SHOAL_CURVE_COLUMNS, n);
-  unsigned most = n == 1 ? RANK_BITS_ALONE : RANK_BITS,
-           bits = SHOAL_HILBERT_BITS / n < most ? SHOAL_HILBERT_BITS / n : most;
+  unsigned bits = rank_bits(n);
   shoal_curve_axis *axes = SHOAL_NEW_ARRAY(arena, shoal_curve_axis, n);
   shoal_str *sorted = SHOAL_NEW_ARRAY(&scratch, shoal_str, rows);
   shoal_status status = axes && sorted ? SHOAL_OK : shoal_fail_nomem(err);
@@ -91,20 +106,20 @@ shoal_status shoal_curve_learn(const shoal_str *keys, size_t rows, unsigned n, s
   return status;
 }
 
-/* How many of n ascending numbers are below one. */
+/* How many of n ascending numbers are below one; the steps don't depend on it, so that nothing is guessed wrong. */
 static size_t below(const uint64_t *numbers, size_t n, uint64_t one) {
-  size_t first = 0;
-  while (n > 0) {
-    size_t half = n / 2;
-    bool less = numbers[first + half] < one;
-    first = less ? first + half + 1 : first;
-    n = less ? n - half - 1 : half;
-  }
-  return first;
+  const uint64_t *first = numbers;
+  for (; n > 1; n -= n / 2)
+    first += first[n / 2 - 1] < one ? n / 2 : 0;
+  return (size_t)(first - numbers) + (n && *first < one);
 }
 
 /* Where heads are alike the whole keys decide. */
 static uint32_t rank_of(const shoal_curve_axis *a, shoal_str key) {
+  int order = shoal_str_cmp(shoal_str_sub(key, 0, a->prefix.len), a->prefix);
+  if (order)
+    return order < 0 ? 0 : (uint32_t)a->n;
+  key = shoal_str_sub(key, a->prefix.len, key.len);
   uint64_t head = head_of(key);
   size_t first = below(a->heads, a->n, head), last = first;
   if (first < a->n && a->heads[first] == head)

@@ -19,6 +19,7 @@
 #define SHOAL_CURVE_COLUMNS SHOAL_HILBERT_BITS
 
 typedef struct shoal_curve_axis {
+  shoal_str prefix;        /* that all bounds begin with; they are kept without it */
   const shoal_str *bounds; /* ascending; a rank is how many of them are below a key */
   const uint64_t *heads;   /* their first bytes, as numbers in the same order */
   size_t n;                /* less than 2^bits */
