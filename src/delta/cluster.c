@@ -8,10 +8,8 @@
 
 /* By this name Delta's own implementation and this one take over each other's files: the tags say all there is. */
 #define PROVIDER "liquid"
-#define CURVE "hilbert"
 #define TAG_CUBE "ZCUBE_ID"
 #define TAG_BY "ZCUBE_ZORDER_BY"
-#define TAG_CURVE "ZCUBE_ZORDER_CURVE"
 
 /* Rows of a sample: so many tell ranks apart by a thousandth, and so many for each file its size by a tenth. */
 #define SAMPLE_ROWS 100000
@@ -233,8 +231,7 @@ static shoal_str tag(const shoal_delta_file *f, const char *key) {
 }
 
 shoal_str shoal_delta_cluster_cube(const shoal_delta_clustering *c, const shoal_delta_file *f) {
-  bool same = shoal_str_is(f->clustering, PROVIDER) && shoal_str_is(tag(f, TAG_CURVE), CURVE) &&
-              shoal_str_eq(tag(f, TAG_BY), c->names);
+  bool same = shoal_str_is(f->clustering, PROVIDER) && shoal_str_eq(tag(f, TAG_BY), c->names);
   return same ? tag(f, TAG_CUBE) : SHOAL_STR_NONE;
 }
 
@@ -244,8 +241,7 @@ bool shoal_delta_cluster_is_foreign(const shoal_delta_file *f) {
 
 shoal_status shoal_delta_cluster_mark(const shoal_delta_clustering *c, shoal_str cube, shoal_arena *arena,
                                       shoal_delta_file *f, shoal_error *err) {
-  const shoal_delta_kv marks[] = {
-      {SHOAL_STR(TAG_CUBE), cube}, {SHOAL_STR(TAG_BY), c->names}, {SHOAL_STR(TAG_CURVE), SHOAL_STR(CURVE)}};
+  const shoal_delta_kv marks[] = {{SHOAL_STR(TAG_CUBE), cube}, {SHOAL_STR(TAG_BY), c->names}};
   const size_t n = sizeof marks / sizeof *marks;
   shoal_delta_kv *tags = SHOAL_NEW_ARRAY(arena, shoal_delta_kv, n);
   if (!tags)

@@ -533,6 +533,10 @@ static void test_rows_that_are_gone(void **state) {
   shoal_buf none = {0};
   shoal_job stray = {.sql = SHOAL_STR("SELECT \"shoal:keep\"(0, i::UBIGINT, i) FROM range(3) t(i)")};
   CHECK_STATUS(rows_of(f, &stray, &none), SHOAL_EENGINE, &f->err);
+  stray.sql = SHOAL_STR("SELECT \"shoal:place\"(create_sort_key(i, 'ASC NULLS FIRST')) FROM range(3) t(i)");
+  CHECK_STATUS(rows_of(f, &stray, &none), SHOAL_EENGINE, &f->err);
+  stray.sql = SHOAL_STR("SELECT \"shoal:cut\"(i::UBIGINT) FROM range(3) t(i)");
+  CHECK_STATUS(rows_of(f, &stray, &none), SHOAL_EENGINE, &f->err);
   shoal_buf_dispose(&none);
 }
 
