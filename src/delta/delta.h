@@ -25,7 +25,7 @@ typedef struct shoal_delta_table {
   const char
       *cache; /* folder, made on demand, where large tables' files are remembered for the next view; NULL: none */
   size_t cache_from; /* files that a table has at least to be remembered; 0: 1,000, fewer are read as quickly anew */
-  uint64_t tip_from; /* bytes of a checkpoint whose files writers bring up only as they need them; 0: 256 KB */
+  uint64_t tip_from; /* bytes of a checkpoint whose files writers bring up only as they need them; 0: 64 KB */
   /* Where who appends again and again keeps what it knows of the table, one thread at a time; the owner frees it. NULL:
      nowhere. */
   struct shoal_delta_snapshot **head;

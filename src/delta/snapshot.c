@@ -11,7 +11,7 @@
 #include "delta/delta_internal.h"
 
 #define MAX_SEGMENTS 32 /* the memory of dead files is bounded by so many updates */
-#define TIP_FROM (256u << 10)
+#define TIP_FROM (64u << 10)
 
 struct shoal_segment {
   atomic_uint refs;

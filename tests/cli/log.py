@@ -90,7 +90,7 @@ def a_few_files_of_very_many():
     import biglog
     t = f"{p.dir}/t"
     biglog.make(t, 9_000, True)
-    assert os.path.getsize(f"{t}/_delta_log/{biglog.CHECKPOINT:020}.checkpoint.parquet") > 256 << 10
+    assert os.path.getsize(f"{t}/_delta_log/{biglog.CHECKPOINT:020}.checkpoint.parquet") > 64 << 10
     has(p.shoal("table", "delete", "./t", "--where", "id = 40003").stdout, "deleted 1 row")
     has(p.shoal("table", "update", "./t", "--where", "id between 5 and 14", "--set", "v = 7").stdout, "updated 10 rows")
     p.write({"new.csv": "id,name,at,v,day\n50001,changed,2020-01-01,1,2020-01-01\n-1,new,2020-01-01,1,2019-01-01\n"})
