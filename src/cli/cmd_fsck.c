@@ -66,23 +66,46 @@ static void print_text(cli *c, const shoal_fsck_report *r) {
     puts("no run replaces what is pinned: shoal rollback --release DATASET");
 }
 
+static int print_table_json(cli *c, const shoal_delta_verified *t) {
+  shoal_buf text = {0};
+  shoal_jw w = {.out = &text};
+  shoal_jw_obj(&w);
+  shoal_jw_ki64(&w, "schema_version", 1);
+  shoal_jw_ki64(&w, "version", t->version);
+  shoal_jw_ki64(&w, "files", (int64_t)t->n_files);
+  shoal_jw_ki64(&w, "bytes", (int64_t)t->bytes);
+  shoal_jw_ki64(&w, "broken", (int64_t)t->n_broken);
+  shoal_jw_kstr(&w, "log", t->log);
+  shoal_jw_end(&w);
+  shoal_error err = {0};
+  int rc = shoal_buf_check(&text, &err) < 0 ? cli_fail(c, &err) : EXIT_DONE;
+  if (rc == EXIT_DONE)
+    puts(shoal_buf_z(&text));
+  shoal_buf_dispose(&text);
+  return rc;
+}
+
 /* A Delta table that is none of this lake's. */
 static int check_table(cli *c, const char *path) {
   shoal_error err = {0};
-  shoal_table_check t;
+  shoal_delta_verified t;
   if (cli_has(c, "all") || cli_has(c, "content") || cli_has(c, "repair"))
-    return cli_usage(c, "of a table outside the lake only the log and the files' sizes are looked at");
+    return cli_usage(c,
+                     "of a table outside the lake only the log, the files' sizes and deletion vectors are looked at");
   if (shoal_session_fsck_table(c->s, path, &t, &err) < 0)
     return cli_fail(c, &err);
-  if (c->json)
-    printf("{\"schema_version\":1,\"version\":%lld,\"files\":%zu,\"bytes\":%llu,\"broken\":%zu}\n",
-           (long long)t.version, t.n_files, (unsigned long long)t.bytes, t.n_broken);
-  else if (t.n_broken)
+  if (c->json) {
+    int rc = print_table_json(c, &t);
+    return rc != EXIT_DONE || !(t.n_broken || t.log.ptr) ? rc : EXIT_ERROR;
+  }
+  if (t.n_broken)
     printf("%sbroken%s  version %lld: %zu of %zu files are missing or have another size, %.*s for one\n",
            cli_on(c, STYLE_RED), cli_off(c), (long long)t.version, t.n_broken, t.n_files, SHOAL_FMT(t.first_broken));
   else if (!c->quiet)
     printf("version %lld: %zu files, %s: all are there\n", (long long)t.version, t.n_files, cli_bytes(c, t.bytes));
-  return t.n_broken ? EXIT_ERROR : EXIT_DONE;
+  if (t.log.ptr)
+    printf("%sbroken%s  the log: %.*s\n", cli_on(c, STYLE_RED), cli_off(c), SHOAL_FMT(t.log));
+  return t.n_broken || t.log.ptr ? EXIT_ERROR : EXIT_DONE;
 }
 
 /* The argument is a dataset, a pattern, or a folder: absolute, or from where the user is. */

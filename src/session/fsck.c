@@ -199,39 +199,16 @@ static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) 
   return shoal_session_engine(arg, out, err);
 }
 
-static shoal_status check_files(shoal_session *s, const shoal_delta_table *table, const shoal_delta_snapshot *snapshot,
-                                shoal_table_check *out, shoal_error *err) {
-  shoal_scan scan;
-  SHOAL_TRY(shoal_delta_scan(table, snapshot, &s->arena, &scan, err));
-  const shoal_delta_file *files = shoal_delta_snapshot_files(snapshot);
-  out->n_files = scan.n_files;
-  for (size_t i = 0; i < scan.n_files; i++) {
-    shoal_stat st;
-    out->bytes += files[i].size;
-    if (shoal_os_stat(scan.files[i].path.ptr, &st, NULL) >= 0 && st.size == files[i].size)
-      continue;
-    if (out->n_broken++ == 0)
-      out->first_broken = shoal_arena_str(&s->arena, files[i].path);
-  }
-  return SHOAL_OK;
-}
-
-shoal_status shoal_session_fsck_table(shoal_session *s, const char *path, shoal_table_check *out, shoal_error *err) {
+shoal_status shoal_session_fsck_table(shoal_session *s, const char *path, shoal_delta_verified *out, shoal_error *err) {
   shoal_store *store = NULL;
-  shoal_delta_snapshot *snapshot = NULL;
   char *real;
-  *out = (shoal_table_check){0};
+  *out = (shoal_delta_verified){0};
   SHOAL_TRY(shoal_session_configure(s, err));
   SHOAL_TRY(shoal_os_realpath(path, &s->arena, &real, err));
   SHOAL_TRY(shoal_store_open_file(real, false, &store, err));
   shoal_delta_table table = {
       .store = store, .prefix = SHOAL_STR(""), .get_engine = get_engine, .engine_arg = s, .anywhere = true};
-  shoal_status status = shoal_delta_snapshot_open(&table, SHOAL_DELTA_LATEST, &snapshot, err);
-  if (status >= 0) {
-    out->version = shoal_delta_snapshot_version(snapshot);
-    status = check_files(s, &table, snapshot, out, err);
-  }
-  shoal_delta_snapshot_free(snapshot);
+  shoal_status status = shoal_delta_verify(&table, &s->arena, out, err);
   shoal_store_free(store);
   return status;
 }

@@ -12,6 +12,7 @@
 #include "code/model.h"
 #include "code/project.h"
 #include "delta/append.h"
+#include "delta/verify.h"
 #include "index/index.h"
 #include "lake/lake.h"
 #include "plan/plan.h"
@@ -331,15 +332,8 @@ SHOAL_MUST_USE shoal_status shoal_session_fsck(shoal_session *s, const shoal_fsc
 /* The dataset whose table or results a folder holds, if it lies in the lake; else {NULL,0}. In s's arena. */
 SHOAL_MUST_USE shoal_status shoal_session_dataset_of(shoal_session *s, const char *path, shoal_str *out,
                                                      shoal_error *err);
-/* Any Delta table, by its folder: whether its log can be read and every file is there with its size. *missing: the
-   first file that is not, {NULL,0}: none. In s's arena. */
-typedef struct shoal_table_check {
-  int64_t version;
-  size_t n_files, n_broken;
-  uint64_t bytes;
-  shoal_str first_broken;
-} shoal_table_check;
-SHOAL_MUST_USE shoal_status shoal_session_fsck_table(shoal_session *s, const char *path, shoal_table_check *out,
+/* Any Delta table, by its folder. Texts are in s's arena. */
+SHOAL_MUST_USE shoal_status shoal_session_fsck_table(shoal_session *s, const char *path, shoal_delta_verified *out,
                                                      shoal_error *err);
 void shoal_fsck_report_dispose(shoal_fsck_report *r);
 

@@ -83,6 +83,38 @@ def checkpoints_with_sidecars():
 
 
 @case
+def a_log_that_contradicts_itself():
+    p = project()
+    p.shoal("table", "create", "./t", "--schema", "id BIGINT, s VARCHAR", "--property", "delta.enableDeletionVectors=true")
+    for k in range(4):
+        append(p, k, 3 + k)
+    p.shoal("table", "delete", "./t", "--where", "id = 11")
+    has(p.shoal("fsck", "t").stdout, "version 5: 4 files", "all are there")  # one with a deletion vector among the others
+    p.shoal("table", "checkpoint", "./t")
+    log, sizes = f"{p.dir}/t/_delta_log", [os.path.getsize(f) for f in glob.glob(p.dir + "/t/*.parquet")]
+    checksum = {"tableSizeBytes": sum(sizes), "numFiles": 4, "numMetadata": 1, "numProtocol": 1}
+    for wrong, told in (({}, None), ({"numFiles": 5}, "00000000000000000005.crc says 5 files, the log 4"), ({"tableSizeBytes": 1}, "says 1 bytes, the log"),
+                        ({"metadata": {"id": "x"}}, "is of another table")):
+        p.write({f"t/_delta_log/{5:020}.crc": json.dumps({**checksum, **wrong})})
+        r = p.json("fsck", "t", code=1 if told else 0)
+        same(told in r["log"] if told else "log" in r, bool(told))
+    os.unlink(f"{log}/{5:020}.crc")
+    os.rename(f"{log}/{2:020}.json", f"{p.dir}/2.json")
+    has(p.shoal("fsck", "t", code=1).stdout, f"the log: _delta_log/{2:020}.json is missing")
+    os.rename(f"{p.dir}/2.json", f"{log}/{2:020}.json")
+    p.shoal("fsck", "t")
+    with open(f"{log}/{2:020}.json", "a") as f:  # what the checkpoint has not seen
+        f.write('{"add":{"path":"more","partitionValues":{},"size":1,"modificationTime":0,"dataChange":true}}\n')
+    has(p.shoal("fsck", "t", code=1).stdout, f"{5:020}.checkpoint.parquet does not hold the files that the commits up to it say")
+    vector, = glob.glob(p.dir + "/t/deletion_vector_*.bin")
+    with open(vector, "r+b") as f:
+        f.seek(-3, 2)
+        f.write(b"\xff")
+    has(p.shoal("fsck", "t", code=1).stdout, "1 of 4 files are missing")
+    p.remove()
+
+
+@case
 def a_few_files_of_very_many():
     """A checkpoint of so many files that a writer does not read them all."""
     p = project()
