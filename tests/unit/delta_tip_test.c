@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "delta/delta_internal.h"
+#include "store/faulty.h"
 
 typedef struct fixture {
   char *folder;
@@ -309,6 +310,37 @@ static void test_sidecars_stay(void **state) {
   tear_down(&f);
 }
 
+/* Whatever fails while a V2 checkpoint is made, the table reads the same, and the next one works. */
+static void test_every_store_call(void **state) {
+  (void)state;
+  static const shoal_fault faults[] = {SHOAL_FAULT_BEFORE, SHOAL_FAULT_AFTER}; /* delta_checkpoint_test has them all */
+  for (int kind = 0; kind < 2; kind++) {
+    for (uint64_t n = 1, calls = n; calls >= n; n++) {
+      fixture f;
+      shoal_error err = {0};
+      shoal_delta_checkpointed made;
+      set_up(&f, "delta/tip failures");
+      f.v2 = true;
+      for (int i = 0; i < 4; i++)
+        commit(&f);
+      CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+      for (int i = 0; i < 3; i++)
+        commit(&f);
+      shoal_delta_table faulty = f.table;
+      CHECK_OK(shoal_store_open_faulty(f.table.store, &faulty.store, &err), &err);
+      shoal_store_faulty_at(faulty.store, n, faults[kind], false);
+      shoal_ignore(shoal_delta_checkpoint_version(&faulty, SHOAL_DELTA_LATEST, &made, NULL));
+      calls = shoal_store_faulty_calls(faulty.store);
+      check_checkpoint(&f, f.version - 1);
+      CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+      assert_int_equal(made.n_files, f.n_live);
+      check_checkpoint(&f, f.version - 1);
+      shoal_store_free(faulty.store);
+      tear_down(&f);
+    }
+  }
+}
+
 static void test_what_is_wanted_is_brought(void **state) {
   (void)state;
   fixture f;
@@ -408,9 +440,11 @@ static void test_statistics_in_columns_stay(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_checkpoints_of_checkpoints), cmocka_unit_test(test_v2_checkpoints_of_checkpoints),
-      cmocka_unit_test(test_sidecars_stay), cmocka_unit_test(test_what_is_wanted_is_brought),
-      cmocka_unit_test(test_statistics_in_columns_stay)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_checkpoints_of_checkpoints),
+                                     cmocka_unit_test(test_v2_checkpoints_of_checkpoints),
+                                     cmocka_unit_test(test_sidecars_stay),
+                                     cmocka_unit_test(test_every_store_call),
+                                     cmocka_unit_test(test_what_is_wanted_is_brought),
+                                     cmocka_unit_test(test_statistics_in_columns_stay)};
   return cmocka_run_group_tests_name("delta/tip", tests, NULL, NULL);
 }
