@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
 from harness import *  # noqa: E402,F403
-from session import start  # noqa: E402
+from spark_session import start  # noqa: E402
 
 ROWS = "id,s,p,d\n" + "".join("%d,row '{0}' %d,%d,{0}.5\n" % (i, i, i % 3) for i in range(12))
 

@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
 from harness import *  # noqa: E402,F403
-from session import start  # noqa: E402
+from spark_session import start  # noqa: E402
 
 TYPES = """select range::bigint as l, range::tinyint as b, range::smallint as s, range::int as i, range % 2 = 0 as flag,
   range / 3 as d, (range / 3)::float as f, (range * 1.25)::decimal(20, 4) as dec, 'row ' || range as text, ('x' || range)::blob as bin,
