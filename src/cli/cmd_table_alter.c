@@ -31,19 +31,20 @@ static const struct {
 
 static shoal_status read_one(shoal_open_table *t, const char *option, form how, const char *given,
                              shoal_delta_alteration *out, shoal_error *err) {
-  shoal_str text = shoal_str_z(given);
   shoal_engine *engine;
-  ptrdiff_t eq = shoal_str_chr(text, '=');
   SHOAL_TRY(shoal_session_table_engine(t, &engine, err));
-  out->name = text;
   if (how == COLUMN)
-    return shoal_delta_column(engine, text, &t->arena, &out->field, err);
-  if (how == NAME)
+    return shoal_delta_column(engine, shoal_str_z(given), &t->arena, &out->field, err);
+  SHOAL_TRY(shoal_sql_pair(shoal_str_z(given), &t->arena, &out->name, &out->value, err));
+  if (how == NAME && !out->value.ptr)
     return SHOAL_OK;
-  if (eq <= 0)
+  if (how == NAME) { /* a '=' of its own */
+    out->name = shoal_str_z(given);
+    out->value = SHOAL_STR_NONE;
+    return SHOAL_OK;
+  }
+  if (out->name.len == 0 || !out->value.ptr)
     return shoal_fail(err, SHOAL_EINVAL, "--%s takes NAME=%s, not '%s'", option, how == TYPE ? "TYPE" : "VALUE", given);
-  out->name = shoal_str_sub(text, 0, (size_t)eq);
-  out->value = shoal_str_sub(text, (size_t)eq + 1, text.len);
   return how == TYPE ? shoal_delta_typed(engine, out->name, out->value, &t->arena, &out->field, err) : SHOAL_OK;
 }
 

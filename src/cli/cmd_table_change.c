@@ -132,12 +132,10 @@ static int read_sets(cli *c, change_request *r) {
     return cli_fail(c, &err);
   r->sets = SHOAL_NEW_ARRAY(&c->arena, shoal_delta_set, r->n_sets);
   for (size_t i = 0; r->sets && i < r->n_sets; i++) {
-    shoal_str text = shoal_str_z(given[i]);
-    ptrdiff_t eq = shoal_str_chr(text, '=');
-    if (eq <= 0)
+    if (shoal_sql_pair(shoal_str_z(given[i]), &c->arena, &r->sets[i].column, &r->sets[i].value, &err) < 0)
+      return cli_fail(c, &err);
+    if (!r->sets[i].value.ptr || r->sets[i].column.len == 0)
       return cli_usage(c, "--set takes COLUMN=EXPRESSION, not '%s'", given[i]);
-    r->sets[i] = (shoal_delta_set){shoal_str_trim(shoal_str_sub(text, 0, (size_t)eq)),
-                                   shoal_str_trim(shoal_str_sub(text, (size_t)eq + 1, text.len))};
   }
   return r->n_sets ? 0 : cli_usage(c, "--set says what is to change");
 }

@@ -105,6 +105,19 @@ static shoal_status cut_identity(shoal_lexer lexer, column *out, size_t *end, sh
   return SHOAL_EINVAL;
 }
 
+shoal_status shoal_sql_pair(shoal_str text, shoal_arena *arena, shoal_str *name, shoal_str *value, shoal_error *err) {
+  shoal_lexer lexer = {.sql = text};
+  shoal_token token;
+  bool quoted = shoal_lexer_next(&lexer, &token) && token.kind == SHOAL_TOKEN_QUOTED;
+  ptrdiff_t eq = shoal_str_chr(quoted ? shoal_str_sub(text, lexer.at, text.len) : text, '=');
+  size_t end = (quoted ? lexer.at : 0) + (size_t)(eq < 0 ? 0 : eq);
+  *value = eq < 0 ? SHOAL_STR_NONE : shoal_str_trim(shoal_str_sub(text, end + 1, text.len));
+  *name = quoted    ? shoal_sql_name(&token, arena)
+          : eq >= 0 ? shoal_str_trim(shoal_str_sub(text, 0, end))
+                    : shoal_str_trim(text);
+  return name->ptr ? SHOAL_OK : shoal_fail_nomem(err);
+}
+
 static shoal_status cut_column(shoal_str text, shoal_arena *arena, column *out, shoal_error *err) {
   shoal_lexer lexer = {.sql = text};
   shoal_token token, before = {0}, last = {0};

@@ -9,6 +9,11 @@
 /* The name that a word or a quoted identifier stands for, in the arena. {NULL,0} without memory. */
 shoal_str shoal_sql_name(const shoal_token *token, shoal_arena *arena);
 
+/* NAME=VALUE, or a name alone, whose value is {NULL,0} then. A name that has a '=' in it, or quotes around it, is
+   quoted as SQL does. */
+SHOAL_MUST_USE shoal_status shoal_sql_pair(shoal_str text, shoal_arena *arena, shoal_str *name, shoal_str *value,
+                                           shoal_error *err);
+
 /* The schema that a column list such as "id BIGINT NOT NULL, name VARCHAR" describes, in the engine's types; identity
    columns, "id BIGINT GENERATED ALWAYS AS IDENTITY", have the metadata for that. */
 SHOAL_MUST_USE shoal_status shoal_delta_columns(shoal_engine *engine, shoal_str columns, shoal_arena *arena,

@@ -224,10 +224,11 @@ static void add_rows(writing *w) {
   shoal_buf_addz(sql, job->curve ? PLACE : "");
 }
 
-bool shoal_duckdb_holds_floats(const shoal_duckdb_column *columns, size_t n) {
+bool shoal_duckdb_misjudged(const shoal_duckdb_column *columns, size_t n) {
   for (size_t i = 0; i < n; i++)
     if (shoal_str_find(columns[i].engine_type, SHOAL_STR("FLOAT")) >= 0 ||
-        shoal_str_find(columns[i].engine_type, SHOAL_STR("DOUBLE")) >= 0)
+        shoal_str_find(columns[i].engine_type, SHOAL_STR("DOUBLE")) >= 0 ||
+        shoal_str_find(columns[i].engine_type, SHOAL_STR("BLOB")) >= 0)
       return true;
   return false;
 }
@@ -246,7 +247,7 @@ static void add_target(writing *w) {
     sql->status = path.status;
   shoal_buf_dispose(&path);
   shoal_buf_addz(sql, " (FORMAT parquet, COMPRESSION zstd, RETURN_STATS");
-  if (shoal_duckdb_holds_floats(w->columns, w->n))
+  if (shoal_duckdb_misjudged(w->columns, w->n))
     shoal_buf_addz(sql, SHOAL_DUCKDB_NO_BLOOM);
   if (job->stored)
     shoal_duckdb_add_field_ids(sql, job->stored);

@@ -175,6 +175,23 @@ static ptrdiff_t partition_index(const shoal_scan *scan, size_t column) {
   return -1;
 }
 
+/* Whether no comparison may reach the reader: where older files have the column, or a part of it, in a narrower type,
+   as Delta notes in its metadata, what it is compared with would be cast to that, and 0.1 as a whole number is 0; and
+   Bloom filters misjudge binaries (SHOAL_DUCKDB_NO_BLOOM), which files of all ages may have. */
+static bool is_guarded(const shoal_field *f) {
+  bool is = f->type.kind == SHOAL_TYPE_BINARY || shoal_str_find(f->metadata, SHOAL_STR("\"delta.typeChanges\"")) >= 0;
+  for (size_t i = 0; f->type.kind == SHOAL_TYPE_STRUCT && i < f->type.n_fields && !is; i++)
+    is = is_guarded(&f->type.fields[i]);
+  return is;
+}
+
+/* The condition always holds, and is one that the optimizer can't see through. */
+static void add_guarded(shoal_buf *sql, const shoal_field *field, const char *expression) {
+  shoal_buf_addz(sql, "CASE WHEN file_row_number >= 0 THEN ");
+  shoal_duckdb_add_logical(sql, &field->type, expression);
+  shoal_buf_addz(sql, " END");
+}
+
 static void add_select_item(shoal_buf *sql, const shoal_scan *scan, size_t column, size_t input,
                             const file_range *range) {
   char name[64], expression[32];
@@ -186,7 +203,10 @@ static void add_select_item(shoal_buf *sql, const shoal_scan *scan, size_t colum
     shoal_buf_addz(sql, ")");
   } else if (k < 0) {
     snprintf(expression, sizeof expression, "c%zu", column);
-    shoal_duckdb_add_logical(sql, &field->type, expression);
+    if (is_guarded(field))
+      add_guarded(sql, field, expression);
+    else
+      shoal_duckdb_add_logical(sql, &field->type, expression);
   } else {
     shoal_buf_addf(sql, "getvariable('%s')[file_index::BIGINT + %zu]",
                    values_variable(name, sizeof name, input, (size_t)k).ptr, range->first + 1);

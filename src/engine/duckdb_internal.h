@@ -139,10 +139,10 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_schema(const shoal_duckdb_column *colum
                                                 shoal_schema *out, shoal_error *err);
 
 /* duckdb_execute.c */
-/* Among COPY's options for Parquet with floats: the Bloom filters that DuckDB 1.5.5 writes tell -0.0 from 0.0, which
-   are equal, and its reader believes them. */
+/* Among COPY's options for Parquet with columns of types that DuckDB 1.5.5 misjudges by its Bloom filters: of floats
+   they tell -0.0 from 0.0, which are equal, and what a binary is compared with they look up as it is printed, \x00. */
 #define SHOAL_DUCKDB_NO_BLOOM ", WRITE_BLOOM_FILTER false"
-bool shoal_duckdb_holds_floats(const shoal_duckdb_column *columns, size_t n);
+bool shoal_duckdb_misjudged(const shoal_duckdb_column *columns, size_t n);
 SHOAL_MUST_USE shoal_status shoal_duckdb_op_execute(shoal_engine *e, const shoal_job *job, shoal_arena *arena,
                                                     shoal_outcome *out, shoal_error *err);
 /* duckdb_stats.c: the rows that COPY … RETURN_STATS gave. */

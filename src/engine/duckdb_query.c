@@ -165,7 +165,7 @@ static shoal_status copy_to(shoal_duckdb *d, const shoal_job *job, const char *p
     shoal_buf_sql_literal(&sql, shoal_str_z(path));
     bool parquet = shoal_str_starts(shoal_str_z(options), SHOAL_STR("FORMAT parquet"));
     shoal_buf_addf(&sql, " (%s%s)", options,
-                   parquet && shoal_duckdb_holds_floats(columns, n) ? SHOAL_DUCKDB_NO_BLOOM : "");
+                   parquet && shoal_duckdb_misjudged(columns, n) ? SHOAL_DUCKDB_NO_BLOOM : "");
     status = shoal_buf_check(&sql, err);
     if (status == SHOAL_OK)
       status = shoal_duckdb_query_text(d, shoal_buf_z(&sql), place, &result, err);

@@ -167,6 +167,19 @@ def types_widen():
 
 
 @case
+def what_is_compared_with_narrower_files_is_not_made_narrower():
+    p = with_lake({"old.csv": "id,i,n,d,day\n1,0,5,1.2,2020-02-29\n", "new.csv": "id,i,n,d,day\n2,0.5,5.25,1.23,2020-02-29 12:00:00\n"})
+    p.shoal("table", "create", "./t", "--schema", "id BIGINT, i TINYINT, n INTEGER, d DECIMAL(4,1), day DATE, s STRUCT(x SMALLINT)", "--property", "delta.enableTypeWidening=true")
+    p.shoal("table", "append", "./t", "old.csv")
+    p.shoal("table", "alter", "./t", "--type", "i=DOUBLE", "--type", "n=DECIMAL(14,2)", "--type", "d=DECIMAL(9,3)", "--type", "day=TIMESTAMP")
+    p.shoal("table", "append", "./t", "new.csv")
+    for where, want in (("i = 0.1", []), ("i > 0.4", ["2"]), ("i < 0.4", ["1"]), ("i in (0.2, 0.3, 0.5)", ["2"]), ("n = 5.25", ["2"]), ("n > 5.1", ["2"]), ("n < 5.1", ["1"]), ("d = 1.23", ["2"]), ("d = 1.2", ["1"]),
+                        ("d >= 1.21", ["2"]), ("day = timestamp '2020-02-29 12:00:00'", ["2"]), ("day < timestamp '2020-02-29 01:00:00'", ["1"]), ("day > timestamp '2020-02-29 01:00:00'", ["2"])):
+        same((where, [r[0] for r in p.rows(f"select id from './t' where {where} order by id")]), (where, want))
+    p.remove()
+
+
+@case
 def constraints_and_properties_come_and_go():
     p = with_lake({"bad.csv": "id,kind,v,note\n500,x,1,n\n"})
     filled(p, "./t", n=20, files=2, partition="kind")

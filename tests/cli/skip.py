@@ -3,6 +3,7 @@
 comparing with DuckDB over all files. Seed: SHOAL_SEED."""
 import datetime
 import decimal
+import glob
 import json
 import os
 import random
@@ -15,6 +16,7 @@ import duckdb
 import pyarrow
 import pyarrow.parquet
 from harness import Project, case, has, main, same
+from tables import described
 
 YAML = "name: t\nsources:\n  raw.t: {delta: tables/t}\n"
 SEED = int(os.environ.get("SHOAL_SEED", "0")) or random.SystemRandom().getrandbits(32)
@@ -226,6 +228,25 @@ def a_model_reads_what_it_needs():
             shutil.rmtree(f"{p.dir}/tables/t/{name}")
     p.shoal("run", "gold.one")
     has(p.shoal("sql", "select s from gold.one", "--format", "csv").stdout, "\n")
+    p.remove()
+
+
+@case
+def binaries_are_found_beside_bloom_filters():
+    p = project()
+    values = "list_value(''::blob, '\\x00'::blob, '\\xFF\\xFE'::blob, 'abc'::blob)"
+    described(p, "tables/t", [("id", "long", {}), ("b", "binary", {}), ("s", {"type": "struct", "fields": [{"name": "b", "type": "binary", "nullable": True, "metadata": {}}]}, {})])
+    duckdb.sql(f"select range as id, {values}[range % 4 + 1] as b, {{'b': b}} as s from range(40)").write_parquet(p.dir + "/tables/t/x.parquet")  # with filters, as others write them
+    assert duckdb.sql(f"select bloom_filter_offset from parquet_metadata('{p.dir}/tables/t/x.parquet') where path_in_schema = 'b'").fetchone()[0]
+    with open(f"{p.dir}/tables/t/_delta_log/{1:020}.json", "w") as f:
+        f.write(json.dumps({"add": {"path": "x.parquet", "partitionValues": {}, "size": os.path.getsize(p.dir + "/tables/t/x.parquet"), "modificationTime": 0, "dataChange": True}}))
+    duckdb.sql(f"select range as id, {values}[range % 4 + 1] as b, {{'b': b}} as s from range(40, 80)").write_parquet(p.dir + "/more.parquet")
+    p.shoal("table", "append", "raw.t", "more.parquet")
+    for name in glob.glob(p.dir + "/tables/t/part-*.parquet"):
+        same(duckdb.sql(f"select list(bloom_filter_offset) from parquet_metadata('{name}') where path_in_schema = 'b' and bloom_filter_offset is not null").fetchone()[0], None)
+    for v in ("", "\\x00", "\\xFF\\xFE", "abc"):
+        for c in ("b", "s.b"):
+            same((v, c, p.rows(f"select count(*) from raw.t where {c} = '{v}'::blob")), (v, c, [["20"]]))
     p.remove()
 
 
