@@ -151,7 +151,7 @@ def identity_columns_go_on():
 READ_AND_WRITTEN = ["appendOnly", "invariants", "checkConstraints", "changeDataFeed", "generatedColumns", "columnMapping", "identityColumns", "deletionVectors", "timestampNtz", "domainMetadata", "v2Checkpoint",
                     "rowTracking", "clustering", "inCommitTimestamp", "allowColumnDefaults", "vacuumProtocolCheck", "typeWidening", "typeWidening-preview", "checkpointProtection"]
 ONLY_READ = ["icebergCompatV1", "icebergCompatV2", "icebergCompatV3", "icebergWriterCompatV1", "materializePartitionColumns"]
-REFUSED = ["catalogManaged", "variantType", "variantType-preview", "variantShredding", "variantShredding-preview", "redirectReaderWriter-preview"]
+REFUSED = ["catalogManaged", "variantType", "variantType-preview"]
 
 
 @case
@@ -169,7 +169,7 @@ def features_are_kept_or_refused_by_name():
         done.append(feature)
         want = sorted((i, f"v{i}") for i in range(50))
         r = p.shoal("sql", f"select * from '{path}'", code=1 if feature in REFUSED else 0)
-        needs = "'variantType" if feature.startswith("variantShredding") else f"'{feature}'"  # of two that it brings the first is told
+        needs = f"'{feature}'"
         if feature in REFUSED:
             has(r.stderr, needs)
         else:
