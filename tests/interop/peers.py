@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 
-from session import DEPS, spark
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
+from spark_peers import DEPS, spark
 import deltalake
 import duckdb
 import polars

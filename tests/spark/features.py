@@ -4,8 +4,10 @@ that this version of Delta knows. Shoal reads the rows, or refuses by name; what
 import datetime as dt
 import decimal
 import json
+import sys
 
-from session import refused_by_spark, seen, spark
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
+from spark_peers import refused_by_spark, seen, spark
 import pyarrow.parquet as pq
 from harness import *  # noqa: E402,F403
 from tables import with_lake

@@ -6,9 +6,11 @@ SHOAL_SEED chooses another history, SHOAL_BUDGET scales its length."""
 import datetime as dt
 import os
 import random
+import sys
 import time
 
-from session import DEPS, spark
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
+from spark_peers import DEPS, spark
 import deltalake
 import duckdb
 import polars
