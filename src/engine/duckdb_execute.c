@@ -39,6 +39,11 @@ typedef struct writing {
 static shoal_status check_layout(const shoal_schema *schema, const shoal_str *names, size_t n, bool partition,
                                  shoal_error *err) {
   const char *word = partition ? "partition_by" : "cluster_by";
+  if (partition && n == 1 && shoal_str_is(names[0], "*")) { /* which a COPY takes for all columns, quoted or not */
+    (void)shoal_fail(err, SHOAL_EUNSUPPORTED, "%s names \"*\", a column that the engine can't write by", word);
+    shoal_hint(err, "give the column another name");
+    return SHOAL_EUNSUPPORTED;
+  }
   for (size_t i = 0; i < n; i++) {
     ptrdiff_t column = shoal_schema_find(schema, names[i]);
     if (column < 0)
