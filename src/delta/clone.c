@@ -8,11 +8,14 @@
 #include "delta/deletion_vector.h"
 #include "delta/delta_internal.h"
 #include "delta/maintain.h"
+#include "delta/row_tracking.h"
 #include "delta/transaction.h"
 
 typedef struct cloning {
   const shoal_delta_table *table, *source;
   shoal_arena arena;
+  shoal_str root; /* of the source, as its store says, */
+  char *real;     /* and without links */
   shoal_delta_snapshot *snapshot;
   shoal_delta_file *files;
   shoal_delta_metadata metadata;
@@ -27,9 +30,15 @@ static shoal_status absolute(cloning *c, const char *scheme, shoal_str path, sho
   SHOAL_TRY(shoal_delta_path_resolve(c->source, path, &c->arena, &place, err));
   if (!place.local)
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "the store has no local file for '%.*s'", SHOAL_FMT(path));
-  SHOAL_TRY(shoal_os_realpath(place.local, &c->arena, &real, err));
+  shoal_str local = shoal_str_z(place.local);
   shoal_buf_addz(&text, scheme);
-  shoal_delta_path_encode(&text, shoal_str_z(real));
+  if (place.key.ptr && shoal_str_starts(local, c->root)) {
+    shoal_delta_path_encode(&text, shoal_str_z(c->real));
+    shoal_delta_path_encode(&text, shoal_str_sub(local, c->root.len, local.len));
+  } else {
+    SHOAL_TRY(shoal_os_realpath(place.local, &c->arena, &real, err));
+    shoal_delta_path_encode(&text, shoal_str_z(real));
+  }
   return shoal_buf_take(&text, &c->arena, out, err);
 }
 
@@ -60,6 +69,31 @@ static shoal_status clone_vector(cloning *c, shoal_str json, shoal_str *out, sho
   return status;
 }
 
+static shoal_status find_root(cloning *c, shoal_error *err) {
+  char *root = shoal_delta_root(c->source, &c->arena);
+  if (!root)
+    return shoal_fail(err, SHOAL_EUNSUPPORTED, "the store has no local files");
+  c->root = shoal_str_z(root);
+  return shoal_os_realpath(root, &c->arena, &c->real, err);
+}
+
+/* But for that of row ids, which the clone's rows have of their own. */
+static shoal_status clone_domains(cloning *c, shoal_error *err) {
+  const shoal_delta_snapshot *s = c->snapshot;
+  shoal_status status = SHOAL_OK;
+  for (size_t i = 0; i < s->domains.len && status == SHOAL_OK; i++) {
+    const shoal_replay_named *d = &s->domains.ptr[i];
+    yyjson_doc *doc;
+    if (d->removed || shoal_str_is(d->id, SHOAL_TRACKING_DOMAIN))
+      continue;
+    SHOAL_TRY(shoal_json_parse(d->raw, "domainMetadata", &doc, err));
+    shoal_str configuration = shoal_arena_str(&c->arena, shoal_json_str(yyjson_doc_get_root(doc), "configuration"));
+    yyjson_doc_free(doc);
+    status = shoal_delta_transaction_domain(c->transaction, d->id, configuration, err);
+  }
+  return status;
+}
+
 static shoal_status clone_files(cloning *c, shoal_error *err) {
   const shoal_delta_snapshot *s = c->snapshot;
   c->files = SHOAL_NEW_ARRAY(&c->arena, shoal_delta_file, s->n_files);
@@ -81,9 +115,8 @@ static shoal_status clone_files(cloning *c, shoal_error *err) {
 static shoal_status describe(cloning *c, shoal_str *out, shoal_error *err) {
   shoal_buf text = {0};
   shoal_jw w = {.out = &text};
-  char *root = shoal_delta_root(c->source, &c->arena);
   shoal_jw_obj(&w);
-  shoal_jw_kz(&w, "source", root ? root : "");
+  shoal_jw_kstr(&w, "source", c->root);
   shoal_jw_ki64(&w, "sourceVersion", c->snapshot->version);
   shoal_jw_kz(&w, "isShallow", "true");
   shoal_jw_end(&w);
@@ -100,11 +133,13 @@ static shoal_status clone(cloning *c, shoal_error *err) {
   c->metadata = c->snapshot->metadata;
   c->metadata.id = shoal_str_z(id);
   c->metadata.created_ms = shoal_time_now() / 1000;
+  SHOAL_TRY(find_root(c, err));
   SHOAL_TRY(describe(c, &parameters, err));
   SHOAL_TRY(shoal_delta_transaction_open(c->table, NULL, SHOAL_DELTA_COPIES | SHOAL_DELTA_MAPS, "CLONE", parameters,
                                          &c->transaction, err));
   shoal_delta_transaction_metadata(c->transaction, &c->metadata);
   shoal_delta_transaction_protocol(c->transaction, &c->snapshot->protocol);
+  SHOAL_TRY(clone_domains(c, err));
   SHOAL_TRY(clone_files(c, err));
   return shoal_delta_transaction_commit(c->transaction, &version, err);
 }

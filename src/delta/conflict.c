@@ -3,8 +3,7 @@
 #include "delta/conflict.h"
 
 #include "delta/identity.h"
-
-#define ROW_TRACKING "delta.rowTracking"
+#include "delta/row_tracking.h"
 
 static shoal_status conflict(const shoal_delta_winner *theirs, shoal_error *err, const char *what, shoal_str name) {
   (void)shoal_fail(err, SHOAL_ECONFLICT, "version %lld, committed meanwhile, %s%s%.*s%s", (long long)theirs->version,
@@ -66,7 +65,7 @@ static shoal_status check_action(const shoal_delta_intent *ours, const shoal_del
       return conflict(theirs, err, "changes the table's metadata", SHOAL_STR_NONE);
     break;
   case SHOAL_ACTION_DOMAIN:
-    if (!shoal_str_is(a->id, ROW_TRACKING) && has(ours->domains, ours->n_domains, a->id))
+    if (!shoal_str_is(a->id, SHOAL_TRACKING_DOMAIN) && has(ours->domains, ours->n_domains, a->id))
       return conflict(theirs, err, "writes the same domain", a->id);
     break;
   case SHOAL_ACTION_TXN:

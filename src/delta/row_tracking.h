@@ -10,6 +10,7 @@
 
 #include "delta/write.h"
 
+#define SHOAL_TRACKING_DOMAIN "delta.rowTracking" /* where the highest id stands */
 #define SHOAL_TRACKING_ID "delta.rowTracking.materializedRowIdColumnName"
 #define SHOAL_TRACKING_VERSION "delta.rowTracking.materializedRowCommitVersionColumnName"
 

@@ -7,10 +7,10 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "delta/row_tracking.h"
 #include "delta/rules.h"
 
 #define MAX_TRIES 10000 /* every lost try is somebody else's commit, so this is patience, not luck */
-#define ROW_TRACKING SHOAL_STR("delta.rowTracking")
 
 struct shoal_delta_transaction {
   const shoal_delta_table *table;
@@ -200,7 +200,7 @@ static shoal_status start(shoal_delta_transaction *t, shoal_error *err) {
   t->now_metadata = t->base->metadata;
   t->now_protocol = t->base->protocol;
   for (size_t i = 0; i < t->base->domains.len; i++)
-    if (shoal_str_eq(t->base->domains.ptr[i].id, ROW_TRACKING))
+    if (shoal_str_eq(t->base->domains.ptr[i].id, SHOAL_STR(SHOAL_TRACKING_DOMAIN)))
       SHOAL_TRY(note_domain(t, t->base->domains.ptr[i].raw, err));
   if (!shoal_delta_is_on(&t->now_metadata, "delta.enableInCommitTimestamps"))
     return SHOAL_OK;
@@ -234,7 +234,7 @@ static shoal_status add_tracked(shoal_delta_transaction *t, int64_t version, sho
   }
   if (mark > t->high_water) {
     snprintf(configuration, sizeof configuration, "{\"rowIdHighWaterMark\":%lld}", (long long)mark);
-    shoal_delta_commit_domain(c, ROW_TRACKING, shoal_str_z(configuration), false);
+    shoal_delta_commit_domain(c, SHOAL_STR(SHOAL_TRACKING_DOMAIN), shoal_str_z(configuration), false);
   }
   return SHOAL_OK;
 }
@@ -320,7 +320,7 @@ static shoal_status note_action(shoal_delta_transaction *t, const shoal_action *
     if (t->able & SHOAL_DELTA_CHECKS && !shoal_delta_same_constraints(&before, &t->now_metadata))
       return shoal_fail(err, SHOAL_ECONFLICT, "version %lld, committed meanwhile, changes the table's constraints",
                         (long long)version);
-  } else if (a->kind == SHOAL_ACTION_DOMAIN && shoal_str_eq(a->id, ROW_TRACKING)) {
+  } else if (a->kind == SHOAL_ACTION_DOMAIN && shoal_str_eq(a->id, SHOAL_STR(SHOAL_TRACKING_DOMAIN))) {
     return note_domain(t, a->raw, err);
   }
   return SHOAL_OK;

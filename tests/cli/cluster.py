@@ -195,6 +195,19 @@ def any_type_has_an_order():
 
 
 @case
+def a_clone_is_clustered_as_its_source():
+    p = with_lake()
+    made(p, "tables/t", 1000, "--cluster-by", "a")
+    os.symlink("tables", f"{p.dir}/linked")
+    p.shoal("table", "clone", "linked/t", "tables/c")
+    first = next(log(p, "tables/c"))
+    assert [a["domainMetadata"]["domain"] for a in first if "domainMetadata" in a] == ["delta.clustering"]
+    paths = [a["add"]["path"] for a in first if "add" in a]
+    assert paths and all(os.path.dirname(f) == os.path.realpath(f"{p.dir}/tables/t") and os.path.exists(f) for f in paths), paths
+    p.remove()
+
+
+@case
 def what_can_not_be_is_refused():
     p = with_lake()
     wide = ", ".join(f"c{i} BIGINT" for i in range(33))
