@@ -119,7 +119,7 @@ static shoal_status read_options(reader *r, const shoal_yaml *node, shoal_source
 }
 
 static shoal_status read_source(reader *r, shoal_str name, const shoal_yaml *node, shoal_error *err) {
-  static const char *const known[] = {"files", "delta", "format", "options", "description", NULL};
+  static const char *const known[] = {"files", "delta", "clone_of", "format", "options", "description", NULL};
   if (!shoal_dataset_name_ok(name))
     return shoal_yaml_fail(node, r->path, err, "'%.*s' is no dataset name: write schema.name in lower case",
                            SHOAL_FMT(name));
@@ -128,6 +128,7 @@ static shoal_status read_source(reader *r, shoal_str name, const shoal_yaml *nod
   SHOAL_TRY(shoal_yaml_known(node, r->path, "a source", known, err));
   const shoal_yaml *files = shoal_yaml_get(node, "files"), *delta = shoal_yaml_get(node, "delta");
   const shoal_yaml *format = shoal_yaml_get(node, "format"), *options = shoal_yaml_get(node, "options");
+  const shoal_yaml *clone_of = shoal_yaml_get(node, "clone_of");
   if (!files == !delta)
     return shoal_yaml_fail(node, r->path, err, "source %.*s needs one of files and delta", SHOAL_FMT(name));
   shoal_source s = {.name = name, .kind = files ? SHOAL_SOURCE_FILES : SHOAL_SOURCE_DELTA, .line = node->line};
@@ -135,6 +136,10 @@ static shoal_status read_source(reader *r, shoal_str name, const shoal_yaml *nod
   if (s.where.len == 0 || !shoal_str_utf8(s.where))
     return shoal_yaml_fail(files ? files : delta, r->path, err, "the path of %.*s is empty or not UTF-8",
                            SHOAL_FMT(name));
+  if (clone_of && files)
+    return shoal_yaml_fail(clone_of, r->path, err, "clone_of says where files of a Delta table lie");
+  if (clone_of)
+    SHOAL_TRY(need_text(r, clone_of, "clone_of", &s.clone_of, err));
   if (format)
     SHOAL_TRY(need_text(r, format, "format", &s.format, err));
   else if (files)

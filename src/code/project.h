@@ -18,8 +18,9 @@ typedef struct shoal_option {
 typedef struct shoal_source {
   shoal_str name; /* bronze.flights */
   shoal_source_kind kind;
-  shoal_str where;  /* glob or path, relative to the project or absolute */
-  shoal_str format; /* of files: csv, json, parquet */
+  shoal_str where;    /* glob or path, relative to the project or absolute */
+  shoal_str clone_of; /* of a Delta table: another folder, likewise, that its files may lie in; or {NULL,0} */
+  shoal_str format;   /* of files: csv, json, parquet */
   const shoal_option *options;
   size_t n_options;
   int line;

@@ -21,7 +21,8 @@ typedef struct shoal_delta_table {
   shoal_str prefix;
   shoal_status (*get_engine)(void *arg, shoal_engine **out, shoal_error *err);
   void *engine_arg;
-  bool anywhere; /* files outside the table's folder are read too: the user trusts whoever wrote its log */
+  bool anywhere;  /* files outside the table's folder are read too: the user trusts whoever wrote its log */
+  shoal_str also; /* or those below this folder, absolute and without links: a shallow clone's source; or {NULL,0} */
   const char
       *cache; /* folder, made on demand, where large tables' files are remembered for the next view; NULL: none */
   size_t cache_from; /* files that a table has at least to be remembered; 0: 1,000, fewer are read as quickly anew */

@@ -75,7 +75,8 @@ static bool leaves_table(shoal_str path) {
 
 static shoal_status outside(shoal_str path, shoal_error *err) {
   shoal_status status = shoal_fail(err, SHOAL_EUNSUPPORTED, "'%.*s' lies outside the table", SHOAL_FMT(path));
-  shoal_hint(err, "a shallow clone has its files elsewhere: read the table it was cloned from, or a deep clone");
+  shoal_hint(err, "a shallow clone has its files elsewhere: name it among the sources of shoal.yaml with clone_of: and "
+                  "the folder that they lie in");
   return status;
 }
 
@@ -143,6 +144,12 @@ char *shoal_delta_root(const shoal_delta_table *table, shoal_arena *arena) {
   return path;
 }
 
+static bool is_below(shoal_str path, shoal_str folder) {
+  while (folder.len && folder.ptr[folder.len - 1] == '/')
+    folder.len--;
+  return path.len > folder.len + 1 && shoal_str_starts(path, folder) && path.ptr[folder.len] == '/';
+}
+
 /* A path that is absolute, or that ".." leads somewhere: it may yet end up in the table. */
 static shoal_status place_absolute(const shoal_delta_table *table, shoal_str path, shoal_str decoded,
                                    shoal_arena *arena, shoal_delta_place *out, shoal_error *err) {
@@ -158,10 +165,9 @@ static shoal_status place_absolute(const shoal_delta_table *table, shoal_str pat
   shoal_str whole = shoal_buf_str(&to), folder = shoal_str_z(root);
   while (folder.len && folder.ptr[folder.len - 1] == '/')
     folder.len--;
-  if (status == SHOAL_OK && whole.len > folder.len + 1 && shoal_str_starts(whole, folder) &&
-      whole.ptr[folder.len] == '/') {
+  if (status == SHOAL_OK && is_below(whole, folder)) {
     status = place_inside(table, shoal_str_sub(whole, folder.len + 1, whole.len), arena, out, err);
-  } else if (status == SHOAL_OK && !table->anywhere) {
+  } else if (status == SHOAL_OK && !table->anywhere && !(table->also.ptr && is_below(whole, table->also))) {
     status = outside(path, err);
   } else if (status == SHOAL_OK && !(out->local = shoal_arena_cstr(arena, whole))) {
     status = shoal_fail_nomem(err);

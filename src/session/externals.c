@@ -75,6 +75,20 @@ const char *shoal_session_delta_cache(shoal_session *s, shoal_arena *arena) {
   return index || user ? shoal_arena_printf(arena, "%s/delta", index ? index : user) : NULL;
 }
 
+char *shoal_session_clone_of(const shoal_session *s, const char *real, shoal_arena *arena) {
+  char *found = NULL;
+  for (size_t i = 0; s && i < s->config.n_sources && !found; i++) {
+    const shoal_source *src = &s->config.sources[i];
+    char *path = src->clone_of.ptr ? shoal_session_source_path(s, src, arena) : NULL;
+    if (!path || shoal_os_realpath(path, arena, &path, NULL) < 0 || strcmp(path, real) != 0)
+      continue;
+    path = shoal_session_path(s, src->clone_of, arena);
+    if (path && shoal_os_realpath(path, arena, &found, NULL) < 0)
+      found = NULL;
+  }
+  return found;
+}
+
 shoal_status shoal_session_open_delta(shoal_session *s, const char *path, shoal_store **store, shoal_delta_table *table,
                                       shoal_error *err) {
   SHOAL_TRY(shoal_store_open_file(path, false, store, err));
@@ -82,6 +96,7 @@ shoal_status shoal_session_open_delta(shoal_session *s, const char *path, shoal_
                                .prefix = SHOAL_STR(""),
                                .get_engine = session_engine,
                                .engine_arg = s,
+                               .also = shoal_str_z(shoal_session_clone_of(s, path, &s->arena)),
                                .cache = shoal_session_delta_cache(s, &s->arena)};
   return SHOAL_OK;
 }
@@ -114,9 +129,13 @@ static shoal_status delta_state(shoal_session *s, const char *path, shoal_extern
   return status;
 }
 
+char *shoal_session_path(const shoal_session *s, shoal_str path, shoal_arena *arena) {
+  return path.len && path.ptr[0] == '/' ? shoal_arena_cstr(arena, path)
+                                        : shoal_arena_printf(arena, "%s/%.*s", s->root, SHOAL_FMT(path));
+}
+
 char *shoal_session_source_path(const shoal_session *s, const shoal_source *src, shoal_arena *arena) {
-  return src->where.ptr[0] == '/' ? shoal_arena_cstr(arena, src->where)
-                                  : shoal_arena_printf(arena, "%s/%.*s", s->root, SHOAL_FMT(src->where));
+  return shoal_session_path(s, src->where, arena);
 }
 
 static shoal_status delta_key(shoal_session *s, const shoal_source *src, shoal_external *x, shoal_error *err) {

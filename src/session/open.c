@@ -413,7 +413,7 @@ shoal_status shoal_session_allow(shoal_session *s, const char *folder, shoal_err
 /* What the engine may read: the lake, for a project its folder and the folders of its sources, and tables that queries
    name. */
 static shoal_status allowed_paths(shoal_session *s, shoal_arena *arena, shoal_str **out, size_t *n, shoal_error *err) {
-  *out = SHOAL_NEW_ARRAY(arena, shoal_str, 3 + s->config.n_sources + s->readable.len);
+  *out = SHOAL_NEW_ARRAY(arena, shoal_str, 3 + 2 * s->config.n_sources + s->readable.len);
   if (!*out)
     return shoal_fail_nomem(err);
   *n = 0;
@@ -430,13 +430,14 @@ static shoal_status allowed_paths(shoal_session *s, shoal_arena *arena, shoal_st
       if (where.ptr[c] == '/')
         fixed = c + 1;
     shoal_str folder = s->config.sources[i].kind == SHOAL_SOURCE_DELTA ? where : shoal_str_sub(where, 0, fixed);
-    char *full = folder.len && folder.ptr[0] == '/' ? shoal_arena_cstr(arena, folder)
-                                                    : shoal_arena_printf(arena, "%s/%.*s", s->root, SHOAL_FMT(folder));
-    char *real = NULL;
-    if (!full)
-      return shoal_fail_nomem(err);
-    if (shoal_os_realpath(full, arena, &real, NULL) >= 0 && real)
-      (*out)[(*n)++] = shoal_str_z(shoal_arena_printf(arena, "%s/", real));
+    const shoal_str both[] = {folder, s->config.sources[i].clone_of};
+    for (size_t k = 0; k < 2 && both[k].ptr; k++) {
+      char *full = shoal_session_path(s, both[k], arena), *real = NULL;
+      if (!full)
+        return shoal_fail_nomem(err);
+      if (shoal_os_realpath(full, arena, &real, NULL) >= 0 && real)
+        (*out)[(*n)++] = shoal_str_z(shoal_arena_printf(arena, "%s/", real));
+    }
   }
   for (size_t i = 0; i < *n; i++)
     if (!(*out)[i].ptr)

@@ -512,6 +512,11 @@ char *shoal_session_passed_key(shoal_session *s, const shoal_node *n);
 /* Remembers that everything is as the code says. */
 SHOAL_MUST_USE shoal_status shoal_session_settle(shoal_session *s, uint64_t n_datasets, shoal_error *err);
 
+/* A path of the configuration: absolute, or from the project's folder. In the arena; NULL without memory. */
+char *shoal_session_path(const shoal_session *s, shoal_str path, shoal_arena *arena);
+/* The folder, without links, that the files of the Delta source at `real` may lie in besides its own (clone_of:); NULL:
+   none, or it is no such source. `s` may be NULL. */
+char *shoal_session_clone_of(const shoal_session *s, const char *real, shoal_arena *arena);
 /* Where a source's table lies, absolute, in the arena; NULL without memory. */
 char *shoal_session_source_path(const shoal_session *s, const shoal_source *src, shoal_arena *arena);
 

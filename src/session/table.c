@@ -93,6 +93,14 @@ static shoal_status find_table(shoal_open_table *t, shoal_str target, unsigned f
   return flags & SHOAL_TABLE_COMPUTED ? SHOAL_OK : check_outside_lake(t, err);
 }
 
+/* Of a table that is a source, the folder of another that its files may lie in. */
+static shoal_status take_clone(shoal_open_table *t, shoal_error *err) {
+  char *real;
+  SHOAL_TRY(shoal_os_realpath(t->folder, &t->arena, &real, err));
+  t->delta.also = shoal_str_z(shoal_session_clone_of(t->s, real, &t->arena));
+  return SHOAL_OK;
+}
+
 static shoal_status give_engine(void *arg, shoal_engine **out, shoal_error *err) {
   return shoal_session_table_engine(arg, out, err);
 }
@@ -110,6 +118,8 @@ shoal_status shoal_session_table_open(shoal_session *s, shoal_str target, unsign
                                    .get_engine = give_engine,
                                    .engine_arg = out,
                                    .cache = shoal_session_delta_cache(s, &out->arena)};
+  if (status >= 0)
+    status = take_clone(out, err);
   if (status == SHOAL_ENOTFOUND && out->folder)
     status = shoal_fail(err, SHOAL_ENOTFOUND, "there is no table at %s", out->folder);
   if (status < 0)
@@ -128,7 +138,8 @@ void shoal_session_table_close(shoal_open_table *t) {
 
 static shoal_status open_engine(shoal_open_table *t, shoal_error *err) {
   const shoal_config none = {0}, *config = t->s ? &t->s->config : &none;
-  shoal_str *allowed = SHOAL_NEW_ARRAY(&t->arena, shoal_str, t->n_readable + 1);
+  shoal_str *allowed = SHOAL_NEW_ARRAY(&t->arena, shoal_str, t->n_readable + 2);
+  size_t n = t->n_readable + 1;
   char *real;
   if (!allowed)
     return shoal_fail_nomem(err);
@@ -136,13 +147,15 @@ static shoal_status open_engine(shoal_open_table *t, shoal_error *err) {
   for (size_t i = 0; i < t->n_readable; i++)
     allowed[i] = t->readable[i];
   allowed[t->n_readable] = shoal_str_z(shoal_arena_printf(&t->arena, "%s/", real));
-  if (!allowed[t->n_readable].ptr)
+  if (t->delta.also.ptr)
+    allowed[n++] = shoal_str_z(shoal_arena_printf(&t->arena, "%.*s/", SHOAL_FMT(t->delta.also)));
+  if (!allowed[t->n_readable].ptr || !allowed[n - 1].ptr)
     return shoal_fail_nomem(err);
   shoal_engine_config wanted = {.memory = config->engine_memory,
                                 .threads = config->engine_threads,
                                 .temp_max = config->engine_temp_max,
                                 .allowed = allowed,
-                                .n_allowed = t->n_readable + 1,
+                                .n_allowed = n,
                                 .locked = true};
   return shoal_engine_open_duckdb(&wanted, &t->engine, err);
 }

@@ -679,5 +679,36 @@ def clones_are_tables_of_their_own():
     p.remove()
 
 
+@case
+def a_source_says_whose_clone_it_is():
+    """Files elsewhere are read where shoal.yaml names the folder, and nowhere else."""
+    p, other = project(), project()
+    p.write({"shoal.yaml": "name: p\nsources:\n  bronze.t: {delta: tables/c}\n", "models/all.sql": "select id, kind from bronze.t"})
+    def ids(table):
+        return [int(i) for i in p.shoal("sql", f"select id from {table} order by id", "--format", "csv").stdout.split()[1:]]
+
+    want = filled(other, "tables/t", VECTORS, files=2, n=10)
+    other.shoal("table", "delete", "tables/t", "--where", "id = 3")
+    p.shoal("table", "clone", other.dir + "/tables/t", "tables/c")
+    said = p.shoal("run", code=1).stderr
+    has(said, "lies outside the table")
+    has(said, "clone_of")
+    p.write({"shoal.yaml": f"name: p\nsources:\n  bronze.t: {{delta: tables/c, clone_of: {p.dir}}}\n"})
+    has(p.shoal("run", code=1).stderr, "lies outside the table")  # another folder
+    p.write({"shoal.yaml": f"name: p\nsources:\n  bronze.t: {{delta: tables/c, clone_of: {other.dir}/tables}}\n"})
+    p.shoal("run")
+    left = sorted(r[0] for r in want if r[0] != 3)
+    same(ids("main.all"), left)
+    same(ids("'./tables/c'"), left)  # it is that source
+    p.shoal("table", "delete", "bronze.t", "--where", "id = 5")
+    p.shoal("table", "optimize", "bronze.t")
+    same(ids("bronze.t"), [i for i in left if i != 5])
+    same(peers(other, "tables/t"), [r for r in want if r[0] != 3])  # the source is as it was
+    p.write({"shoal.yaml": "name: p\nsources:\n  bronze.t: {files: a.csv, clone_of: x}\n"})
+    has(p.shoal("plan", code=1).stderr, "clone_of")
+    p.remove()
+    other.remove()
+
+
 if __name__ == "__main__":
     main()
