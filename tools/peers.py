@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/tests/support")
 from spark_peers import DEPS, spark
 import deltalake
 import duckdb
