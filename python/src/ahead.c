@@ -360,13 +360,10 @@ static void ahead_dealloc(PyObject *self) {
 
 static PyMethodDef ahead_methods[] = {
     {"use", ahead_use, METH_VARARGS,
-     "use(known, python, values, made, answered, read, again, store, branch): what `answer` goes by, from here on, in "
-     "this "
-     "process, folder, store and branch"},
+     "use(known, python, values, made, answered, read, again, store, branch): what `answer` goes by, from here on"},
     {"answer", (PyCFunction)(void (*)(void))ahead_answer, METH_FASTCALL,
-     "answer(function, dataset, args, kwargs, store, branch): the value that the dataset holds, if it is that of this "
-     "call, noted "
-     "in made and answered; else again"},
+     "answer(function, dataset, args, kwargs, store, branch): the value that the dataset holds if it is that of this "
+     "call, noted in made and answered; else again"},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef ahead_members[] = {

@@ -26,19 +26,18 @@ typedef struct cloning {
 static shoal_status absolute(cloning *c, const char *scheme, shoal_str path, shoal_str *out, shoal_error *err) {
   shoal_delta_place place;
   shoal_buf text = {0};
-  char *real;
+  char *real = NULL;
   SHOAL_TRY(shoal_delta_path_resolve(c->source, path, &c->arena, &place, err));
   if (!place.local)
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "the store has no local file for '%.*s'", SHOAL_FMT(path));
   shoal_str local = shoal_str_z(place.local);
-  shoal_buf_addz(&text, scheme);
-  if (place.key.ptr && shoal_str_starts(local, c->root)) {
-    shoal_delta_path_encode(&text, shoal_str_z(c->real));
-    shoal_delta_path_encode(&text, shoal_str_sub(local, c->root.len, local.len));
-  } else {
+  bool inside = place.key.ptr && shoal_str_starts(local, c->root);
+  if (!inside)
     SHOAL_TRY(shoal_os_realpath(place.local, &c->arena, &real, err));
-    shoal_delta_path_encode(&text, shoal_str_z(real));
-  }
+  shoal_buf_addz(&text, scheme);
+  shoal_delta_path_encode(&text, shoal_str_z(inside ? c->real : real));
+  if (inside)
+    shoal_delta_path_encode(&text, shoal_str_sub(local, c->root.len, local.len));
   return shoal_buf_take(&text, &c->arena, out, err);
 }
 
@@ -89,7 +88,9 @@ static shoal_status clone_domains(cloning *c, shoal_error *err) {
     SHOAL_TRY(shoal_json_parse(d->raw, "domainMetadata", &doc, err));
     shoal_str configuration = shoal_arena_str(&c->arena, shoal_json_str(yyjson_doc_get_root(doc), "configuration"));
     yyjson_doc_free(doc);
-    status = shoal_delta_transaction_domain(c->transaction, d->id, configuration, err);
+    status = configuration.ptr
+                 ? shoal_delta_transaction_domain(c->transaction, d->id, configuration, err)
+                 : shoal_fail(err, SHOAL_ECORRUPT, "the domain '%.*s' has no configuration", SHOAL_FMT(d->id));
   }
   return status;
 }

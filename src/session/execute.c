@@ -96,9 +96,9 @@ static shoal_status claim_names(shoal_session *s, const shoal_plan *plan, const 
   if (n)
     SHOAL_TRY(shoal_datasets_check(s->lake, s->config.name, names, n, claimed, err));
   for (size_t i = 0, k = 0; i < plan->n_items; i++) {
-    bool free = makes(&plan->items[i]) && !claimed[k++];
-    late[i] = free && plan->items[i].action == SHOAL_ACTION_RUN;
-    if (free && !late[i])
+    bool unowned = makes(&plan->items[i]) && !claimed[k++];
+    late[i] = unowned && plan->items[i].action == SHOAL_ACTION_RUN;
+    if (unowned && !late[i])
       SHOAL_TRY(shoal_dataset_claim(s->lake, s->config.name, plan->items[i].name, err));
   }
   return SHOAL_OK;
