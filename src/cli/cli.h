@@ -68,6 +68,10 @@ const char *cli_value(const cli *c, const char *option); /* the last one given, 
 SHOAL_MUST_USE shoal_status cli_args(cli *c, shoal_str **out, shoal_error *err);
 /* Opens the session; prints the error and returns its exit code on failure, else 0. */
 int cli_open(cli *c);
+/* Opens the session if it is not open; c->s stays NULL where there is no project and the table is told by its path. */
+SHOAL_MUST_USE shoal_status cli_open_for_table(cli *c, shoal_str table, shoal_error *err);
+/* Without a project and a lake, too: what has no name there is read by its path. */
+int cli_open_anywhere(cli *c);
 /* The absolute path of --output, asked for before cli_open leaves the user's folder; NULL: none was given. */
 SHOAL_MUST_USE shoal_status cli_output_path(cli *c, char **out, shoal_error *err);
 /* Prints an error (or its JSON) and gives the exit code that belongs to it. */

@@ -136,7 +136,7 @@ static int run(cli *c) {
   char *from;
   if (shoal_os_cwd(&c->arena, &from, &err) < 0)
     return cli_fail(c, &err);
-  int rc = cli_open(c);
+  int rc = c->argc ? cli_open_anywhere(c) : cli_open(c);
   if (rc)
     return rc;
   if (c->argc && find_only(c, from, &only, &table, &err) < 0)

@@ -38,9 +38,9 @@ static void print(cli *c, shoal_str source, const shoal_delta_appended *done) {
   } else if (done->version < 0) {
     printf("nothing to append: no rows in %zu file%s\n", files, files == 1 ? "" : "s");
   } else if (!c->quiet) {
-    printf("%s %.*s: %s of %zu file%s, %s, version %lld\nsee what reads it: shoal plan\n",
-           done->created ? "made" : "appended to", SHOAL_FMT(source), cli_rows(c, done->rows), files,
-           files == 1 ? "" : "s", cli_bytes(c, done->bytes), (long long)done->version);
+    printf("%s %.*s: %s of %zu file%s, %s, version %lld\n%s", done->created ? "made" : "appended to", SHOAL_FMT(source),
+           cli_rows(c, done->rows), files, files == 1 ? "" : "s", cli_bytes(c, done->bytes), (long long)done->version,
+           c->s ? "see what reads it: shoal plan\n" : "");
   }
 }
 
@@ -52,10 +52,8 @@ static int run(cli *c) {
     return cli_usage(c, "which files, and into which source?");
   if (absolute_files(c, &files, &err) < 0 || target_of(c, &target, &err) < 0)
     return cli_fail(c, &err);
-  int rc = cli_open(c);
-  if (rc)
-    return rc;
-  if (shoal_session_import(c->s, files, (size_t)c->argc - 1, target, cli_has(c, "merge-schema"), &done, &err) < 0)
+  if (cli_open_for_table(c, target, &err) < 0 ||
+      shoal_session_import(c->s, files, (size_t)c->argc - 1, target, cli_has(c, "merge-schema"), &done, &err) < 0)
     return cli_fail(c, &err);
   print(c, shoal_str_z(c->argv[c->argc - 1]), &done);
   return EXIT_DONE;

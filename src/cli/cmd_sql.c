@@ -21,7 +21,7 @@ shoal_status cli_sql(cli *c, shoal_str sql, const char *path, shoal_error *err) 
   if (status >= 0) {
     status = shoal_session_engine(c->s, &engine, err);
     if (status >= 0)
-      status = cli_show_rows(c, engine, c->s->store, &q.job, path, err);
+      status = cli_show_rows(c, engine, NULL, &q.job, path, err);
     shoal_query_dispose(&q);
   }
   shoal_state_free(at);
@@ -44,14 +44,14 @@ static int run(cli *c) {
   if (cli_has(c, "result") && (strcmp(cli_value(c, "result"), "latest") || cli_has(c, "at")))
     return cli_usage(c, "--result latest, and without --at: results that the code has and no publication yet");
   if (c->argc == 0 && !cli_has(c, "file") && isatty(0)) {
-    int opened = cli_has(c, "output") ? cli_usage(c, "write a query, or -f FILE, for -o") : cli_open(c);
+    int opened = cli_has(c, "output") ? cli_usage(c, "write a query, or -f FILE, for -o") : cli_open_anywhere(c);
     return opened ? opened : cli_prompt(c);
   }
   if (cli_output_path(c, &path, &err) < 0 || read_query(c, &sql, &err) < 0) {
     shoal_buf_dispose(&sql);
     return cli_fail(c, &err);
   }
-  int rc = cli_open(c);
+  int rc = cli_open_anywhere(c);
   if (rc == 0 && cli_sql(c, shoal_buf_str(&sql), path, &err) < 0)
     rc = cli_fail(c, &err);
   shoal_buf_dispose(&sql);
@@ -66,9 +66,11 @@ static const cli_option options[] = {
     {"var", 0, "NAME=VALUE", "set a variable", false, true},
     {"result", 0, "latest", "also what was computed and not published: held back, for one", true, false},
     {NULL, 0, NULL, NULL, false, false}};
-static const cli_example examples[] = {{"shoal sql 'from gold.delays limit 5'", "a table by name"},
-                                       {"shoal sql 'from gold.delays' --at main~1", "as it was one publication ago"},
-                                       {"shoal sql 'from gold.delays' -o delays.parquet", "into a file"},
-                                       {"shoal sql", "a prompt with completion"},
-                                       {NULL, NULL}};
+static const cli_example examples[] = {
+    {"shoal sql 'from gold.delays limit 5'", "a table by name"},
+    {"shoal sql 'from gold.delays' --at main~1", "as it was one publication ago"},
+    {"shoal sql 'from gold.delays' -o delays.parquet", "into a file"},
+    {"shoal sql \"from 'lake/gold/delays' limit 5\"", "a Delta table by its path, in a project or not"},
+    {"shoal sql", "a prompt with completion"},
+    {NULL, NULL}};
 const cli_command cmd_sql = {"sql", "Query datasets by name.", "[QUERY] [options]", options, examples, 1, run};

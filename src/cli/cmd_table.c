@@ -63,11 +63,7 @@ int cli_open_table(cli *c, unsigned flags, const char *const *readable, shoal_op
     return cli_usage(c, "which table?");
   if (find_paths(c, readable, &target, &paths, &n, &err) < 0)
     return cli_fail(c, &err);
-  shoal_status status = c->s ? SHOAL_OK : shoal_session_open(&c->session, &c->s, &err);
-  if (status == SHOAL_ENOTFOUND && !c->session.lake && shoal_str_chr(target, '/') >= 0) {
-    err = (shoal_error){0}; /* a table at a path needs no project */
-    status = SHOAL_OK;
-  }
+  shoal_status status = cli_open_for_table(c, target, &err);
   if (status >= 0)
     status = shoal_session_table_open(c->s, target, flags, paths, n, out, &err);
   return status < 0 ? cli_fail(c, &err) : 0;

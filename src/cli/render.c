@@ -278,6 +278,19 @@ shoal_status cli_output_path(cli *c, char **out, shoal_error *err) {
   return *out ? SHOAL_OK : shoal_fail_nomem(err);
 }
 
+shoal_status cli_open_for_table(cli *c, shoal_str table, shoal_error *err) {
+  shoal_status status = c->s ? SHOAL_OK : shoal_session_open(&c->session, &c->s, err);
+  if (status != SHOAL_ENOTFOUND || c->session.lake || shoal_str_chr(table, '/') < 0)
+    return status;
+  *err = (shoal_error){0};
+  return SHOAL_OK;
+}
+
+int cli_open_anywhere(cli *c) {
+  c->session.anywhere = true;
+  return cli_open(c);
+}
+
 int cli_open(cli *c) {
   shoal_error err = {0};
   if (shoal_session_open(&c->session, &c->s, &err) < 0)

@@ -102,7 +102,8 @@ static shoal_status print_rows(cli *c, const shoal_job *job, shoal_engine *engin
 static shoal_status write_file(cli *c, const shoal_job *job, shoal_engine *engine, shoal_store *store,
                                const char *format, const char *path, shoal_error *err) {
   char *staging;
-  SHOAL_TRY(shoal_store_staging(store, &c->arena, &staging, err));
+  SHOAL_TRY(store ? shoal_store_staging(store, &c->arena, &staging, err)
+                  : shoal_session_staging(c->s, &c->arena, &staging, err));
   char *file = shoal_arena_printf(&c->arena, "%s/result", staging);
   shoal_status status = file ? shoal_engine_copy(engine, job, file, shoal_str_z(format), err) : shoal_fail_nomem(err);
   if (status >= 0 && path)

@@ -42,9 +42,20 @@ static bool is_value(const char *values, shoal_str value) {
   return found;
 }
 
+/* A property of the user's own, unless it is Delta's with "delta." forgotten, which would do nothing in silence. */
+static shoal_status check_own(shoal_str key, shoal_error *err) {
+  for (size_t i = 0; i < N_KEPT; i++)
+    if (shoal_str_ieq(key, shoal_str_z(kept[i].key + sizeof "delta." - 1))) {
+      (void)shoal_fail(err, SHOAL_EINVAL, "the property '%.*s' means nothing to Delta", SHOAL_FMT(key));
+      shoal_hint(err, "did you mean %s?", kept[i].key);
+      return SHOAL_EINVAL;
+    }
+  return SHOAL_OK;
+}
+
 shoal_status shoal_delta_property_check(const shoal_delta_kv *p, shoal_error *err) {
   if (!shoal_str_starts(p->key, SHOAL_STR("delta.")))
-    return SHOAL_OK;
+    return check_own(p->key, err);
   const shoal_delta_property *known = find(p->key);
   if (known && is_value(known->values, p->value))
     return SHOAL_OK;

@@ -318,9 +318,7 @@ static shoal_status copy_config(shoal_duckdb *d, const shoal_engine_config *conf
   d->config = *config;
   d->config.allowed = allowed;
   d->config.library = NULL;
-  if (config->temp && !(d->config.temp = shoal_arena_cstr(&d->arena, shoal_str_z(config->temp))))
-    return shoal_fail_nomem(err);
-  return SHOAL_OK;
+  return shoal_duckdb_own_temp(config->temp, &d->arena, &d->config.temp, err);
 }
 
 shoal_status shoal_engine_open_duckdb(const shoal_engine_config *config, shoal_engine **out, shoal_error *err) {

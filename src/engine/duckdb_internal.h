@@ -186,6 +186,11 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_register_tap(shoal_duckdb *d, shoal_err
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_keep(shoal_duckdb *d, shoal_error *err);
 /* duckdb_curve.c: the functions that lay a job's rows out. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_curve(shoal_duckdb *d, shoal_error *err);
+
+/* A folder below `temp` that no other instance has, of any process, in the arena; it is not made. *out is NULL where
+   `temp` is. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_own_temp(const char *temp, shoal_arena *arena, const char **out,
+                                                  shoal_error *err);
 /* duckdb_arrow.c. The job has begun; a file left by a failure is the caller's to remove. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_write_arrow(shoal_duckdb *d, const shoal_job *job, const char *path,
                                                      shoal_error *err);

@@ -27,7 +27,7 @@ typedef struct shoal_engine_config {
   const char *library;      /* path of libduckdb.so; NULL: SHOAL_DUCKDB, $ORIGIN/../lib/shoal, $ORIGIN/.., the system */
   uint64_t memory;          /* bytes; 0: 60% of the machine's */
   unsigned threads;         /* 0: as many as CPUs */
-  const char *temp;         /* folder for spilling, made on demand; NULL: none */
+  const char *temp;         /* below it engines spill, each by itself; made if need be; NULL: none */
   uint64_t temp_max;        /* bytes; 0: no limit */
   const shoal_str *allowed; /* absolute files, or folders ending with '/', it may read or write */
   size_t n_allowed;

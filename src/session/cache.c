@@ -39,12 +39,9 @@ shoal_status shoal_session_caches(shoal_session *s, shoal_cache **out, size_t *n
   const char *index = s->index ? shoal_index_folder(s->index) : NULL;
   if (index)
     (*out)[(*n)++] = (shoal_cache){.what = "index", .path = shoal_str_z(index), .clears = true};
-  shoal_str temp = s->config.engine_temp.len ? s->config.engine_temp : SHOAL_STR(".shoal/tmp");
-  char *path = temp.ptr[0] == '/' || !s->root ? shoal_arena_cstr(&s->arena, temp)
-                                              : shoal_arena_printf(&s->arena, "%s/%.*s", s->root, SHOAL_FMT(temp));
-  if (!path)
-    return shoal_fail_nomem(err);
-  (*out)[(*n)++] = (shoal_cache){.what = "engine's temporary files", .path = shoal_str_z(path)};
+  char *path = shoal_session_temp(s, &s->arena);
+  if (path)
+    (*out)[(*n)++] = (shoal_cache){.what = "engine's temporary files", .path = shoal_str_z(path)};
   for (size_t i = 0; i < *n; i++)
     measure((*out)[i].path.ptr, &(*out)[i]);
   return SHOAL_OK;

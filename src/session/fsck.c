@@ -175,7 +175,10 @@ shoal_status shoal_session_dataset_of(shoal_session *s, const char *path, shoal_
   char *real, *lake;
   shoal_str rest, schema, name, skipped;
   *out = SHOAL_STR_NONE;
-  SHOAL_TRY(shoal_session_open_lake(s, false, err));
+  shoal_status status = s->outside ? SHOAL_ENOTFOUND : shoal_session_open_lake(s, false, err);
+  if (status == SHOAL_ENOTFOUND) /* what is not there holds nothing */
+    return SHOAL_OK;
+  SHOAL_TRY(status);
   SHOAL_TRY(shoal_os_realpath(path, &s->arena, &real, err));
   SHOAL_TRY(shoal_os_realpath(s->lake_path.ptr, &s->arena, &lake, err));
   rest = shoal_str_z(real);

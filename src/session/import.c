@@ -21,9 +21,8 @@ shoal_status shoal_session_import(shoal_session *s, const shoal_str *files, size
   shoal_open_table t = {0};
   shoal_scan scan;
   *out = (shoal_delta_appended){.version = -1};
-  SHOAL_TRY(shoal_session_configure(s, err));
-  if (!s->root)
-    return shoal_fail(err, SHOAL_EINVAL, "sources belong to a project, and this is none");
+  if (s)
+    SHOAL_TRY(shoal_session_configure(s, err));
   shoal_status status = shoal_session_scan_files(files, n, &arena, &scan, err);
   if (status >= 0)
     status = shoal_session_table_open(s, target, SHOAL_TABLE_CREATE, files, n, &t, err);

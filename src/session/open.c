@@ -36,6 +36,8 @@ static shoal_status find_root(shoal_session *s, const char *from, shoal_error *e
   }
   if (s->options.lake)
     return SHOAL_OK;
+  if (s->options.anywhere)
+    return shoal_os_cwd(&s->arena, &s->outside, err);
   (void)shoal_fail(err, SHOAL_ENOTFOUND, "there is no " PROJECT_FILE " here or above %s", from);
   shoal_hint(err, "shoal init makes a project; -C DIR points to one; --lake opens a lake without one");
   return SHOAL_ENOTFOUND;
@@ -180,9 +182,10 @@ shoal_status shoal_session_configure(shoal_session *s, shoal_error *err) {
     if (status < 0 && status != SHOAL_ENOTFOUND)
       return status;
     SHOAL_TRY(shoal_config_parse(text, status < 0 ? SHOAL_STR_NONE : local, &s->arena, &s->config, err));
-    SHOAL_TRY(apply_vars(s, err));
   }
-  SHOAL_TRY(lake_path(s, err));
+  SHOAL_TRY(apply_vars(s, err));
+  if (!s->outside)
+    SHOAL_TRY(lake_path(s, err));
   s->configured = true;
   return SHOAL_OK;
 }
@@ -191,10 +194,14 @@ static shoal_status engine_for_lake(void *arg, shoal_engine **out, shoal_error *
   return shoal_session_engine(arg, out, err);
 }
 
+static shoal_status imagine_lake(shoal_session *s, shoal_error *err);
+
 shoal_status shoal_session_open_lake(shoal_session *s, bool create, shoal_error *err) {
   if (s->lake)
     return SHOAL_OK;
   SHOAL_TRY(shoal_session_configure(s, err));
+  if (s->outside)
+    return imagine_lake(s, err);
   shoal_status status = shoal_store_open_file(s->lake_path.ptr, create, &s->store, err);
   if (status >= 0)
     status = create ? shoal_lake_create(s->store, &(shoal_lake_options){0}, &s->lake, err)
@@ -206,6 +213,8 @@ shoal_status shoal_session_open_lake(shoal_session *s, bool create, shoal_error 
   if (status < 0) {
     shoal_store_free(s->store);
     s->store = NULL;
+    if (status == SHOAL_ENOTFOUND && s->options.anywhere && !s->options.lake)
+      return imagine_lake(s, err);
     return status;
   }
   s->lake->get_engine = engine_for_lake;
@@ -216,12 +225,15 @@ shoal_status shoal_session_open_lake(shoal_session *s, bool create, shoal_error 
   return SHOAL_OK;
 }
 
-/* For who only plans: a lake with nothing in it, which is gone with the session. */
+/* For who only plans, or reads tables by their paths: a lake with nothing in it, which is gone with the session. */
 static shoal_status imagine_lake(shoal_session *s, shoal_error *err) {
   shoal_lake_free(s->lake);
   shoal_store_free(s->store);
   s->lake = NULL;
   s->store = NULL;
+  s->imagined = true;
+  if (err)
+    *err = (shoal_error){0};
   SHOAL_TRY(shoal_store_open_memory(&s->store, err));
   SHOAL_TRY(shoal_lake_create(s->store, &(shoal_lake_options){0}, &s->lake, err));
   return shoal_branch_create(s->lake, s->lake->trunk, SHOAL_STR_NONE, 0, err);
@@ -386,6 +398,7 @@ shoal_status shoal_session_engine(shoal_session *s, shoal_engine **out, shoal_er
   return status;
 }
 
+static char *own_staging(const shoal_session *s, shoal_arena *arena);
 static shoal_status allowed_paths(shoal_session *s, shoal_arena *arena, shoal_str **out, size_t *n, shoal_error *err);
 
 shoal_status shoal_session_allow(shoal_session *s, const char *folder, shoal_error *err) {
@@ -410,15 +423,15 @@ shoal_status shoal_session_allow(shoal_session *s, const char *folder, shoal_err
   return SHOAL_OK;
 }
 
-/* What the engine may read: the lake, for a project its folder and the folders of its sources, and tables that queries
-   name. */
+/* What the engine may read: the lake, for a project its folder and the folders of its sources, outside of both the
+   current folder, and tables that queries name. */
 static shoal_status allowed_paths(shoal_session *s, shoal_arena *arena, shoal_str **out, size_t *n, shoal_error *err) {
-  *out = SHOAL_NEW_ARRAY(arena, shoal_str, 3 + 2 * s->config.n_sources + s->readable.len);
+  *out = SHOAL_NEW_ARRAY(arena, shoal_str, 5 + 2 * s->config.n_sources + s->readable.len);
   if (!*out)
     return shoal_fail_nomem(err);
   *n = 0;
-  const char *folders[] = {s->lake_path.ptr, s->root};
-  for (size_t i = 0; i < 2; i++)
+  const char *folders[] = {s->lake_path.ptr, s->root, s->outside, s->options.anywhere ? own_staging(s, arena) : NULL};
+  for (size_t i = 0; i < 4; i++)
     if (folders[i])
       (*out)[(*n)++] = shoal_str_z(shoal_arena_printf(arena, "%s/", folders[i]));
   for (size_t i = 0; i < s->readable.len; i++)
@@ -445,6 +458,32 @@ static shoal_status allowed_paths(shoal_session *s, shoal_arena *arena, shoal_st
   return SHOAL_OK;
 }
 
+char *shoal_session_temp(const shoal_session *s, shoal_arena *arena) {
+  if (!s || !s->root) {
+    const char *user = shoal_os_cache_folder(arena);
+    return user ? shoal_arena_printf(arena, "%s/tmp", user) : NULL;
+  }
+  shoal_str given = s->config.engine_temp.len ? s->config.engine_temp : SHOAL_STR(".shoal/tmp");
+  return given.ptr[0] == '/' ? shoal_arena_cstr(arena, given)
+                             : shoal_arena_printf(arena, "%s/%.*s", s->root, SHOAL_FMT(given));
+}
+
+/* Where there is no lake yet: named after the process, as what engines spill is, so that what a crash leaves goes, too.
+ */
+static char *own_staging(const shoal_session *s, shoal_arena *arena) {
+  char token[SHOAL_PROCESS_TOKEN], *temp = shoal_session_temp(s, arena);
+  shoal_os_process_token(token);
+  return temp ? shoal_arena_printf(arena, "%s/%s.staging", temp, token) : NULL;
+}
+
+shoal_status shoal_session_staging(shoal_session *s, shoal_arena *arena, char **out, shoal_error *err) {
+  if (!s->imagined)
+    return shoal_store_staging(s->store, arena, out, err);
+  *out = own_staging(s, arena);
+  return *out ? shoal_os_mkdirs(*out, false, err)
+              : shoal_fail(err, SHOAL_EIO, "this user has no folder for temporary files: set HOME or XDG_CACHE_HOME");
+}
+
 shoal_status shoal_session_open_engine(shoal_session *s, unsigned workers, shoal_engine **out, shoal_error *err) {
   shoal_arena arena = {0};
   *out = NULL;
@@ -456,18 +495,10 @@ shoal_status shoal_session_open_engine(shoal_session *s, unsigned workers, shoal
   size_t n_allowed = 0;
   if (status >= 0)
     status = allowed_paths(s, &arena, &allowed, &n_allowed, err);
-  char *temp = NULL;
-  if (status >= 0) {
-    shoal_str t = s->config.engine_temp.len ? s->config.engine_temp : SHOAL_STR(".shoal/tmp");
-    const char *base = s->root ? s->root : s->lake_path.ptr;
-    temp = t.ptr[0] == '/' ? shoal_arena_cstr(&arena, t) : shoal_arena_printf(&arena, "%s/%.*s", base, SHOAL_FMT(t));
-    if (!temp)
-      status = shoal_fail_nomem(err);
-  }
   if (status >= 0)
     status = shoal_engine_open_duckdb(&(shoal_engine_config){.memory = memory / workers,
                                                              .threads = s->one_thread ? 1 : s->config.engine_threads,
-                                                             .temp = temp,
+                                                             .temp = shoal_session_temp(s, &arena),
                                                              .temp_max = s->config.engine_temp_max,
                                                              .allowed = allowed,
                                                              .n_allowed = n_allowed,

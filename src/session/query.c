@@ -14,7 +14,14 @@ static const shoal_entry *find_entry(const shoal_state *at, shoal_str name, shoa
   return full ? shoal_state_find(at, shoal_str_z(full)) : NULL;
 }
 
-static shoal_status no_dataset(const shoal_state *at, shoal_str name, shoal_error *err) {
+static shoal_status no_dataset(const shoal_session *s, const shoal_state *at, shoal_str name, shoal_error *err) {
+  if (s->outside) {
+    (void)shoal_fail(err, SHOAL_ENOTFOUND, "there is no dataset %.*s: no shoal.yaml is here or above %s",
+                     SHOAL_FMT(name), s->outside);
+    shoal_hint(err, "a Delta table or a file is read by its path: FROM './%.*s'; -C DIR points to a project",
+               SHOAL_FMT(name));
+    return SHOAL_ENOTFOUND;
+  }
   ptrdiff_t best = -1;
   unsigned distance = (unsigned)(name.len & 0xff) / 3 + 1;
   for (size_t i = 0; i < at->n_entries; i++) {
@@ -59,7 +66,7 @@ static shoal_status add_input(shoal_session *s, const shoal_state *at, shoal_str
       SHOAL_TRY(shoal_session_scan(s, err)); /* knows the files */
       return shoal_session_source_scan(s, i, &q->opened, &q->arena, scan, err);
     }
-  return no_dataset(at, name, err);
+  return no_dataset(s, at, name, err);
 }
 
 static void reach(const shoal_session *s, const shoal_str *functions, size_t n, bool *seen) {

@@ -22,8 +22,10 @@
 #include "session/watch.h"
 
 typedef struct shoal_session_options {
-  const char *dir;       /* where to look for shoal.yaml, upward; NULL: the current folder */
-  const char *lake;      /* overrides shoal.yaml's; without a project it is all there is */
+  const char *dir;  /* where to look for shoal.yaml, upward; NULL: the current folder */
+  const char *lake; /* overrides shoal.yaml's; without a project it is all there is */
+  bool anywhere;    /* without lake and project, too: nothing has a name, and without project paths are from the current
+                       folder */
   const char *branch;    /* overrides SHOAL_BRANCH and git's */
   const char *from;      /* the revision a new branch starts from; NULL: the trunk's head */
   const shoal_str *vars; /* "name=value", override shoal.yaml's */
@@ -76,7 +78,9 @@ typedef struct shoal_session_learned {
 typedef struct shoal_session {
   shoal_arena arena;
   shoal_session_options options;
-  char *root; /* of the project, absolute; NULL: no project */
+  char *root;    /* of the project, absolute; NULL: no project */
+  bool imagined; /* the lake is one in memory, with nothing in it */
+  char *outside; /* the current folder, where there is neither project nor lake; else NULL */
   shoal_git git;
   shoal_str branch; /* {NULL,0} when a detached HEAD leaves it open */
   shoal_config config;
@@ -155,6 +159,10 @@ char *shoal_session_entry_mark(shoal_store *store, shoal_str entry, shoal_arena 
 void shoal_session_await_engine(shoal_session *s);
 /* The engine for parsing and queries. */
 SHOAL_MUST_USE shoal_status shoal_session_engine(shoal_session *s, shoal_engine **out, shoal_error *err);
+/* Where its engines spill: the project's folder for that, else the user's; NULL: there is none. */
+char *shoal_session_temp(const shoal_session *s, shoal_arena *arena); /* s may be NULL: no project */
+/* A new folder, in the arena, that the session's engine may write into; the caller removes it. */
+SHOAL_MUST_USE shoal_status shoal_session_staging(shoal_session *s, shoal_arena *arena, char **out, shoal_error *err);
 /* Another engine with the project's settings, for a worker. With s->one_thread it draws its chances in one order. Any
    thread. */
 SHOAL_MUST_USE shoal_status shoal_session_open_engine(shoal_session *s, unsigned workers, shoal_engine **out,
@@ -299,8 +307,8 @@ SHOAL_MUST_USE shoal_status shoal_session_branch_delete(shoal_session *s, shoal_
                                                         shoal_error *err);
 
 /* Appends files (absolute paths of one format; columns go by name) to a source that is a Delta table, or to the table
-   at a path (absolute; told by its '/'); where there is none it is made. Others may append to it at once.
-   `merge_schema`: columns that the table lacks become its own. */
+   at a path (absolute; told by its '/'; s may be NULL then: no project); where there is none it is made. Others may
+   append to it at once. `merge_schema`: columns that the table lacks become its own. */
 SHOAL_MUST_USE shoal_status shoal_session_import(shoal_session *s, const shoal_str *files, size_t n, shoal_str target,
                                                  bool merge_schema, shoal_delta_appended *out, shoal_error *err);
 

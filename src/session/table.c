@@ -153,6 +153,7 @@ static shoal_status open_engine(shoal_open_table *t, shoal_error *err) {
     return shoal_fail_nomem(err);
   shoal_engine_config wanted = {.memory = config->engine_memory,
                                 .threads = config->engine_threads,
+                                .temp = shoal_session_temp(t->s, &t->arena),
                                 .temp_max = config->engine_temp_max,
                                 .allowed = allowed,
                                 .n_allowed = n,

@@ -988,6 +988,59 @@ static shoal_status everything(fixture *f, const shoal_job *job) {
   return status < 0 ? status : SHOAL_OK;
 }
 
+/* More rows than fit into the memory of `open_small`, in order; an engine that holds them has spilled. */
+#define SPILLED "SELECT h, repeat(hex(h), 4) AS t FROM (SELECT hash(i) AS h FROM range(1500000) r(i)) ORDER BY h"
+
+static shoal_engine *open_small(fixture *f, const char *temp) {
+  shoal_engine *e;
+  shoal_engine_config config = {.threads = 2, .memory = 100u << 20, .temp = temp};
+  CHECK_OK(shoal_engine_open_duckdb(&config, &e, &f->err), &f->err);
+  return e;
+}
+
+/* Reads on: how many rows there are, and that they are in order and whole. */
+static size_t read_ordered(fixture *f, shoal_rows *rows, size_t most) {
+  char before[32] = "";
+  shoal_status status = SHOAL_OK;
+  size_t n = 0;
+  for (; n < most && (status = shoal_rows_next(rows, &f->err)) == SHOAL_OK; n++) {
+    shoal_str h = shoal_rows_text(rows, 0), t = shoal_rows_text(rows, 1);
+    char padded[32], hex[32];
+    snprintf(padded, sizeof padded, "%20.*s", SHOAL_FMT(h));
+    assert_true(strcmp(before, padded) < 0);
+    memcpy(before, padded, sizeof before);
+    snprintf(hex, sizeof hex, "%llX", strtoull(padded, NULL, 10));
+    assert_true(t.len == 4 * strlen(hex) && !memcmp(t.ptr, hex, strlen(hex)));
+  }
+  assert_true(status == SHOAL_OK || status == SHOAL_DONE);
+  return n;
+}
+
+/* DuckDB's instances give their spilled files the same names, and one that ends deletes those of all the others. */
+static void test_engines_spill_apart(void **state) {
+  fixture *f = *state;
+  shoal_job job = {.sql = SHOAL_STR(SPILLED)};
+  shoal_rows *rows, *others;
+  shoal_dirent *left;
+  size_t n_left;
+  char temp[512];
+  snprintf(temp, sizeof temp, "%s/temp/below", f->folder);
+  shoal_engine *one = open_small(f, temp), *other = open_small(f, temp);
+  CHECK_OK(shoal_engine_query(one, &job, &rows, &f->err), &f->err);
+  assert_int_equal(read_ordered(f, rows, 1), 1);
+  CHECK_OK(shoal_os_list(temp, &f->arena, &left, &n_left, &f->err), &f->err);
+  assert_true(n_left > 0); /* or there is nothing to tell apart */
+  CHECK_OK(shoal_engine_query(other, &job, &others, &f->err), &f->err);
+  assert_int_equal(read_ordered(f, others, 1), 1);
+  shoal_rows_free(others);
+  shoal_engine_free(other);
+  assert_int_equal(read_ordered(f, rows, SIZE_MAX), 1499999);
+  shoal_rows_free(rows);
+  shoal_engine_free(one);
+  CHECK_OK(shoal_os_list(temp, &f->arena, &left, &n_left, &f->err), &f->err);
+  assert_int_equal(n_left, 0);
+}
+
 /* Every n-th request for memory fails once: an error, nothing leaked, and the engine serves the next job. */
 static void test_nth_allocation_fails(void **state) {
   fixture *f = *state;
@@ -1079,6 +1132,7 @@ int main(void) {
       TEST(test_rows_are_cancelled_while_they_are_read),
       TEST(test_busy_while_rows_are_open),
       TEST(test_wrong_library),
+      TEST(test_engines_spill_apart),
       TEST(test_nth_allocation_fails),
       TEST(test_progress),
   };
