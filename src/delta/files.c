@@ -33,6 +33,21 @@ shoal_status shoal_column_put(shoal_column *c, uint32_t width, const void *value
   return SHOAL_OK;
 }
 
+/* One value, where there mostly is room for it. */
+static inline shoal_status put8(shoal_column *c, const int64_t *value, shoal_error *err) {
+  if (c->len >= c->cap)
+    return shoal_column_put(c, sizeof *value, value, 1, err);
+  ((int64_t *)c->ptr)[c->len++] = *value;
+  return SHOAL_OK;
+}
+
+static inline shoal_status put4(shoal_column *c, const uint32_t *value, shoal_error *err) {
+  if (c->len >= c->cap)
+    return shoal_column_put(c, sizeof *value, value, 1, err);
+  ((uint32_t *)c->ptr)[c->len++] = *value;
+  return SHOAL_OK;
+}
+
 static shoal_status fill(shoal_column *c, uint32_t width, const void *value, size_t n, shoal_error *err) {
   while (c->len < n)
     SHOAL_TRY(shoal_column_put(c, width, value, 1, err));
@@ -46,7 +61,9 @@ void shoal_column_dispose(shoal_column *c) {
 }
 
 /* The n-th count, n being how many there are. */
-static shoal_status put_count(shoal_counts *c, uint32_t value, size_t n, shoal_error *err) {
+static inline shoal_status put_count(shoal_counts *c, uint32_t value, size_t n, shoal_error *err) {
+  if (n && c->is_same && value == c->same)
+    return SHOAL_OK;
   if (n == 0) {
     c->same = value;
     c->is_same = true;
@@ -56,7 +73,7 @@ static shoal_status put_count(shoal_counts *c, uint32_t value, size_t n, shoal_e
   if (c->is_same)
     SHOAL_TRY(fill(&c->of, sizeof value, &c->same, n, err));
   c->is_same = false;
-  return shoal_column_put(&c->of, sizeof value, &value, 1, err);
+  return put4(&c->of, &value, err);
 }
 
 uint32_t shoal_counts_get(const shoal_counts *c, size_t i) {
@@ -187,6 +204,8 @@ uint32_t shoal_files_hash(shoal_str path) { return (uint32_t)XXH3_64bits(path.pt
 static size_t shared(shoal_str a, shoal_str b) {
   size_t n = a.len < b.len ? a.len : b.len, i = 0;
   n = n < UINT8_MAX ? n : UINT8_MAX;
+  while (i + 8 <= n && memcmp(a.ptr + i, b.ptr + i, 8) == 0)
+    i += 8;
   while (i < n && a.ptr[i] == b.ptr[i])
     i++;
   return i;
@@ -271,8 +290,12 @@ static shoal_status add_bounds(shoal_files *f, shoal_leaf *l, shoal_error *err) 
     return SHOAL_OK;
   const uint32_t min = (uint32_t)l->now.min, max = (uint32_t)l->now.max;
   bool number = l->kind == SHOAL_LEAF_NUMBER;
-  SHOAL_TRY(shoal_column_put(&l->min, number ? 8 : 4, number ? (const void *)&l->now.min : &min, 1, err));
-  return shoal_column_put(&l->max, number ? 8 : 4, number ? (const void *)&l->now.max : &max, 1, err);
+  if (number) {
+    SHOAL_TRY(put8(&l->min, &l->now.min, err));
+    return put8(&l->max, &l->now.max, err);
+  }
+  SHOAL_TRY(put4(&l->min, &min, err));
+  return put4(&l->max, &max, err);
 }
 
 static shoal_status add_stats(shoal_files *f, shoal_str json, shoal_error *err) {
@@ -298,7 +321,7 @@ shoal_status shoal_files_add(shoal_files *f, const shoal_files_row *row, shoal_e
     vector++;
   }
   SHOAL_TRY(add_path(f, row->path, err));
-  SHOAL_TRY(shoal_column_put(&f->hashes, sizeof hash, &hash, 1, err));
+  SHOAL_TRY(put4(&f->hashes, &hash, err));
   SHOAL_TRY(shoal_column_put(&f->sizes, sizeof row->size, &row->size, 1, err));
   SHOAL_TRY(put_count(&f->part, part, f->n, err));
   SHOAL_TRY(put_count(&f->vector, vector, f->n, err));

@@ -79,6 +79,8 @@ typedef struct shoal_stats_slot {
   shoal_str now;
 } shoal_stats_slot;
 typedef struct shoal_stats_shape {
+  char day[10]; /* of the last time that was read, and its midnight */
+  int64_t midnight;
   shoal_buf text;
   SHOAL_VEC(shoal_stats_slot) slots; /* none: there is no such text */
   bool loose;

@@ -103,6 +103,44 @@ static bool read_time(shoal_str s, int64_t *out) {
   return shoal_time_parse(s, out) && *out <= INT64_MAX / 2 && *out >= INT64_MIN / 2;
 }
 
+static bool two_digits(const char *s, unsigned most, int64_t *out) {
+  unsigned tens = (unsigned char)s[0] - '0', ones = (unsigned char)s[1] - '0', n = tens * 10 + ones;
+  *out = n;
+  return tens <= 9 && ones <= 9 && n <= most;
+}
+
+/* As Spark writes times, 2020-01-01T12:30:00.000Z, and mostly of the day of the one before. */
+static bool read_usual_time(shoal_stats_shape *shape, shoal_str s, int64_t *out) {
+  int64_t hour, minute, second, tens, last = 0;
+  if (s.len != 24 || s.ptr[10] != 'T' || s.ptr[13] != ':' || s.ptr[16] != ':' || s.ptr[19] != '.' || s.ptr[23] != 'Z' ||
+      !two_digits(s.ptr + 11, 23, &hour) || !two_digits(s.ptr + 14, 59, &minute) ||
+      !two_digits(s.ptr + 17, 59, &second) || !two_digits(s.ptr + 20, 99, &tens) || s.ptr[22] < '0' || s.ptr[22] > '9')
+    return false;
+  last = s.ptr[22] - '0';
+  if (memcmp(shape->day, s.ptr, sizeof shape->day) != 0) {
+    if (!read_time(shoal_str_n(s.ptr, sizeof shape->day), &shape->midnight))
+      return false;
+    memcpy(shape->day, s.ptr, sizeof shape->day);
+  }
+  *out = shape->midnight + ((hour * 60 + minute) * 60 + second) * 1000000 + (tens * 10 + last) * MILLISECOND;
+  return true;
+}
+
+/* Whole numbers without a sign, point or exponent. */
+static bool read_plain(shoal_str s, int64_t *out) {
+  int64_t v = 0;
+  if (s.len == 0 || s.len > MAX_WHOLE_DIGITS)
+    return false;
+  for (size_t i = 0; i < s.len; i++) {
+    unsigned digit = (unsigned char)s.ptr[i] - '0';
+    if (digit > 9)
+      return false;
+    v = v * 10 + digit;
+  }
+  *out = v;
+  return true;
+}
+
 bool shoal_leaf_number(const shoal_type *type, shoal_str text, int64_t *out, bool *exact) {
   *exact = true;
   switch (shoal_delta_bound_of(type->kind)) {
@@ -127,14 +165,14 @@ bool shoal_leaf_number(const shoal_type *type, shoal_str text, int64_t *out, boo
 
 typedef enum stats_part { MIN, MAX, NULLS } stats_part;
 
-static void take_number(shoal_leaf *l, stats_part part, shoal_str text) {
-  shoal_bound kind = shoal_delta_bound_of(l->field->type.kind);
+static void take_number(shoal_stats_shape *shape, shoal_leaf *l, stats_part part, shoal_bound kind, shoal_str text) {
   int64_t slack = kind == SHOAL_BOUND_TIME ? MILLISECOND : 0;
   int64_t v;
-  bool exact;
+  bool exact = true;
   if (part == MAX && kind == SHOAL_BOUND_FLOAT)
     return;
-  if (!shoal_leaf_number(&l->field->type, text, &v, &exact))
+  if (!(kind == SHOAL_BOUND_TIME && read_usual_time(shape, text, &v)) &&
+      !(kind == SHOAL_BOUND_WHOLE && read_plain(text, &v)) && !shoal_leaf_number(&l->field->type, text, &v, &exact))
     return;
   if (part == MIN)
     l->now.min = v - slack;
@@ -166,7 +204,8 @@ static shoal_status take_scalar(shoal_files *f, shoal_leaf *l, stats_part part, 
   int64_t nulls;
   bool exact;
   if (part == NULLS) {
-    if (!quoted && read_scaled(s, 0, &nulls, &exact) && nulls >= 0 && nulls < SHOAL_FILES_UNKNOWN)
+    if (!quoted && (read_plain(s, &nulls) || read_scaled(s, 0, &nulls, &exact)) && nulls >= 0 &&
+        nulls < SHOAL_FILES_UNKNOWN)
       l->now.nulls = (uint32_t)nulls;
     return SHOAL_OK;
   }
@@ -176,7 +215,7 @@ static shoal_status take_scalar(shoal_files *f, shoal_leaf *l, stats_part part, 
     return SHOAL_OK;
   if (l->kind != SHOAL_LEAF_NUMBER)
     return take_text(f, l, part, s, err);
-  take_number(l, part, s);
+  take_number(&f->shape, l, part, kind, s);
   return SHOAL_OK;
 }
 
@@ -219,7 +258,7 @@ static bool fits_shape(shoal_stats_shape *shape, shoal_str json) {
     size_t end = value_end(json, at, slot->quoted);
     if (end == at && !slot->quoted)
       return false;
-    slot->now = shoal_str_sub(json, at, end);
+    slot->now = shoal_str_n(json.ptr + at, end - at);
     at = end;
     before = slot->at + slot->len;
   }

@@ -461,6 +461,49 @@ static void test_numbers(void **state) {
               shoal_leaf_number(&type, SHOAL_STR("-0.0"), &v, &exact) && v == zero);
 }
 
+/* Texts in one shape after the other take quick ways: each bound is what its text alone says, or none. */
+static void test_texts_of_one_shape(void **state) {
+  (void)state;
+  static const char *const times[] = {
+      "1970-01-01T00:00:00.001Z", "2020-02-29T23:59:59.999Z", "2020-02-29T00:00:60.000Z",
+      "2021-02-29T00:00:00.000Z", "2020-02-29T24:00:00.000Z", "2020-02-29T00:60:00.000Z",
+      "2020-02-29T00:00:00.00xZ", "2020-02-29T0a:00:00.000Z", "2020-02-29T12:30:00.5+01",
+      "2020-02-29 12:30:00.500Z", "2020-02-29T12:30:00.500",  "0001-01-01T00:00:00.000Z",
+      "9999-12-31T23:59:59.999Z", "2020-02-28T01:02:03.004Z", "nonsense"};
+  static const char *const numbers[] = {
+      "0",   "-1",  "123456789012345678", "1234567890123456789", "9223372036854775807", "9223372036854775808", "1.5",
+      "1e3", "-0.5"};
+  shoal_field fields[] = {{.name = SHOAL_STR("t"), .physical = SHOAL_STR("t"), .type = {.kind = SHOAL_TYPE_TIMESTAMP}},
+                          {.name = SHOAL_STR("n"), .physical = SHOAL_STR("n"), .type = {.kind = SHOAL_TYPE_LONG}}};
+  const shoal_delta_metadata m = {.schema = {fields, 2}};
+  enum {
+    N_TIMES = sizeof times / sizeof *times,
+    N_NUMBERS = sizeof numbers / sizeof *numbers,
+    N = N_TIMES * N_NUMBERS
+  };
+  shoal_files f;
+  assert_int_equal(shoal_files_init(&f, &m, NULL), SHOAL_OK);
+  for (size_t i = 0; i < N; i++) {
+    char stats[256];
+    snprintf(stats, sizeof stats, "{\"minValues\":{\"t\":\"%s\",\"n\":%s},\"nullCount\":{\"t\":%zu}}",
+             times[i % N_TIMES], numbers[i / N_TIMES], i);
+    const shoal_files_row row = {.path = SHOAL_STR("p"), .stats = shoal_str_z(stats)};
+    assert_int_equal(shoal_files_add(&f, &row, NULL), SHOAL_OK);
+  }
+  for (size_t i = 0; i < N; i++) {
+    const char *texts[] = {times[i % N_TIMES], numbers[i / N_TIMES]};
+    for (size_t k = 0; k < 2; k++) {
+      int64_t want, got = ((const int64_t *)f.leaves[k].min.ptr)[i];
+      bool exact, known = shoal_leaf_number(&fields[k].type, shoal_str_z(texts[k]), &want, &exact);
+      want = known ? want - (k == 0 ? 1000 : 0) : INT64_MIN;
+      if (got != want)
+        fail_msg("%s is %lld, not %lld", texts[k], (long long)got, (long long)want);
+    }
+    assert_int_equal(shoal_counts_get(&f.leaves[0].nulls, i), i);
+  }
+  shoal_files_dispose(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_logs),
                                      cmocka_unit_test(test_broken_caches),
@@ -468,6 +511,7 @@ int main(void) {
                                      cmocka_unit_test(test_old_ones_go),
                                      cmocka_unit_test(test_memory),
                                      cmocka_unit_test(test_paths),
-                                     cmocka_unit_test(test_numbers)};
+                                     cmocka_unit_test(test_numbers),
+                                     cmocka_unit_test(test_texts_of_one_shape)};
   return cmocka_run_group_tests_name("delta/view", tests, NULL, NULL);
 }
