@@ -54,6 +54,16 @@ void shoal_time_text(int64_t us, char out[SHOAL_TIME_TEXT]) {
            (unsigned)(rest % SECOND));
 }
 
+void shoal_time_date(int64_t days, char out[SHOAL_TIME_TEXT]) {
+  int64_t y, m, d;
+  date_of(days, &y, &m, &d);
+  snprintf(out, SHOAL_TIME_TEXT, "%s%04lld-%02u-%02u",
+           y < 0      ? "-"
+           : y > 9999 ? "+"
+                      : "",
+           (long long)(y < 0 ? -y : y), (unsigned)m % 100u, (unsigned)d % 100u);
+}
+
 /* Reads exactly n digits at *at. */
 static bool digits(shoal_str s, size_t *at, size_t n, int64_t *out) {
   *out = 0;

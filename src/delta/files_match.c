@@ -151,10 +151,10 @@ static shoal_status compile_leaf(const compiler *c, const shoal_predicate *p, te
     return SHOAL_OK;
   if (partition >= 0)
     return compile_partition(c, p, (size_t)partition, out);
-  if (p->kind == SHOAL_PREDICATE_IS_NULL)
-    out->kind = IS_NULL;
-  else
+  if (p->kind != SHOAL_PREDICATE_IS_NULL)
     compile_comparison(p, out);
+  else if (out->leaf->field->type.kind != SHOAL_TYPE_VARIANT) /* whose own nulls are none to statistics */
+    out->kind = IS_NULL;
   return SHOAL_OK;
 }
 

@@ -7,8 +7,17 @@
 
 /* What opens a snapshot. Whether its rows can be read too is asked in scan.c. */
 static const char *const known[] = {
-    "columnMapping", "deletionVectors",      "timestampNtz",        "v2Checkpoint",
-    "typeWidening",  "typeWidening-preview", "vacuumProtocolCheck",
+    "columnMapping",
+    "deletionVectors",
+    "timestampNtz",
+    "v2Checkpoint",
+    "typeWidening",
+    "typeWidening-preview",
+    "vacuumProtocolCheck",
+    "variantType",
+    "variantType-preview",
+    "variantShredding",
+    "variantShredding-preview",
 };
 
 static bool is_known(shoal_str feature) {
@@ -33,22 +42,14 @@ shoal_status shoal_delta_protocol_check(const shoal_delta_protocol *p, shoal_err
   return SHOAL_OK;
 }
 
-static bool has_kind(const shoal_field *fields, size_t n, shoal_type_kind kind) {
-  for (size_t i = 0; i < n; i++) {
-    if (fields[i].type.kind == kind || has_kind(fields[i].type.fields, fields[i].type.n_fields, kind))
-      return true;
-  }
-  return false;
-}
-
 shoal_status shoal_delta_protocol_for(const shoal_schema *schema, shoal_arena *arena, shoal_delta_protocol *out,
                                       shoal_error *err) {
   *out = (shoal_delta_protocol){.min_reader = 1, .min_writer = 2};
-  if (has_kind(schema->fields, schema->n_fields, SHOAL_TYPE_VARIANT))
+  if (shoal_schema_has(schema, SHOAL_TYPE_VARIANT))
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "this build does not write columns of type variant");
-  if (has_kind(schema->fields, schema->n_fields, SHOAL_TYPE_VOID))
+  if (shoal_schema_has(schema, SHOAL_TYPE_VOID))
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "this build does not write columns of type void");
-  if (!has_kind(schema->fields, schema->n_fields, SHOAL_TYPE_TIMESTAMP_NTZ))
+  if (!shoal_schema_has(schema, SHOAL_TYPE_TIMESTAMP_NTZ))
     return SHOAL_OK;
   shoal_str *features = SHOAL_NEW_ARRAY(arena, shoal_str, 1);
   if (!features)

@@ -9,10 +9,9 @@
 
 static shoal_status check_types(const shoal_field *fields, size_t n, shoal_error *err) {
   for (size_t i = 0; i < n; i++) {
-    shoal_type_kind kind = fields[i].type.kind;
-    if (kind == SHOAL_TYPE_VARIANT || kind == SHOAL_TYPE_VOID)
-      return shoal_fail(err, SHOAL_EUNSUPPORTED, "the column '%.*s' is of type %s, which this build does not read",
-                        SHOAL_FMT(fields[i].name), kind == SHOAL_TYPE_VOID ? "void" : "variant");
+    if (fields[i].type.kind == SHOAL_TYPE_VOID)
+      return shoal_fail(err, SHOAL_EUNSUPPORTED, "the column '%.*s' is of type void, which this build does not read",
+                        SHOAL_FMT(fields[i].name));
     SHOAL_TRY(check_types(fields[i].type.fields, fields[i].type.n_fields, err));
   }
   return SHOAL_OK;

@@ -114,8 +114,8 @@ static shoal_status check_field(null_check *c, const shoal_field *f, shoal_error
     return shoal_fail(err, SHOAL_EUNSUPPORTED,
                       "whether column '%.*s' is NULL somewhere, which the table does not allow, can't be told",
                       SHOAL_FMT(f->name));
-  if (f->type.kind == SHOAL_TYPE_MAP) /* keys are never NULL */
-    return check_fields(c, f->type.fields + 1, 1, err);
+  if (f->type.kind != SHOAL_TYPE_STRUCT) /* what is inside of arrays and maps is a rule's */
+    return SHOAL_OK;
   return check_fields(c, f->type.fields, f->type.n_fields, err);
 }
 
@@ -220,12 +220,26 @@ static shoal_status put_files(const shoal_delta_writing *w, const shoal_outcome 
   return shoal_store_put_files(w->table->store, files, made->n_files, err);
 }
 
+/* Rows have variants as JSON, of which none can be made again that is the same. */
+static shoal_status refuse_variants(const shoal_delta_writing *w, const shoal_job *job, shoal_error *err) {
+  bool has = w->schema && shoal_schema_has(w->schema, SHOAL_TYPE_VARIANT);
+  for (size_t i = 0; *w->folder && i < job->n_inputs; i++) /* change data has the table's columns, too */
+    has = has || (job->inputs[i].scan->schema && shoal_schema_has(job->inputs[i].scan->schema, SHOAL_TYPE_VARIANT));
+  if (!has)
+    return SHOAL_OK;
+  (void)shoal_fail(err, SHOAL_EUNSUPPORTED,
+                   "the table has a column of type variant: this build does not write its rows");
+  shoal_hint(err, "rows can be deleted where delta.enableDeletionVectors is on and delta.enableChangeDataFeed is not");
+  return SHOAL_EUNSUPPORTED;
+}
+
 shoal_status shoal_delta_write(const shoal_delta_writing *w, const shoal_job *job, shoal_delta_written *out,
                                shoal_error *err) {
   shoal_job run = *job;
   shoal_outcome made = {0};
   char *staging;
   *out = (shoal_delta_written){0};
+  SHOAL_TRY(refuse_variants(w, job, err));
   run.partition_by = w->partition ? NULL : w->partition_by;
   run.n_partition_by = w->partition ? 0 : w->n_partition_by;
   run.file_bytes = w->file_bytes;

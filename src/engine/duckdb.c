@@ -105,6 +105,8 @@ static shoal_status open_instance(shoal_duckdb *d, shoal_error *err) {
   if (status == SHOAL_OK)
     status = shoal_duckdb_register_curve(d, err);
   if (status == SHOAL_OK)
+    status = shoal_duckdb_register_variant(d, err);
+  if (status == SHOAL_OK)
     status = configure(d, err);
   if (status < 0)
     close_instance(d);

@@ -27,6 +27,7 @@
   X(create_logical_type)                                                                                               \
   X(create_null_value)                                                                                                 \
   X(create_scalar_function)                                                                                            \
+  X(create_struct_type)                                                                                                \
   X(create_varchar_length)                                                                                             \
   X(data_chunk_get_column_count)                                                                                       \
   X(data_chunk_get_size)                                                                                               \
@@ -61,6 +62,7 @@
   X(list_type_child_type)                                                                                              \
   X(list_vector_get_child)                                                                                             \
   X(logical_type_get_alias)                                                                                            \
+  X(logical_type_set_alias)                                                                                            \
   X(map_type_key_type)                                                                                                 \
   X(map_type_value_type)                                                                                               \
   X(open_ext)                                                                                                          \
@@ -95,6 +97,9 @@
   X(struct_type_child_type)                                                                                            \
   X(struct_vector_get_child)                                                                                           \
   X(to_arrow_schema)                                                                                                   \
+  X(validity_set_row_invalid)                                                                                          \
+  X(vector_assign_string_element_len)                                                                                  \
+  X(vector_ensure_validity_writable)                                                                                   \
   X(vector_get_data)                                                                                                   \
   X(vector_get_validity)
 

@@ -40,6 +40,11 @@ static shoal_str numbers_variable(char *out, size_t size, size_t input) {
   return (shoal_str){out, (size_t)snprintf(out, size, "shoal:%zu:numbers", input)};
 }
 
+/* Of a column of variants, which of the files have them in parts. */
+static shoal_str parts_variable(char *out, size_t size, size_t input, size_t column) {
+  return (shoal_str){out, (size_t)snprintf(out, size, "shoal:%zu:parts:%zu", input, column)};
+}
+
 /* The engine would expand *, ? and [ in a path: a foreign file's name must not select other files. */
 static void add_escaped(shoal_buf *out, shoal_str path) {
   for (size_t i = 0; i < path.len; i++) {
@@ -49,6 +54,15 @@ static void add_escaped(shoal_buf *out, shoal_str path) {
     else
       shoal_buf_addc(out, c);
   }
+}
+
+void shoal_duckdb_add_path(shoal_buf *out, shoal_str path) {
+  shoal_buf escaped = {0};
+  add_escaped(&escaped, path);
+  shoal_buf_sql_literal(out, shoal_buf_str(&escaped));
+  if (escaped.status < 0)
+    out->status = escaped.status;
+  shoal_buf_dispose(&escaped);
 }
 
 static duckdb_value text_value(shoal_duckdb *d, shoal_str s) {
@@ -142,27 +156,36 @@ static shoal_status set_numbers(shoal_duckdb *d, const shoal_scan *scan, size_t 
   return status;
 }
 
+/* The variables of parts_of. */
+static shoal_status set_parts(shoal_duckdb *d, const shoal_scan *scan, size_t input, size_t column, shoal_error *err) {
+  char name[64];
+  const shoal_type type = {.kind = SHOAL_TYPE_BOOLEAN};
+  duckdb_value *values = shoal_calloc(scan->n_files, sizeof *values);
+  if (!values)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < scan->n_files; i++)
+    values[i] = text_value(d, scan->variants[column * scan->n_files + i] ? SHOAL_STR("true") : SHOAL_STR("false"));
+  shoal_status status =
+      set_list(d, parts_variable(name, sizeof name, input, column), values, scan->n_files, &type, err);
+  shoal_free(values);
+  return status;
+}
+
 #define SHORT_LIST 8
 
 /* The first argument of a reader: a scan's files. */
 static shoal_status add_files(shoal_duckdb *d, const shoal_scan *scan, size_t input, const file_range *range,
                               shoal_buf *sql, shoal_error *err) {
   char name[64];
-  shoal_buf path = {0};
   if (range->n > SHORT_LIST) {
     shoal_buf_addf(sql, "getvariable('%s')", files_variable(name, sizeof name, input, range).ptr);
     return set_files(d, scan, input, range, err);
   }
   for (size_t i = 0; i < range->n; i++) {
-    shoal_buf_clear(&path);
-    add_escaped(&path, scan->files[range->first + i].path);
     shoal_buf_addc(sql, i ? ',' : '[');
-    shoal_buf_sql_literal(sql, shoal_buf_str(&path));
-    if (path.status < 0)
-      sql->status = path.status;
+    shoal_duckdb_add_path(sql, scan->files[range->first + i].path);
   }
   shoal_buf_addc(sql, ']');
-  shoal_buf_dispose(&path);
   return shoal_buf_check(sql, err);
 }
 
@@ -185,16 +208,37 @@ static bool is_guarded(const shoal_field *f) {
   return is;
 }
 
-/* The condition always holds, and is one that the optimizer can't see through. */
-static void add_guarded(shoal_buf *sql, const shoal_field *field, const char *expression) {
-  shoal_buf_addz(sql, "CASE WHEN file_row_number >= 0 THEN ");
-  shoal_duckdb_add_logical(sql, &field->type, expression);
-  shoal_buf_addz(sql, " END");
+/* Whether a column's variants are structs of their parts, which files of a range may differ in; NULL: it has none. */
+static const char *parts_of(const shoal_scan *scan, size_t column, size_t input, const file_range *range, char *out,
+                            size_t size) {
+  char name[64];
+  const bool *of = scan->variants ? scan->variants + column * scan->n_files : NULL;
+  size_t n = 0;
+  if (!of || !shoal_type_has(&scan->schema->fields[column].type, SHOAL_TYPE_VARIANT))
+    return NULL;
+  for (size_t i = 0; i < range->n; i++)
+    n += of[range->first + i];
+  if (n == 0 || n == range->n)
+    return n ? "true" : "false";
+  snprintf(out, size, "getvariable('%s')[file_index::BIGINT + %zu]",
+           parts_variable(name, sizeof name, input, column).ptr, range->first + 1);
+  return out;
+}
+
+static void add_read(shoal_buf *sql, const shoal_scan *scan, size_t column, size_t input, const file_range *range) {
+  char expression[32], parts[128];
+  const shoal_field *field = &scan->schema->fields[column];
+  bool guarded = is_guarded(field);
+  snprintf(expression, sizeof expression, "c%zu", column);
+  if (guarded) /* the condition always holds, and is one that the optimizer can't see through */
+    shoal_buf_addz(sql, "CASE WHEN file_row_number >= 0 THEN ");
+  shoal_duckdb_add_logical(sql, &field->type, expression, parts_of(scan, column, input, range, parts, sizeof parts));
+  shoal_buf_addz(sql, guarded ? " END" : "");
 }
 
 static void add_select_item(shoal_buf *sql, const shoal_scan *scan, size_t column, size_t input,
                             const file_range *range) {
-  char name[64], expression[32];
+  char name[64];
   ptrdiff_t k = partition_index(scan, column);
   const shoal_field *field = &scan->schema->fields[column];
   if (scan->n_files == 0) {
@@ -202,11 +246,7 @@ static void add_select_item(shoal_buf *sql, const shoal_scan *scan, size_t colum
     shoal_type_sql(sql, &field->type);
     shoal_buf_addz(sql, ")");
   } else if (k < 0) {
-    snprintf(expression, sizeof expression, "c%zu", column);
-    if (is_guarded(field))
-      add_guarded(sql, field, expression);
-    else
-      shoal_duckdb_add_logical(sql, &field->type, expression);
+    add_read(sql, scan, column, input, range);
   } else {
     shoal_buf_addf(sql, "getvariable('%s')[file_index::BIGINT + %zu]",
                    values_variable(name, sizeof name, input, (size_t)k).ptr, range->first + 1);
@@ -255,7 +295,7 @@ static shoal_status check_table(const shoal_scan *scan, shoal_error *err) {
                       "\", which rows' places are told by");
   for (size_t i = 0; i < scan->schema->n_fields; i++) {
     const shoal_field *f = &scan->schema->fields[i];
-    if (f->type.kind == SHOAL_TYPE_VARIANT || f->type.kind == SHOAL_TYPE_VOID)
+    if (f->type.kind == SHOAL_TYPE_VOID)
       return shoal_fail(err, SHOAL_EUNSUPPORTED, "column \"%.*s\" has a type the engine does not read",
                         SHOAL_FMT(f->name));
   }
@@ -366,7 +406,10 @@ static bool is_like_table(shoal_duckdb *d, const shoal_scan *scan) {
 }
 
 /* Files whose rows are all there are read apart: nothing is asked of those rows. */
-static shoal_status add_table(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql, shoal_error *err) {
+static shoal_status add_table(shoal_duckdb *d, const shoal_scan *given, size_t input, shoal_buf *sql,
+                              shoal_error *err) {
+  shoal_scan own = *given;
+  const shoal_scan *scan = &own;
   size_t n_whole = scan->keep ? scan->n_whole : scan->n_files;
   const file_range whole = {0, n_whole, "whole"}, kept = {n_whole, scan->n_files - n_whole, "kept"};
   SHOAL_TRY(check_table(scan, err));
@@ -381,6 +424,7 @@ static shoal_status add_table(shoal_duckdb *d, const shoal_scan *scan, size_t in
   }
   if (scan->rows > BLIND_ROWS && !scan->keep && (scan->uniform || is_like_table(d, scan)))
     return add_uniform(d, scan, input, sql, err);
+  SHOAL_TRY(shoal_duckdb_find_variants(d, scan, &own.variants, err));
   if (whole.n)
     SHOAL_TRY(add_range(d, scan, input, &whole, sql, err));
   if (whole.n && kept.n)
@@ -391,6 +435,9 @@ static shoal_status add_table(shoal_duckdb *d, const shoal_scan *scan, size_t in
   }
   for (size_t k = 0; k < scan->n_partition_columns; k++)
     SHOAL_TRY(set_values(d, scan, input, k, err));
+  for (size_t i = 0; scan->variants && i < scan->schema->n_fields; i++)
+    if (shoal_type_has(&scan->schema->fields[i].type, SHOAL_TYPE_VARIANT))
+      SHOAL_TRY(set_parts(d, scan, input, i, err));
   if (scan->positions && scan->numbers)
     SHOAL_TRY(set_numbers(d, scan, input, err));
   return SHOAL_OK;

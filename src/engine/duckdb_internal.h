@@ -25,6 +25,7 @@
 #define SHOAL_DUCKDB_KEEP "shoal:keep"
 #define SHOAL_DUCKDB_PLACE "shoal:place"
 #define SHOAL_DUCKDB_CUT "shoal:cut"
+#define SHOAL_DUCKDB_VARIANT "shoal:variant"
 
 typedef struct shoal_duckdb {
   shoal_engine base;
@@ -110,6 +111,8 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_inputs(shoal_duckdb *d, const shoal_job
 SHOAL_MUST_USE shoal_status shoal_duckdb_macros(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
 /* What CREATE [OR REPLACE] [TEMP] MACRO|FUNCTION [IF NOT EXISTS] names; {NULL,0} for anything else. */
 shoal_str shoal_duckdb_macro_name(shoal_str sql);
+/* A path in quotes, which names that file and no other. */
+void shoal_duckdb_add_path(shoal_buf *out, shoal_str path);
 /* Fixes clock and chance as the job says. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_fix(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_duckdb_variables(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
@@ -197,12 +200,20 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_write_arrow(shoal_duckdb *d, const shoa
 SHOAL_MUST_USE shoal_status shoal_duckdb_op_stream(shoal_engine *e, const shoal_job *job, struct ArrowArrayStream *out,
                                                    shoal_error *err);
 /* duckdb_mapped.c: columns whose structs have other names in the files. */
-/* An expression of the physical type as one of the logical type. */
-void shoal_duckdb_add_logical(shoal_buf *out, const shoal_type *type, const char *expression);
+/* An expression of the physical type as one of the logical type. `parts` is an expression for duckdb_variant.c, whether
+   the file's variants are structs of their parts; NULL: there are none. */
+void shoal_duckdb_add_logical(shoal_buf *out, const shoal_type *type, const char *expression, const char *parts);
 /* The other way round. */
 void shoal_duckdb_add_physical(shoal_buf *out, const shoal_type *type, shoal_str expression);
 /* COPY's option that gives the columns their ids; nothing where they have none. */
 void shoal_duckdb_add_field_ids(shoal_buf *out, const shoal_schema *schema);
+/* duckdb_variant.c */
+SHOAL_MUST_USE shoal_status shoal_duckdb_register_variant(shoal_duckdb *d, shoal_error *err);
+/* Of each column and file of a scan, [column * n_files + file], whether the file has the column's variants as structs
+   of their parts; NULL: the table has no variants. In the job's arena. SHOAL_ECORRUPT: there they are something else.
+ */
+SHOAL_MUST_USE shoal_status shoal_duckdb_find_variants(shoal_duckdb *d, const shoal_scan *scan, const bool **out,
+                                                       shoal_error *err);
 /* duckdb_query.c */
 SHOAL_MUST_USE shoal_status shoal_duckdb_op_query(shoal_engine *e, const shoal_job *job, shoal_rows **out,
                                                   shoal_error *err);

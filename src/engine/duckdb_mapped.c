@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Columns whose structs have other names in the files than in the table (Delta's column mapping). The reader finds the
- * members of a struct by name only, so it is given the names in the files, and an expression over what it read gives
- * the members their own; the other way round, what is written gets the names of the files. Where nothing inside is
- * renamed the column stays as it is, and filters reach the reader.
+ * Columns that are otherwise in the files than in the table: their structs have other names (Delta's column mapping),
+ * or they are variants. The reader finds the members of a struct by name only, so it is given the names in the files,
+ * and an expression over what it read gives the members their own; the other way round, what is written gets the names
+ * of the files. Where nothing inside is other the column stays as it is, and filters reach the reader.
  */
 #include <stdio.h>
 
 #include "base/str.h"
 #include "engine/duckdb_internal.h"
 
-static bool renamed_inside(const shoal_type *type) {
+static bool differs(const shoal_type *type) {
+  if (type->kind == SHOAL_TYPE_VARIANT)
+    return true;
   for (size_t i = 0; i < type->n_fields; i++) {
     const shoal_field *f = &type->fields[i];
     if ((type->kind == SHOAL_TYPE_STRUCT && f->physical.ptr && !shoal_str_eq(f->physical, f->name)) ||
-        renamed_inside(&f->type))
+        differs(&f->type))
       return true;
   }
   return false;
 }
 
-typedef enum direction { TO_LOGICAL, TO_PHYSICAL } direction;
+typedef struct direction {
+  bool physical;     /* into the files */
+  const char *parts; /* of what comes from them: see shoal_duckdb_add_logical */
+} direction;
 
 static shoal_str name_of(const shoal_field *f, bool physical) {
   return physical && f->physical.ptr ? f->physical : f->name;
@@ -35,11 +40,11 @@ static void add_struct(shoal_buf *out, const shoal_type *type, shoal_str express
   for (size_t i = 0; i < type->n_fields; i++) {
     const shoal_field *f = &type->fields[i];
     shoal_buf_addz(out, i ? ", " : "");
-    shoal_buf_sql_literal(out, name_of(f, to == TO_PHYSICAL));
+    shoal_buf_sql_literal(out, name_of(f, to.physical));
     shoal_buf_addz(out, ": ");
     shoal_buf_clear(&member);
     shoal_buf_addf(&member, "struct_extract(%.*s, ", SHOAL_FMT(expression));
-    shoal_buf_sql_literal(&member, name_of(f, to == TO_LOGICAL));
+    shoal_buf_sql_literal(&member, name_of(f, !to.physical));
     shoal_buf_addz(&member, ")");
     add(out, &f->type, shoal_buf_str(&member), depth, to);
     if (member.status < 0)
@@ -73,8 +78,11 @@ static void add_map(shoal_buf *out, const shoal_type *type, shoal_str expression
 }
 
 static void add(shoal_buf *out, const shoal_type *type, shoal_str expression, int depth, direction to) {
-  if (!renamed_inside(type))
+  if (!differs(type))
     shoal_buf_add(out, expression);
+  else if (type->kind == SHOAL_TYPE_VARIANT) /* none is written */
+    shoal_buf_addf(out, "\"" SHOAL_DUCKDB_VARIANT "\"(variant_to_parquet_variant(%.*s), %s)", SHOAL_FMT(expression),
+                   to.parts);
   else if (type->kind == SHOAL_TYPE_STRUCT)
     add_struct(out, type, expression, depth, to);
   else if (type->kind == SHOAL_TYPE_ARRAY)
@@ -83,12 +91,12 @@ static void add(shoal_buf *out, const shoal_type *type, shoal_str expression, in
     add_map(out, type, expression, depth, to);
 }
 
-void shoal_duckdb_add_logical(shoal_buf *out, const shoal_type *type, const char *expression) {
-  add(out, type, shoal_str_z(expression), 0, TO_LOGICAL);
+void shoal_duckdb_add_logical(shoal_buf *out, const shoal_type *type, const char *expression, const char *parts) {
+  add(out, type, shoal_str_z(expression), 0, (direction){.parts = parts});
 }
 
 void shoal_duckdb_add_physical(shoal_buf *out, const shoal_type *type, shoal_str expression) {
-  add(out, type, expression, 0, TO_PHYSICAL);
+  add(out, type, expression, 0, (direction){.physical = true});
 }
 
 /* ---- ids ---- */

@@ -98,6 +98,7 @@ struct shoal_scan {
   shoal_status (*answer)(void *arg, const size_t *columns, size_t n, shoal_arena *arena, uint64_t *rows, shoal_str *min,
                          shoal_str *max, shoal_error *err);
   const char *stand_in; /* the engine's own: a query whose rows stand for the table's */
+  const bool *variants; /* the engine's own: how files have their variants */
 };
 
 #define SHOAL_POSITION_FILE "shoal:file"

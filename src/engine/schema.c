@@ -27,7 +27,7 @@ static const struct {
     [SHOAL_TYPE_STRUCT] = {"STRUCT", "struct"},
     [SHOAL_TYPE_ARRAY] = {"LIST", "array"},
     [SHOAL_TYPE_MAP] = {"MAP", "map"},
-    [SHOAL_TYPE_VARIANT] = {"VARIANT", "variant"},
+    [SHOAL_TYPE_VARIANT] = {"JSON", "variant"}, /* which is how one is read; what files have is a VARIANT */
     [SHOAL_TYPE_VOID] = {"\"NULL\"", "void"},
 };
 
@@ -37,7 +37,7 @@ static void add_sql(shoal_buf *out, const shoal_type *type, bool physical) {
     shoal_buf_addz(out, "[]");
     return;
   }
-  shoal_buf_addz(out, plain[type->kind].sql);
+  shoal_buf_addz(out, physical && type->kind == SHOAL_TYPE_VARIANT ? "VARIANT" : plain[type->kind].sql);
   if (type->kind == SHOAL_TYPE_DECIMAL) {
     shoal_buf_addf(out, "(%u,%u)", type->precision, type->scale);
     return;
@@ -72,6 +72,20 @@ void shoal_type_text(shoal_buf *out, const shoal_type *type) {
     shoal_type_text(out, &type->fields[i].type);
   }
   shoal_buf_addz(out, type->n_fields ? ">" : "<>");
+}
+
+bool shoal_type_has(const shoal_type *type, shoal_type_kind kind) {
+  bool has = type->kind == kind;
+  for (size_t i = 0; i < type->n_fields && !has; i++)
+    has = shoal_type_has(&type->fields[i].type, kind);
+  return has;
+}
+
+bool shoal_schema_has(const shoal_schema *s, shoal_type_kind kind) {
+  bool has = false;
+  for (size_t i = 0; i < s->n_fields && !has; i++)
+    has = shoal_type_has(&s->fields[i].type, kind);
+  return has;
 }
 
 static bool field_eq(const shoal_field *a, const shoal_field *b) {

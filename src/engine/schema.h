@@ -59,12 +59,15 @@ typedef struct shoal_schema {
 /* The engine-neutral spelling as DuckDB's SQL types: BIGINT, DECIMAL(10,2), STRUCT("a" INTEGER), DATE[], MAP(VARCHAR,
  * BIGINT). */
 void shoal_type_sql(shoal_buf *out, const shoal_type *type);
-/* The same with the names that data files have for the members of structs. */
+/* The same with the names that data files have for the members of structs, and as variants what is read as JSON. */
 void shoal_type_sql_physical(shoal_buf *out, const shoal_type *type);
 /* Delta's short spelling for people: long, decimal(10,2), struct<a:integer>, array<date>, map<string,long>. */
 void shoal_type_text(shoal_buf *out, const shoal_type *type);
 bool shoal_type_eq(const shoal_type *a, const shoal_type *b); /* names, kinds, nullability; not metadata */
 bool shoal_schema_eq(const shoal_schema *a, const shoal_schema *b);
+/* Whether the kind is a type's own, or that of anything below it. */
+bool shoal_type_has(const shoal_type *type, shoal_type_kind kind);
+bool shoal_schema_has(const shoal_schema *s, shoal_type_kind kind);
 /* Index of a column (exact, then ignoring ASCII case), or -1. */
 ptrdiff_t shoal_schema_find(const shoal_schema *s, shoal_str name);
 /* A deep copy. */

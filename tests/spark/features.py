@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Spark can switch on in a table, one thing at a time: types that widen, identity columns, variants, every feature of readers and writers
+"""What Spark can switch on in a table, one thing at a time: types that widen, identity columns, every feature of readers and writers
 that this version of Delta knows. Shoal reads the rows, or refuses by name; what it writes Spark reads, and goes on."""
 import datetime as dt
 import decimal
@@ -151,9 +151,9 @@ def identity_columns_go_on():
 
 # What Shoal does where Spark lists a feature in the protocol, and nothing in the table uses it. Others of Spark's are not made for users.
 READ_AND_WRITTEN = ["appendOnly", "invariants", "checkConstraints", "changeDataFeed", "generatedColumns", "columnMapping", "identityColumns", "deletionVectors", "timestampNtz", "domainMetadata", "v2Checkpoint",
-                    "rowTracking", "clustering", "inCommitTimestamp", "allowColumnDefaults", "vacuumProtocolCheck", "typeWidening", "typeWidening-preview", "checkpointProtection"]
+                    "rowTracking", "clustering", "inCommitTimestamp", "allowColumnDefaults", "vacuumProtocolCheck", "typeWidening", "typeWidening-preview", "checkpointProtection", "variantType", "variantType-preview", "variantShredding", "variantShredding-preview"]
 ONLY_READ = ["icebergCompatV1", "icebergCompatV2", "icebergCompatV3", "icebergWriterCompatV1", "materializePartitionColumns"]
-REFUSED = ["catalogManaged", "variantType", "variantType-preview"]
+REFUSED = ["catalogManaged"]
 
 
 @case
