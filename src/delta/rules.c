@@ -2,6 +2,8 @@
 /* rules.h: found in the metadata, turned into the engine's SQL, asked of what was written. */
 #include "delta/rules.h"
 
+#include <stdio.h>
+
 #include "base/str.h"
 #include "delta/expression.h"
 
@@ -123,6 +125,14 @@ static shoal_status add_invariant(collecting *c, const shoal_field *f, shoal_err
                   err);
 }
 
+/* Also of members of structs; what stands inside arrays and maps writable.c refuses. */
+static shoal_status add_invariants(collecting *c, const shoal_field *f, shoal_error *err) {
+  SHOAL_TRY(add_invariant(c, f, err));
+  for (size_t i = 0; f->type.kind == SHOAL_TYPE_STRUCT && i < f->type.n_fields; i++)
+    SHOAL_TRY(add_invariants(c, &f->type.fields[i], err));
+  return SHOAL_OK;
+}
+
 static shoal_status add_generated(collecting *c, size_t column, shoal_error *err) {
   const shoal_field *f = &c->schema->fields[column];
   shoal_buf sql = {0};
@@ -139,6 +149,88 @@ static shoal_status add_generated(collecting *c, size_t column, shoal_error *err
   shoal_buf_addf(&sql, " IS NOT DISTINCT FROM %.*s", SHOAL_FMT(r->sql));
   return shoal_buf_take(&sql, c->arena, &r->sql, err);
 }
+
+/* ---- elements of arrays and values of maps that may not be NULL ---- */
+
+static bool wants_elements(const shoal_type *type, bool inside) {
+  inside = inside || type->kind == SHOAL_TYPE_ARRAY || type->kind == SHOAL_TYPE_MAP;
+  for (size_t i = type->kind == SHOAL_TYPE_MAP; i < type->n_fields; i++) /* keys are never NULL */
+    if ((inside && !type->fields[i].nullable) || wants_elements(&type->fields[i].type, inside))
+      return true;
+  return false;
+}
+
+static void add_elements(shoal_buf *sql, const shoal_type *type, shoal_str value, bool inside, int depth);
+
+/* A part of a value: there if it must be, and as it must be if it is there. */
+static void add_element(shoal_buf *sql, const shoal_field *f, shoal_str value, bool inside, int depth) {
+  shoal_buf_addf(sql, "CASE WHEN %.*s IS NULL THEN %s ELSE ", SHOAL_FMT(value),
+                 f->nullable || !inside ? "true" : "false");
+  add_elements(sql, &f->type, value, inside, depth);
+  shoal_buf_addz(sql, " END");
+}
+
+static void add_members(shoal_buf *sql, const shoal_type *type, shoal_str value, bool inside, int depth) {
+  shoal_buf member = {0};
+  for (size_t i = 0; i < type->n_fields; i++) {
+    shoal_buf_clear(&member);
+    shoal_buf_addf(&member, "struct_extract(%.*s, ", SHOAL_FMT(value));
+    shoal_buf_sql_literal(&member, type->fields[i].name);
+    shoal_buf_addc(&member, ')');
+    shoal_buf_addz(sql, i ? " AND " : "");
+    add_element(sql, &type->fields[i], shoal_buf_str(&member), inside, depth);
+    if (member.status < 0)
+      sql->status = member.status;
+  }
+  shoal_buf_dispose(&member);
+}
+
+/* A condition on a value that is not NULL, which is never NULL itself. */
+static void add_elements(shoal_buf *sql, const shoal_type *type, shoal_str value, bool inside, int depth) {
+  bool map = type->kind == SHOAL_TYPE_MAP;
+  char element[16];
+  if (!wants_elements(type, inside)) {
+    shoal_buf_addz(sql, "true");
+  } else if (type->kind == SHOAL_TYPE_STRUCT) {
+    shoal_buf_addc(sql, '(');
+    add_members(sql, type, value, inside, depth);
+    shoal_buf_addc(sql, ')');
+  } else {
+    int n = snprintf(element, sizeof element, "e%d", depth);
+    shoal_buf_addf(sql,
+                   map ? "len(list_filter(map_values(%.*s), lambda %s: NOT " : "len(list_filter(%.*s, lambda %s: NOT ",
+                   SHOAL_FMT(value), element);
+    add_element(sql, &type->fields[map], shoal_str_n(element, (size_t)n), true, depth + 1);
+    shoal_buf_addz(sql, ")) = 0");
+  }
+}
+
+static shoal_status add_not_null(collecting *c, size_t column, shoal_error *err) {
+  const shoal_field *f = &c->schema->fields[column];
+  shoal_buf name = {0}, sql = {0};
+  if (!wants_elements(&f->type, false))
+    return SHOAL_OK;
+  bool *used = SHOAL_NEW_ARRAY(c->arena, bool, c->schema->n_fields);
+  char *owner = shoal_arena_printf(c->arena, "the type of column '%.*s'", SHOAL_FMT(f->name));
+  if (!used || !owner)
+    return shoal_fail_nomem(err);
+  used[column] = true;
+  shoal_delta_rule *r = &c->list[c->n++];
+  *r = (shoal_delta_rule){
+      .owner = owner, .text = SHOAL_STR("NULL is not allowed inside"), .used = used, .of_type = true};
+  shoal_buf_sql_ident(&name, f->name);
+  shoal_buf_addf(&sql, "CASE WHEN %s IS NULL THEN true ELSE ", shoal_buf_z(&name));
+  add_elements(&sql, &f->type, shoal_buf_str(&name), false, 0);
+  shoal_buf_addz(&sql, " END");
+  if (name.status < 0)
+    sql.status = name.status;
+  shoal_status status = shoal_buf_take(&sql, c->arena, &r->sql, err);
+  shoal_buf_dispose(&sql);
+  shoal_buf_dispose(&name);
+  return status;
+}
+
+/* ---- lengths ---- */
 
 /* varchar(10), char(3): characters at most. */
 static bool read_length(shoal_str text, int64_t *out) {
@@ -175,16 +267,26 @@ static shoal_status add_length(collecting *c, size_t column, shoal_error *err) {
   return status;
 }
 
+/* The fields of structs, these included. */
+static size_t count_fields(const shoal_field *fields, size_t n) {
+  size_t count = n;
+  for (size_t i = 0; i < n; i++)
+    if (fields[i].type.kind == SHOAL_TYPE_STRUCT)
+      count += count_fields(fields[i].type.fields, fields[i].type.n_fields);
+  return count;
+}
+
 shoal_status shoal_delta_rules_of(const shoal_delta_metadata *m, shoal_engine *engine, shoal_arena *arena,
                                   const shoal_delta_rules **out, shoal_error *err) {
   size_t n = m->schema.n_fields;
   shoal_delta_rules *rules = SHOAL_NEW(arena, shoal_delta_rules);
-  collecting c = {&m->schema,
-                  engine,
-                  arena,
-                  SHOAL_NEW_ARRAY(arena, shoal_delta_rule, 3 * n + m->n_configuration),
-                  SHOAL_NEW_ARRAY(arena, shoal_str, n),
-                  0};
+  collecting c = {
+      &m->schema,
+      engine,
+      arena,
+      SHOAL_NEW_ARRAY(arena, shoal_delta_rule, count_fields(m->schema.fields, n) + 3 * n + m->n_configuration),
+      SHOAL_NEW_ARRAY(arena, shoal_str, n),
+      0};
   shoal_str name;
   *out = NULL;
   if (!rules || !c.list || !c.generated)
@@ -194,9 +296,10 @@ shoal_status shoal_delta_rules_of(const shoal_delta_metadata *m, shoal_engine *e
       SHOAL_TRY(add_rule(&c, shoal_arena_printf(arena, "the constraint '%.*s'", SHOAL_FMT(name)),
                          m->configuration[i].value, NULL, err));
   for (size_t i = 0; i < n; i++) {
-    SHOAL_TRY(add_invariant(&c, &m->schema.fields[i], err));
+    SHOAL_TRY(add_invariants(&c, &m->schema.fields[i], err));
     SHOAL_TRY(add_generated(&c, i, err));
     SHOAL_TRY(add_length(&c, i, err));
+    SHOAL_TRY(add_not_null(&c, i, err));
   }
   *rules = (shoal_delta_rules){&m->schema, c.list, c.n, c.generated, NULL};
   SHOAL_TRY(shoal_delta_identities_of(m, arena, &rules->identities, err));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a table asks of the rows that come into it (protocol, "CHECK Constraints", "Column Invariants", "Generated
- * Columns", "Default Columns"): enforced, or refused before anything is written. NOT NULL is write.h's.
+ * Columns", "Default Columns"): enforced, or refused before anything is written. NOT NULL is write.h's, but for
+ * elements of arrays and values of maps, of which no statistics tell.
  *
  *  N1 A new row for which a constraint or an invariant is false or NULL fails the whole write, and so does one whose
  *     generated column is another value than its expression's. What is looked at is what was written: the files, before

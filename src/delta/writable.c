@@ -8,12 +8,28 @@
 
 /* Supported, they ask nothing of our commits beyond what is checked below. */
 static const char *const harmless[] = {
-    "allowColumnDefaults",                          /* every column is written, if need be by its default */
-    "appendOnly",           "changeDataFeed",       /* whole files added or removed need no cdc action */
-    "checkConstraints",     "checkpointProtection", /* concerns log clean-up */
-    "clustering",           "columnMapping",        "deletionVectors",     "domainMetadata", "generatedColumns",
-    "identityColumns",      "inCommitTimestamp",    "invariants",          "timestampNtz",   "typeWidening",
-    "typeWidening-preview", "v2Checkpoint",         "vacuumProtocolCheck", "variantType",    "variantType-preview",
+    "allowColumnDefaults", /* every column is written, if need be by its default */
+    "appendOnly",
+    "changeDataFeed", /* whole files added or removed need no cdc action */
+    "checkConstraints",
+    "checkpointProtection", /* concerns log clean-up */
+    "clustering",
+    "columnMapping",
+    "deletionVectors",
+    "domainMetadata",
+    "generatedColumns",
+    "identityColumns",
+    "inCommitTimestamp",
+    "invariants",
+    "timestampNtz",
+    "typeWidening",
+    "typeWidening-preview",
+    "v2Checkpoint",
+    "vacuumProtocolCheck",
+    "variantType",
+    "variantType-preview",
+    "variantShredding",
+    "variantShredding-preview", /* who may shred need not */
 };
 
 static shoal_status refuse(const char *what, shoal_error *err) {
@@ -54,21 +70,25 @@ static shoal_status check_settings(const shoal_delta_metadata *m, unsigned able,
   return SHOAL_OK;
 }
 
-/* What a column's metadata asks for: only its text is looked at. Inside structs and their like nothing is checked, so
-   `able` has no CHECKS there. */
+/* What a column's metadata asks for: only its text is looked at. Inside structs invariants are checked, inside arrays
+   and maps nothing is. */
+enum { WHOLE_COLUMNS = 1 << 16 }; /* beside SHOAL_DELTA_CHECKS: these are columns, not members of structs */
+
 static shoal_status check_columns(const shoal_field *fields, size_t n, unsigned able, shoal_error *err) {
   static const struct {
     const char *key, *says;
     unsigned unless;
   } uses[] = {{"\"delta.invariants\"", "an invariant", SHOAL_DELTA_CHECKS},
-              {"\"delta.generationExpression\"", "a generation expression", SHOAL_DELTA_CHECKS},
-              {"\"delta.identity.", "an identity, whose numbers the writer gives out", SHOAL_DELTA_CHECKS}};
+              {"\"delta.generationExpression\"", "a generation expression", WHOLE_COLUMNS},
+              {"\"delta.identity.", "an identity, whose numbers the writer gives out", WHOLE_COLUMNS}};
   for (size_t i = 0; i < n; i++) {
     for (size_t k = 0; k < sizeof uses / sizeof *uses; k++)
       if (!(able & uses[k].unless) && shoal_str_find(fields[i].metadata, shoal_str_z(uses[k].key)) >= 0)
         return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table's column '%.*s' has %s: this build does not write it",
                           SHOAL_FMT(fields[i].name), uses[k].says);
-    SHOAL_TRY(check_columns(fields[i].type.fields, fields[i].type.n_fields, able & ~(unsigned)SHOAL_DELTA_CHECKS, err));
+    bool structs = fields[i].type.kind == SHOAL_TYPE_STRUCT;
+    unsigned inside = able & ~(unsigned)(structs ? WHOLE_COLUMNS : WHOLE_COLUMNS | SHOAL_DELTA_CHECKS);
+    SHOAL_TRY(check_columns(fields[i].type.fields, fields[i].type.n_fields, inside, err));
   }
   return SHOAL_OK;
 }
@@ -79,5 +99,6 @@ shoal_status shoal_delta_check_write(const shoal_delta_protocol *protocol, const
   SHOAL_TRY(check_settings(metadata, able, err));
   if (able & SHOAL_DELTA_COPIES)
     return SHOAL_OK;
+  able |= able & SHOAL_DELTA_CHECKS ? (unsigned)WHOLE_COLUMNS : 0;
   return check_columns(metadata->schema.fields, metadata->schema.n_fields, able, err);
 }

@@ -11,6 +11,7 @@ sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
 import deltalake
 import polars
 import pyarrow
+import pyarrow.parquet
 from harness import SHOAL, Project, case, has, lacks, main, same
 from tables import FEED, VECTORS, age, delta, described, filled, peers, read, refused, rows
 
@@ -316,10 +317,51 @@ def invariants_and_what_is_not_evaluated():
         has(refused(p, "tables/x", "append", "tables/x", "r.csv"), why)
         has(refused(p, "tables/x", "overwrite", "tables/x", "r.csv", "--all"), why)
         p.shoal("table", "delete", "tables/x", "--all")  # what brings no values works
-    inside = {"type": "struct", "fields": [{"name": "v", "type": "long", "nullable": True, "metadata": {"delta.invariants": json.dumps({"expression": {"expression": "s.v > 3"}})}}]}
-    described(p, "tables/n", [("id", "long", {}), ("s", inside, {})])
-    p.write({"n.ndjson": '{"id": 1, "s": {"v": 5}}\n'})
-    has(refused(p, "tables/n", "append", "tables/n", "n.ndjson"), "column 'v' has an invariant")
+    p.remove()
+
+
+def member(name, kind, metadata=None, nullable=True):
+    return {"name": name, "type": kind, "nullable": nullable, "metadata": metadata or {}}
+
+
+@case
+def rules_inside_structs_arrays_and_maps():
+    p = project()
+    invariant = {"delta.invariants": json.dumps({"expression": {"expression": "s.v > 3 OR s.w.x = id"}})}
+    struct = lambda *fields: {"type": "struct", "fields": list(fields)}  # noqa: E731
+    array = lambda of, nulls=True: {"type": "array", "elementType": of, "containsNull": nulls}  # noqa: E731
+    described(p, "tables/n", [("id", "long", {}), ("s", struct(member("v", "long", invariant), member("w", struct(member("x", "long")))), {})])
+    p.write({"good.ndjson": '{"id": 1, "s": {"v": 5}}\n{"id": 2, "s": {"v": 1, "w": {"x": 2}}}\n', "bad.ndjson": '{"id": 3, "s": {"v": 3, "w": {"x": 2}}}\n', "null.ndjson": '{"id": 4}\n'})
+    p.shoal("table", "append", "tables/n", "good.ndjson")
+    has(refused(p, "tables/n", "append", "tables/n", "bad.ndjson"), "the invariant of column 'v', s.v > 3 OR s.w.x = id, does not hold for 1 row: ", "id = 3")
+    has(refused(p, "tables/n", "append", "tables/n", "null.ndjson"), "the invariant of column 'v'")
+    has(refused(p, "tables/n", "update", "tables/n", "--set", "id = 7", "--where", "id = 2"), "the invariant of column 'v'")
+    p.shoal("table", "update", "tables/n", "--set", "id = 7", "--where", "id = 1")
+    same([i for i, in read(p, "tables/n", "id")], [2, 7])
+    for inside, what in ((struct(member("v", "long", {"delta.generationExpression": "id + 1"})), "a generation expression"), (struct(member("v", "long", {"delta.identity.start": 1})), "an identity"),
+                         (array(struct(member("v", "long", invariant))), "an invariant")):
+        shutil.rmtree(p.dir + "/tables/x", ignore_errors=True)
+        described(p, "tables/x", [("id", "long", {}), ("s", inside, {})])
+        has(refused(p, "tables/x", "append", "tables/x", "good.ndjson"), f"column 'v' has {what}")
+    whole = {"l": array("long", False), "ll": array(array("long", False), False), "m": {"type": "map", "keyType": "string", "valueType": "long", "valueContainsNull": False},
+             "o": array(struct(member("a", "long", nullable=False), member("b", "long"))), "s": struct(member("l", array("long", False)))}
+    described(p, "tables/e", [("id", "long", {}), *[(n, t, {}) for n, t in whole.items()]])
+    good = [{"id": 1}, {"id": 2, "l": [], "ll": [], "m": {}, "o": [], "s": {}}, {"id": 3, "l": [1, 2], "ll": [[], [3]], "m": {"k": 4}, "o": [{"a": 1, "b": None}, None], "s": {"l": [5]}}]
+    kinds = {"l": pyarrow.list_(pyarrow.int64()), "ll": pyarrow.list_(pyarrow.list_(pyarrow.int64())), "m": pyarrow.map_(pyarrow.string(), pyarrow.int64()),
+             "o": pyarrow.list_(pyarrow.struct([("a", pyarrow.int64()), ("b", pyarrow.int64())])), "s": pyarrow.struct([("l", pyarrow.list_(pyarrow.int64()))])}
+
+    def write(rows):
+        maps = [{**r, "m": list(r["m"].items()) if r.get("m") is not None else None} for r in rows]
+        pyarrow.parquet.write_table(pyarrow.table({"id": [r["id"] for r in rows], **{n: pyarrow.array([r.get(n) for r in maps], t) for n, t in kinds.items()}}), p.dir + "/e.parquet")
+    write(good)
+    p.shoal("table", "append", "tables/e", "e.parquet")
+    for column, values in (("l", [[None], [1, None]]), ("ll", [[None], [[1], [2, None]]]), ("m", [{"k": None}, {"a": 1, "b": None}]), ("o", [[{"b": 1}], [{"a": 1}, {"a": None}]]), ("s", [{"l": [None, 1]}])):
+        for v in values:
+            write([good[2], {**good[2], "id": 9, column: v}])
+            has(refused(p, "tables/e", "append", "tables/e", "e.parquet"), f"the type of column '{column}', NULL is not allowed inside, does not hold for 1 row: ", "id = 9")
+    has(refused(p, "tables/e", "update", "tables/e", "--set", "l = [NULL]", "--where", "id = 1"), "the type of column 'l'")
+    p.shoal("table", "update", "tables/e", "--set", "l = [7]", "--where", "id = 1")
+    same(read(p, "tables/e", "id, l[1]"), [(1, 7), (2, None), (3, 1)])
     p.remove()
 
 
