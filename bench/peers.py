@@ -265,6 +265,19 @@ def shown(path):
     return frame.selectExpr(*[f"to_json({f.name}) as {f.name}" if f.dataType.typeName() == "variant" else f.name for f in frame.schema])
 
 
+VERBS = (("append", lambda p, t: p.append(t, {"id": 1000, "v": "new"}), "appended"), ("delete", lambda p, t: p.delete(t, "id = 7"), "deleted"))
+
+
+def rows_after(change, table, who):
+    """What Spark sees of a copy that somebody changes: (whether he did, whether Spark reads it, the rows or why not)."""
+    copy = f"{table}-{who}"
+    shutil.copytree(table, copy)
+    did, why = attempt(change, copy)
+    seen, got = attempt(lambda: in_order([tuple(r) for r in shown(copy).collect()])) if did else (False, why)
+    shutil.rmtree(copy)
+    return did, seen, got
+
+
 def judge_feature(folder, name, statements, peers, sparks):
     table = f"{folder}/{name.replace(' ', '_').replace(',', '')}"
     made, why = attempt(make, statements, table)
@@ -272,6 +285,7 @@ def judge_feature(folder, name, statements, peers, sparks):
         return [name] + [f"Spark does not make it: {why[:60]}"] * len(peers)
     frame = shown(table)
     columns, want = frame.columns, in_order([tuple(r) for r in frame.collect()])
+    right = {verb: rows_after(lambda t: change(sparks, t), table, "right") for verb, change, _ in VERBS}  # noqa: B023
     cells = []
     for p in peers:
         done, got = attempt(p.read, table, columns)
@@ -279,22 +293,16 @@ def judge_feature(folder, name, statements, peers, sparks):
             got = [(*r[:2], json.dumps(json.loads(r[2]), separators=(",", ":")) if isinstance(r[2], str) else str(r[2]).replace("'", '"').replace(" ", "")) for r in got]
         words = [("read" if in_order(got) == want else "read WRONG") if done else "refused"]
         log = [f"{name}: {p.name}: reading: {str(got)[:160]}"] if not done or words != ["read"] else []
-        for verb, change in (("append", lambda p, t: p.append(t, {"id": 1000, "v": "new"})), ("delete", lambda p, t: p.delete(t, "id = 7"))):
+        for verb, change, past in VERBS:
             if not getattr(p, verb):
                 continue
-            copies = [f"{table}-{verb}-{who}" for who in ("Spark", "peer")]
-            for c in copies:
-                shutil.copytree(table, c)
-            expected, right = attempt(lambda: (change(sparks, copies[0]), in_order([tuple(r) for r in shown(copies[0]).collect()]))[1])
-            did, why = attempt(change, p, copies[1])
+            did, seen, got = right[verb] if p is sparks else rows_after(lambda t: change(p, t), table, verb)  # noqa: B023
             if did:
-                seen, got = attempt(lambda: in_order([tuple(r) for r in shown(copies[1]).collect()]))
-                words.append({"append": "appended", "delete": "deleted"}[verb] if seen and (got == right or not expected) else verb + " WRONG")
-            else:
-                log.append(f"{name}: {p.name}: {verb}: {str(why)[:160]}")
+                words.append(past if seen and (got == right[verb][2] or not right[verb][1]) else verb + " WRONG")
+            if not did or not seen:
+                log.append(f"{name}: {p.name}: {verb}: {str(got)[:160]}")
+            if not did:
                 words.append(f"no {verb}")
-            for c in copies:
-                shutil.rmtree(c)
         for line in log:
             print(line.replace("\n", " "), file=sys.stderr)
         cells.append(", ".join(words))
@@ -320,7 +328,11 @@ def run():
             for what, lists in (("wrong", [w[p.name] for _, w, _ in corpora]), ("refused", [r[p.name] for _, _, r in corpora])):
                 if any(lists):
                     print(f"{p.name}, {what}: " + ", ".join(f"`{n}`" for names in lists for n in names) + "\n")
-    table_of(head, [judge_feature(folder, name, statements, peers, sparks) for name, statements in FEATURES])
+    rows = []
+    for name, statements in FEATURES:
+        rows.append(judge_feature(folder, name, statements, peers, sparks))
+        print(" | ".join(rows[-1]), file=sys.stderr, flush=True)  # it takes its time
+    table_of(head, rows)
     shutil.rmtree(folder)
 
 
