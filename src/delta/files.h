@@ -84,6 +84,7 @@ typedef struct shoal_stats_shape {
   shoal_buf text;
   SHOAL_VEC(shoal_stats_slot) slots; /* none: there is no such text */
   bool loose;
+  bool rounded; /* the text that is read has a bound of more digits than its type */
 } shoal_stats_shape;
 
 typedef struct shoal_files {

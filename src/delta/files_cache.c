@@ -14,7 +14,7 @@
 #include "delta/delta_internal.h"
 #include "delta/files.h"
 
-#define MARK "shoalF1"
+#define MARK "shoalF2"
 #define FIXED 32 /* mark, size of the file, size and checksum of the head */
 #define ALIGN 64
 #define FIXED_COLUMNS 13

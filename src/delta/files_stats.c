@@ -174,6 +174,7 @@ static void take_number(shoal_stats_shape *shape, shoal_leaf *l, stats_part part
   if (!(kind == SHOAL_BOUND_TIME && read_usual_time(shape, text, &v)) &&
       !(kind == SHOAL_BOUND_WHOLE && read_plain(text, &v)) && !shoal_leaf_number(&l->field->type, text, &v, &exact))
     return;
+  shape->rounded = shape->rounded || !exact;
   if (part == MIN)
     l->now.min = v - slack;
   else if (exact || v < INT64_MAX)
@@ -340,6 +341,7 @@ static shoal_status take_part(shoal_files *f, yyjson_val *object, stats_part par
 }
 
 static void forget(shoal_files *f) {
+  f->shape.rounded = false;
   for (size_t i = 0; i < f->n_leaves; i++) {
     shoal_leaf *l = &f->leaves[i];
     bool number = l->kind == SHOAL_LEAF_NUMBER;
@@ -388,10 +390,7 @@ static shoal_status take_root(shoal_files *f, yyjson_val *root, uint32_t *rows, 
   return SHOAL_OK;
 }
 
-shoal_status shoal_files_read_stats(shoal_files *f, shoal_str json, uint32_t *rows, bool *loose, shoal_error *err) {
-  *rows = SHOAL_FILES_UNKNOWN;
-  *loose = false;
-  forget(f);
+static shoal_status read_stats(shoal_files *f, shoal_str json, uint32_t *rows, bool *loose, shoal_error *err) {
   if (json.len == 0 || json.len > SHOAL_MAX_JSON_BYTES)
     return SHOAL_OK;
   if (fits_shape(&f->shape, json))
@@ -402,4 +401,13 @@ shoal_status shoal_files_read_stats(shoal_files *f, shoal_str json, uint32_t *ro
     return f->scratch.status == SHOAL_ENOMEM ? shoal_fail_nomem(err) : SHOAL_OK;
   SHOAL_TRY(take_root(f, yyjson_doc_get_root(doc), rows, loose, err)); /* its memory is the scratch buffer's */
   return keep_shape(f, json, *loose, err);
+}
+
+shoal_status shoal_files_read_stats(shoal_files *f, shoal_str json, uint32_t *rows, bool *loose, shoal_error *err) {
+  *rows = SHOAL_FILES_UNKNOWN;
+  *loose = false;
+  forget(f);
+  SHOAL_TRY(read_stats(f, json, rows, loose, err));
+  *loose = *loose || f->shape.rounded;
+  return SHOAL_OK;
 }

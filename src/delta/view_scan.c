@@ -188,13 +188,15 @@ static shoal_status select_files(void *arg, const shoal_predicate *any, size_t n
 
 /* ---- answers from statistics ---- */
 
-/* Bounds of these types are values, whoever has written them; up to 2^53 even by way of floats. */
+/* Bounds of these types are values, whoever has written them, even by way of floats: whole numbers up to 2^53, decimals
+   of 15 digits (files_stats.c takes bounds of more of them than their type has for loose). */
 static bool is_exact(const shoal_leaf *l, int64_t bound) {
-  const int64_t most = INT64_C(1) << 53;
+  const int64_t most = INT64_C(1) << 53, digits = INT64_C(999999999999999);
   shoal_bound kind = shoal_delta_bound_of(l->field->type.kind);
-  return kind == SHOAL_BOUND_WHOLE  ? bound >= -most && bound <= most
-         : kind == SHOAL_BOUND_DATE ? bound != INT64_MIN && bound != INT64_MAX
-                                    : false;
+  return kind == SHOAL_BOUND_WHOLE     ? bound >= -most && bound <= most
+         : kind == SHOAL_BOUND_DECIMAL ? bound >= -digits && bound <= digits
+         : kind == SHOAL_BOUND_DATE    ? bound != INT64_MIN && bound != INT64_MAX
+                                       : false;
 }
 
 typedef struct extremes {
@@ -232,51 +234,155 @@ static bool widen(const shoal_files *f, const bool *dead, size_t column, extreme
   return true;
 }
 
+/* How many values are not NULL. */
+static bool count_values(const shoal_files *f, const bool *dead, size_t column, uint64_t *count) {
+  const shoal_leaf *l = f->n ? leaf_of(f, column) : NULL;
+  for (size_t i = 0; i < f->n; i++) {
+    uint32_t rows = shoal_counts_get(&f->rows, i);
+    if ((dead && dead[i]) || rows == 0)
+      continue;
+    uint32_t nulls = l->is_struct ? SHOAL_FILES_UNKNOWN : shoal_counts_get(&l->nulls, i);
+    if (rows == SHOAL_FILES_UNKNOWN || nulls == SHOAL_FILES_UNKNOWN || nulls > rows || shoal_counts_get(&f->loose, i) ||
+        shoal_counts_get(&f->vector, i))
+      return false;
+    *count += rows - nulls;
+  }
+  return true;
+}
+
 /* Rows of a file, less those that its deletion vector takes. */
+static shoal_status count_file(const shoal_files *f, size_t i, shoal_arena *arena, uint64_t *rows, shoal_error *err) {
+  uint32_t n = shoal_counts_get(&f->rows, i), vector = shoal_counts_get(&f->vector, i);
+  shoal_delta_vector_descriptor d = {0};
+  if (vector)
+    SHOAL_TRY(shoal_delta_vector_describe(shoal_texts_get(&f->vectors, vector - 1), arena, &d, err));
+  if (n == SHOAL_FILES_UNKNOWN || d.cardinality > n)
+    return SHOAL_DONE;
+  *rows = n - d.cardinality;
+  return SHOAL_OK;
+}
+
 static shoal_status count(const shoal_files *f, const bool *dead, shoal_arena *arena, uint64_t *rows,
                           shoal_error *err) {
   for (size_t i = 0; i < f->n; i++) {
-    uint32_t n = shoal_counts_get(&f->rows, i), vector = shoal_counts_get(&f->vector, i);
-    shoal_delta_vector_descriptor d = {0};
+    uint64_t alive;
     if (dead && dead[i])
       continue;
-    if (vector)
-      SHOAL_TRY(shoal_delta_vector_describe(shoal_texts_get(&f->vectors, vector - 1), arena, &d, err));
-    if (n == SHOAL_FILES_UNKNOWN || d.cardinality > n)
-      return SHOAL_DONE;
-    *rows += n - d.cardinality;
+    shoal_status status = count_file(f, i, arena, &alive, err);
+    if (status != SHOAL_OK)
+      return status;
+    *rows += alive;
   }
   return SHOAL_OK;
 }
 
-static shoal_str value_text(const shoal_leaf *l, int64_t value, shoal_arena *arena) {
-  char text[SHOAL_TIME_TEXT];
-  if (l->field->type.kind != SHOAL_TYPE_DATE)
-    return shoal_str_z(shoal_arena_printf(arena, "%lld", (long long)value));
-  shoal_time_text(value, text);
-  return shoal_arena_str(arena, shoal_str_n(text, 10));
+/* ---- of partition columns ---- */
+
+/* Values that compare as their texts or numbers do; others (times, whose zone is the writer's, floats) are read. */
+static bool compare_values(const shoal_type *type, shoal_str a, shoal_str b, int *out) {
+  int64_t us;
+  switch (shoal_delta_bound_of(type->kind)) {
+  case SHOAL_BOUND_WHOLE:
+  case SHOAL_BOUND_DECIMAL:
+    return shoal_delta_compare_numbers(a, b, out);
+  case SHOAL_BOUND_DATE:
+    *out = shoal_str_cmp(a, b);
+    return a.len == 10 && b.len == 10 && shoal_time_parse(a, &us) && shoal_time_parse(b, &us);
+  case SHOAL_BOUND_TEXT:
+    *out = shoal_str_cmp(a, b);
+    return true;
+  case SHOAL_BOUND_FLOAT:
+  case SHOAL_BOUND_TIME:
+  case SHOAL_BOUND_NONE:
+    break;
+  }
+  return false;
 }
 
-static shoal_status answer(void *arg, const size_t *columns, size_t n, shoal_arena *arena, uint64_t *rows,
-                           shoal_str *min, shoal_str *max, shoal_error *err) {
+/* SHOAL_DONE where a value is none, or the type has no order here. */
+static shoal_status take_value(const shoal_type *type, shoal_str value, uint64_t rows, shoal_answer *a) {
+  int low = -1, high = 1;
+  if (value.len == 0 || rows == 0) /* an empty text is NULL */
+    return SHOAL_OK;
+  a->count += rows;
+  if (!a->bounds)
+    return SHOAL_OK;
+  if (!compare_values(type, value, a->min.ptr ? a->min : value, &low) ||
+      !compare_values(type, value, a->max.ptr ? a->max : value, &high))
+    return SHOAL_DONE;
+  a->min = !a->min.ptr || low < 0 ? value : a->min;
+  a->max = !a->max.ptr || high > 0 ? value : a->max;
+  return SHOAL_OK;
+}
+
+static shoal_status answer_partition(const shoal_files *f, const bool *dead, size_t k, shoal_arena *arena,
+                                     shoal_answer *a, shoal_error *err) {
+  shoal_str *values = SHOAL_NEW_ARRAY(arena, shoal_str, f->n_partition_columns);
+  uint64_t *rows = SHOAL_NEW_ARRAY(arena, uint64_t, shoal_texts_len(&f->parts) + 1);
+  shoal_status status = values && rows ? SHOAL_OK : shoal_fail_nomem(err);
+  for (size_t i = 0; i < f->n && status == SHOAL_OK; i++) {
+    uint64_t alive = 0;
+    if (!dead || !dead[i])
+      status = count_file(f, i, arena, &alive, err);
+    rows[shoal_counts_get(&f->part, i)] += alive;
+  }
+  for (size_t i = 0; i < shoal_texts_len(&f->parts) && status == SHOAL_OK; i++)
+    status = shoal_files_values(f, (uint32_t)i, values)
+                 ? take_value(&f->schema->fields[a->column].type, values[k], rows[i], a)
+                 : SHOAL_DONE;
+  return status;
+}
+
+/* ---- all together ---- */
+
+static shoal_str value_text(const shoal_leaf *l, int64_t value, shoal_arena *arena) {
+  char text[SHOAL_TIME_TEXT];
+  const shoal_type *type = &l->field->type;
+  int64_t unit = 1;
+  if (type->kind == SHOAL_TYPE_DATE) {
+    shoal_time_text(value, text);
+    return shoal_arena_str(arena, shoal_str_n(text, 10));
+  }
+  for (unsigned i = 0; type->kind == SHOAL_TYPE_DECIMAL && i < type->scale; i++)
+    unit *= 10;
+  if (unit == 1)
+    return shoal_str_z(shoal_arena_printf(arena, "%lld", (long long)value));
+  int64_t whole = value / unit, rest = value % unit;
+  return shoal_str_z(shoal_arena_printf(arena, "%s%lld.%0*lld", value < 0 ? "-" : "",
+                                        (long long)(whole < 0 ? -whole : whole), type->scale,
+                                        (long long)(rest < 0 ? -rest : rest)));
+}
+
+static shoal_status answer_column(const shoal_delta_view *v, shoal_answer *a, shoal_arena *arena, shoal_error *err) {
+  extremes e = {0};
+  for (size_t k = 0; k < v->base.n_partition_columns; k++) {
+    if (v->base.partition_columns[k] != a->column)
+      continue;
+    shoal_status status = answer_partition(&v->base, v->dead, k, arena, a, err);
+    return status == SHOAL_OK ? answer_partition(&v->tail, NULL, k, arena, a, err) : status;
+  }
+  if (a->counts &&
+      (!count_values(&v->base, v->dead, a->column, &a->count) || !count_values(&v->tail, NULL, a->column, &a->count)))
+    return SHOAL_DONE;
+  if (!a->bounds)
+    return SHOAL_OK;
+  if (!widen(&v->base, v->dead, a->column, &e) || !widen(&v->tail, NULL, a->column, &e))
+    return SHOAL_DONE;
+  const shoal_leaf *l = leaf_of(&v->base, a->column);
+  a->min = e.any ? value_text(l, e.min, arena) : SHOAL_STR_NONE;
+  a->max = e.any ? value_text(l, e.max, arena) : SHOAL_STR_NONE;
+  return e.any && (!a->min.ptr || !a->max.ptr) ? shoal_fail_nomem(err) : SHOAL_OK;
+}
+
+static shoal_status answer(void *arg, shoal_answer *of, size_t n, shoal_arena *arena, uint64_t *rows,
+                           shoal_error *err) {
   const shoal_delta_view *v = ((const source *)arg)->v;
   *rows = 0;
   shoal_status status = count(&v->base, v->dead, arena, rows, err);
   if (status == SHOAL_OK)
     status = count(&v->tail, NULL, arena, rows, err);
-  for (size_t i = 0; status == SHOAL_OK && i < n; i++) {
-    extremes e = {0};
-    bool partition = false;
-    for (size_t k = 0; k < v->base.n_partition_columns; k++)
-      partition = partition || v->base.partition_columns[k] == columns[i];
-    if (partition || !widen(&v->base, v->dead, columns[i], &e) || !widen(&v->tail, NULL, columns[i], &e))
-      return SHOAL_DONE;
-    const shoal_leaf *l = leaf_of(&v->base, columns[i]);
-    min[i] = e.any ? value_text(l, e.min, arena) : SHOAL_STR_NONE;
-    max[i] = e.any ? value_text(l, e.max, arena) : SHOAL_STR_NONE;
-    if (e.any && (!min[i].ptr || !max[i].ptr))
-      return shoal_fail_nomem(err);
-  }
+  for (size_t i = 0; status == SHOAL_OK && i < n; i++)
+    status = answer_column(v, &of[i], arena, err);
   return status;
 }
 

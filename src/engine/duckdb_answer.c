@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SELECT count(*), min(a), max(b) FROM t, which statistics may answer: the table's place is taken by a query whose rows
- * have the same count, least and greatest values, and the job's own SQL runs over that, so names and types of the
- * result are as ever. What the query is, is read from its parse tree; it must be just that, with nothing else in any
- * place.
+ * SELECT count(*), count(a), min(a), max(b) FROM t, which statistics may answer: the table's place is taken by a query
+ * whose rows have the same count, least and greatest values, and the job's own SQL runs over that, so names and types
+ * of the result are as ever. What the query is, is read from its parse tree; it must be just that, with nothing else in
+ * any place.
  */
 #include "base/json.h"
 #include "base/str.h"
@@ -16,9 +16,9 @@
 
 typedef struct question {
   const shoal_scan *scan;
-  size_t columns[MAX_AGGREGATES]; /* asked for their least or greatest value */
+  shoal_answer of[MAX_AGGREGATES];
   size_t n;
-  bool counts;
+  bool counts; /* rows, or values */
 } question;
 
 static bool is_none(yyjson_val *v) { return !v || yyjson_is_null(v); }
@@ -29,7 +29,51 @@ static bool is_text(yyjson_val *object, const char *key, const char *value) {
   return shoal_str_is(shoal_json_str(object, key), value);
 }
 
-/* min, max or count(*), without anything around its one argument. */
+/* Any value of a type, to be counted; NULL: of some there is none that is easily written. */
+static const char *some_value(shoal_type_kind kind) {
+  switch (kind) {
+  case SHOAL_TYPE_BYTE:
+  case SHOAL_TYPE_SHORT:
+  case SHOAL_TYPE_INTEGER:
+  case SHOAL_TYPE_LONG:
+  case SHOAL_TYPE_FLOAT:
+  case SHOAL_TYPE_DOUBLE:
+  case SHOAL_TYPE_DECIMAL:
+    return "0";
+  case SHOAL_TYPE_BOOLEAN:
+    return "false";
+  case SHOAL_TYPE_STRING:
+  case SHOAL_TYPE_BINARY:
+    return "";
+  case SHOAL_TYPE_DATE:
+  case SHOAL_TYPE_TIMESTAMP:
+  case SHOAL_TYPE_TIMESTAMP_NTZ:
+    return "1970-01-01";
+  case SHOAL_TYPE_STRUCT:
+  case SHOAL_TYPE_ARRAY:
+  case SHOAL_TYPE_MAP:
+  case SHOAL_TYPE_VARIANT:
+  case SHOAL_TYPE_VOID:
+    break;
+  }
+  return NULL;
+}
+
+static bool ask(question *q, size_t column, bool counts) {
+  size_t i = 0;
+  while (i < q->n && q->of[i].column != column)
+    i++;
+  if (i == MAX_AGGREGATES || (counts && !some_value(q->scan->schema->fields[column].type.kind)))
+    return false;
+  q->n = i < q->n ? q->n : i + 1;
+  q->of[i].column = column;
+  q->of[i].counts = q->of[i].counts || counts;
+  q->of[i].bounds = q->of[i].bounds || !counts;
+  q->counts = q->counts || counts;
+  return true;
+}
+
+/* min, max, count or count(*), without anything around its one argument. */
 static bool read_aggregate(yyjson_val *item, question *q) {
   yyjson_val *children = yyjson_obj_get(item, "children"), *column = yyjson_arr_get_first(children);
   yyjson_val *names = yyjson_obj_get(column, "column_names");
@@ -42,16 +86,13 @@ static bool read_aggregate(yyjson_val *item, question *q) {
     q->counts = true;
     return true;
   }
-  if (!plain || !(is_text(item, "function_name", "min") || is_text(item, "function_name", "max")) ||
-      yyjson_arr_size(children) != 1 || !is_text(column, "class", "COLUMN_REF") || yyjson_arr_size(names) != 1 ||
-      q->n == MAX_AGGREGATES)
+  bool counts = is_text(item, "function_name", "count");
+  if (!plain || !(counts || is_text(item, "function_name", "min") || is_text(item, "function_name", "max")) ||
+      yyjson_arr_size(children) != 1 || !is_text(column, "class", "COLUMN_REF") || yyjson_arr_size(names) != 1)
     return false;
   yyjson_val *name = yyjson_arr_get_first(names);
   ptrdiff_t at = shoal_schema_find(q->scan->schema, shoal_str_n(yyjson_get_str(name), yyjson_get_len(name)));
-  if (at < 0)
-    return false;
-  q->columns[q->n++] = (size_t)at;
-  return true;
+  return at >= 0 && ask(q, (size_t)at, counts);
 }
 
 static bool is_input(yyjson_val *table, shoal_str input) {
@@ -92,48 +133,72 @@ static bool read_question(shoal_str json, shoal_str input, question *q) {
 
 /* ---- what stands in ---- */
 
+enum { FIRST, SECOND, OTHERS };
+
+static const shoal_answer *answer_of(const question *q, size_t column) {
+  for (size_t i = 0; i < q->n; i++)
+    if (q->of[i].column == column)
+      return &q->of[i];
+  return NULL;
+}
+
+/* The first row has the least value, the second one the greatest, and of the others, which have numbers, so many have
+   one as there are to be counted. */
+static void add_value(const shoal_answer *a, const shoal_type *type, int row, shoal_buf *sql) {
+  bool counted = a && a->counts, some = a && (!counted || a->count > (uint64_t)row);
+  shoal_str value = SHOAL_STR_NONE;
+  if (a && a->bounds)
+    value = row == SECOND ? a->max : a->min;
+  else if (counted)
+    value = shoal_str_z(some_value(type->kind));
+  if (row == OTHERS)
+    some = some && counted;
+  if (some && row == OTHERS)
+    shoal_buf_addf(sql, "CASE WHEN range < %llu THEN ", (unsigned long long)a->count - 2);
+  shoal_buf_addz(sql, "CAST(");
+  if (some && value.ptr)
+    shoal_buf_sql_literal(sql, value);
+  else
+    shoal_buf_addz(sql, "NULL");
+  shoal_buf_addz(sql, " AS ");
+  shoal_type_sql(sql, type);
+  shoal_buf_addz(sql, some && row == OTHERS ? ") END" : ")");
+}
+
 /* A row with a value of each column that was asked for; elsewhere NULL. */
-static void add_row(const question *q, const shoal_str *values, shoal_buf *sql) {
+static void add_row(const question *q, int row, shoal_buf *sql) {
   for (size_t c = 0; c < q->scan->schema->n_fields; c++) {
-    shoal_str value = SHOAL_STR_NONE;
-    for (size_t i = 0; i < q->n && values; i++)
-      value = q->columns[i] == c ? values[i] : value;
-    shoal_buf_addz(sql, c ? ", CAST(" : "SELECT CAST(");
-    if (value.ptr)
-      shoal_buf_sql_literal(sql, value);
-    else
-      shoal_buf_addz(sql, "NULL");
+    shoal_buf_addz(sql, c ? ", " : "SELECT ");
+    add_value(answer_of(q, c), &q->scan->schema->fields[c].type, row, sql);
     shoal_buf_addz(sql, " AS ");
-    shoal_type_sql(sql, &q->scan->schema->fields[c].type);
-    shoal_buf_addz(sql, ") AS ");
     shoal_buf_sql_ident(sql, q->scan->schema->fields[c].name);
   }
 }
 
-static void add_rows(const question *q, uint64_t rows, const shoal_str *min, const shoal_str *max, shoal_buf *sql) {
+static void add_rows(const question *q, uint64_t rows, shoal_buf *sql) {
   if (rows > 0)
-    add_row(q, min, sql);
+    add_row(q, FIRST, sql);
   if (rows > 1) {
     shoal_buf_addz(sql, " UNION ALL ");
-    add_row(q, max, sql);
+    add_row(q, SECOND, sql);
   }
   if (rows > 2 && q->counts) {
     shoal_buf_addz(sql, " UNION ALL ");
-    add_row(q, NULL, sql);
+    add_row(q, OTHERS, sql);
     shoal_buf_addf(sql, " FROM range(%llu)", (unsigned long long)rows - 2);
   }
 }
 
-static shoal_status stand_in(shoal_duckdb *d, const question *q, shoal_scan *out, shoal_error *err) {
+static shoal_status stand_in(shoal_duckdb *d, question *q, shoal_scan *out, shoal_error *err) {
   uint64_t rows;
-  shoal_str min[MAX_AGGREGATES], max[MAX_AGGREGATES], text;
+  shoal_str text;
   shoal_buf sql = {0};
-  shoal_status status = q->scan->answer(q->scan->select_arg, q->columns, q->n, &d->job_arena, &rows, min, max, err);
+  shoal_status status = q->scan->answer(q->scan->select_arg, q->of, q->n, &d->job_arena, &rows, err);
   if (status != SHOAL_OK)
     return status == SHOAL_DONE ? SHOAL_OK : status;
   if (rows == 0 || (q->counts && rows > FEW_ROWS && rows / ROWS_PER_FILE > q->scan->n_files))
     return SHOAL_OK;
-  add_rows(q, rows, min, max, &sql);
+  add_rows(q, rows, &sql);
   SHOAL_TRY(shoal_buf_take(&sql, &d->job_arena, &text, err));
   out->stand_in = text.ptr;
   out->n_files = 0;

@@ -52,6 +52,13 @@ typedef struct shoal_scan_option {
   shoal_str name;  /* [a-z_]+, checked by the engine */
   shoal_str value; /* text; the engine writes booleans and numbers bare, lists "[a, b]" and all else quoted */
 } shoal_scan_option;
+/* What a query asks of a column, and what is known of that without any of its rows. */
+typedef struct shoal_answer {
+  size_t column;       /* index into the schema */
+  bool bounds, counts; /* asked for: the least and the greatest value; how many are not NULL */
+  shoal_str min, max;  /* as the type is written; {NULL,0}: all are NULL */
+  uint64_t count;
+} shoal_answer;
 typedef struct shoal_scan shoal_scan;
 struct shoal_scan {
   shoal_scan_format format;
@@ -92,11 +99,9 @@ struct shoal_scan {
   shoal_status (*select)(void *arg, const shoal_predicate *any, size_t n, shoal_arena *arena, shoal_scan *out,
                          shoal_error *err);
   void *select_arg;
-  /* Of such a table, without reading any of its files: how many rows are alive, and of n columns (indices into the
-     schema) the least and the greatest values, as their types are written ({NULL,0}: no row has one). SHOAL_DONE: this
-     can't be told. Texts are in the arena. */
-  shoal_status (*answer)(void *arg, const size_t *columns, size_t n, shoal_arena *arena, uint64_t *rows, shoal_str *min,
-                         shoal_str *max, shoal_error *err);
+  /* Of such a table, without reading any of its files: how many rows are alive, and what is asked of its columns.
+     SHOAL_DONE: this can't be told. Texts are in the arena. */
+  shoal_status (*answer)(void *arg, shoal_answer *of, size_t n, shoal_arena *arena, uint64_t *rows, shoal_error *err);
   const char *stand_in; /* the engine's own: a query whose rows stand for the table's */
   const bool *variants; /* the engine's own: how files have their variants */
 };
