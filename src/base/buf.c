@@ -116,33 +116,58 @@ static size_t valid_char(const char *p, size_t left) {
   return 0;
 }
 
+#define PIECE 1024
+
+/* The beginning of a text up to a control character or one beyond ASCII, or a piece of that: quotes and backslashes get
+   a backslash, without a branch for each character. How many bytes of the text that was; 0 also where a capped buffer
+   is nearly full. */
+static size_t add_ascii(shoal_buf *buf, shoal_str s) {
+  size_t left = (buf->max ? buf->max : SHOAL_MAX_BUF) - buf->len, n = s.len < PIECE ? s.len : PIECE, i = 0;
+  n = n < left / 2 ? n : left / 2;
+  char *start = shoal_buf_reserve(buf, 2 * n), *p = start;
+  if (!start)
+    return 0;
+  for (; i < n; i++) {
+    unsigned char c = (unsigned char)s.ptr[i];
+    if (c < 0x20 || c >= 0x80)
+      break;
+    *p = '\\';
+    p += c == '"' || c == '\\';
+    *p++ = (char)c;
+  }
+  buf->len += (size_t)(p - start);
+  *p = '\0';
+  return i;
+}
+
+/* The first character of a text, whatever it is. */
+static size_t add_any(shoal_buf *buf, shoal_str s) {
+  unsigned char c = (unsigned char)s.ptr[0];
+  size_t n = c >= 0x80 ? valid_char(s.ptr, s.len) : 0;
+  if (n)
+    shoal_buf_add(buf, shoal_str_sub(s, 0, n));
+  else if (c >= 0x80)
+    shoal_buf_addz(buf, "\xef\xbf\xbd");
+  else if (c == '"' || c == '\\')
+    shoal_buf_addf(buf, "\\%c", c);
+  else if (c == '\n')
+    shoal_buf_addz(buf, "\\n");
+  else if (c == '\t')
+    shoal_buf_addz(buf, "\\t");
+  else if (c < 0x20)
+    shoal_buf_addf(buf, "\\u%04x", c);
+  else
+    shoal_buf_addc(buf, (char)c);
+  return n ? n : 1;
+}
+
 void shoal_buf_json_str(shoal_buf *buf, shoal_str s) {
   shoal_buf_addc(buf, '"');
-  size_t from = 0, i = 0;
-  while (i < s.len) {
-    unsigned char c = (unsigned char)s.ptr[i];
-    if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
-      i++;
-      continue;
-    }
-    size_t n = c >= 0x80 ? valid_char(s.ptr + i, s.len - i) : 0;
-    if (n) {
-      i += n;
-      continue;
-    }
-    shoal_buf_add(buf, shoal_str_sub(s, from, i));
-    if (c >= 0x80)
-      shoal_buf_addz(buf, "\xef\xbf\xbd");
-    else if (c == '"' || c == '\\')
-      shoal_buf_addf(buf, "\\%c", c);
-    else if (c == '\n')
-      shoal_buf_addz(buf, "\\n");
-    else if (c == '\t')
-      shoal_buf_addz(buf, "\\t");
-    else
-      shoal_buf_addf(buf, "\\u%04x", c);
-    from = ++i;
+  for (size_t i = 0; i < s.len && buf->status == SHOAL_OK;) {
+    size_t n = add_ascii(buf, shoal_str_sub(s, i, s.len));
+    i += n;
+    if (n == 0)
+      i += add_any(buf, shoal_str_sub(s, i, s.len));
   }
-  shoal_buf_add(buf, shoal_str_sub(s, from, s.len));
   shoal_buf_addc(buf, '"');
 }

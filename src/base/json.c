@@ -203,8 +203,16 @@ void shoal_jw_str(shoal_jw *w, shoal_str s) {
 }
 void shoal_jw_z(shoal_jw *w, const char *z) { shoal_jw_str(w, shoal_str_z(z)); }
 void shoal_jw_i64(shoal_jw *w, int64_t v) {
+  char digits[24];
+  size_t at = sizeof digits;
+  uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+  do
+    digits[--at] = (char)('0' + left % 10);
+  while (left /= 10);
+  if (v < 0)
+    digits[--at] = '-';
   before_value(w);
-  shoal_buf_addf(w->out, "%lld", (long long)v);
+  shoal_buf_add(w->out, shoal_str_n(digits + at, sizeof digits - at));
   after_value(w);
 }
 void shoal_jw_f64(shoal_jw *w, double v) {

@@ -50,6 +50,11 @@ SHOAL_MUST_USE shoal_status shoal_os_read_range(const char *path, uint64_t off, 
 SHOAL_MUST_USE shoal_status shoal_os_create_file(const char *path, shoal_str bytes, shoal_error *err);
 /* The same without the fsync: not durable. */
 SHOAL_MUST_USE shoal_status shoal_os_create_brief(const char *path, shoal_str bytes, shoal_error *err);
+/* A new file (O_EXCL) that is written in pieces, which the system begins to write out at once: the fsync, which is
+   another's, has less to wait for. *fd is ended by shoal_os_pieces_end, also after a failure. */
+SHOAL_MUST_USE shoal_status shoal_os_pieces_begin(const char *path, int *fd, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_os_pieces_add(int fd, const char *path, shoal_str bytes, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_os_pieces_end(int fd, const char *path, shoal_error *err);
 /* Writes path whole by a temporary neighbour and rename. Not durable: for caches and project files. */
 SHOAL_MUST_USE shoal_status shoal_os_replace_file(const char *path, shoal_str bytes, shoal_error *err);
 /* The same of bytes in parts, one behind the other. */

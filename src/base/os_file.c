@@ -163,6 +163,23 @@ shoal_status shoal_os_create_brief(const char *path, shoal_str bytes, shoal_erro
   return create_file(path, bytes, false, err);
 }
 
+shoal_status shoal_os_pieces_begin(const char *path, int *fd, shoal_error *err) {
+  *fd = open_retry(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
+  return *fd < 0 ? shoal_fail_errno(err, errno, "cannot create %s", path) : SHOAL_OK;
+}
+
+shoal_status shoal_os_pieces_add(int fd, const char *path, shoal_str bytes, shoal_error *err) {
+  int rc = write_all(fd, bytes);
+  if (rc)
+    return shoal_fail_errno(err, rc, "cannot write %s", path);
+  (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint */
+  return SHOAL_OK;
+}
+
+shoal_status shoal_os_pieces_end(int fd, const char *path, shoal_error *err) {
+  return close(fd) ? shoal_fail_errno(err, errno, "cannot write %s", path) : SHOAL_OK;
+}
+
 shoal_status shoal_os_replace_file(const char *path, shoal_str bytes, shoal_error *err) {
   return shoal_os_replace_parts(path, &bytes, 1, err);
 }

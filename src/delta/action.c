@@ -58,6 +58,15 @@ static shoal_status parse_kv(yyjson_val *v, const char *name, shoal_arena *arena
   return SHOAL_OK;
 }
 
+shoal_status shoal_delta_kv_parse(shoal_str json, const char *name, shoal_arena *arena, const shoal_delta_kv **out,
+                                  size_t *n, shoal_error *err) {
+  yyjson_doc *doc;
+  SHOAL_TRY(shoal_json_parse_raw(json, name, &doc, err));
+  shoal_status status = parse_kv(yyjson_doc_get_root(doc), name, arena, out, n, err);
+  yyjson_doc_free(doc);
+  return status;
+}
+
 static void add_key(shoal_str path, yyjson_val *dv, shoal_buf *key) {
   shoal_buf_add(key, path);
   if (!shoal_json_str(dv, "storageType").ptr)

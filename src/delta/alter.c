@@ -190,12 +190,15 @@ static shoal_status drop_constraint(altering *a, shoal_str name, shoal_error *er
 /* A2: what the table asks of new rows then, asked of those that are there. */
 static shoal_status check_rows(altering *a, shoal_error *err) {
   const shoal_delta_rules *rules;
+  shoal_delta_view *view;
   shoal_scan scan;
   SHOAL_TRY(shoal_delta_rules_of(&a->e.metadata, a->engine, &a->arena, &rules, err));
-  SHOAL_TRY(shoal_delta_scan(a->table, a->snapshot, &a->arena, &scan, err));
-  if (!rules || scan.n_files == 0)
-    return SHOAL_OK;
-  return shoal_delta_rules_check(rules, a->engine, &scan, &a->arena, err);
+  SHOAL_TRY(shoal_delta_view_open(a->table, a->snapshot->version, &view, err));
+  shoal_status status = shoal_delta_view_scan(a->table, view, &a->arena, &scan, err);
+  if (status == SHOAL_OK && rules && scan.n_files)
+    status = shoal_delta_rules_check(rules, a->engine, &scan, &a->arena, err);
+  shoal_delta_view_free(view);
+  return status;
 }
 
 /* ---- all of it ---- */
@@ -276,7 +279,7 @@ shoal_status shoal_delta_alter(const shoal_delta_table *table, shoal_engine *eng
   *version = -1;
   if (n == 0)
     return shoal_fail(err, SHOAL_EINVAL, "nothing is to be altered");
-  shoal_status status = shoal_delta_snapshot_open(table, SHOAL_DELTA_LATEST, &a.snapshot, err);
+  shoal_status status = shoal_delta_tip_open(table, SHOAL_DELTA_LATEST, &a.snapshot, err);
   if (status == SHOAL_OK)
     status = shoal_delta_evolution_start(&a.e, a.snapshot, &a.arena, err);
   for (size_t i = 0; i < n && status == SHOAL_OK; i++)

@@ -166,8 +166,8 @@ static bool is_done(const appending *a) {
          shoal_delta_snapshot_txn(a->snapshot, a->append->app) >= a->append->app_version;
 }
 
-/* *again: what stands against it does not any more once it begins anew: there was no table as it began, or others took
-   the numbers that it had given to its rows. */
+/* *again: what stands against it does not any more once it begins anew: there was no table as it began, others took the
+   numbers that it had given to its rows, or what it rests on has been cleaned up. */
 static shoal_status append_once(const shoal_delta_table *table, shoal_engine *engine, const shoal_delta_append *append,
                                 shoal_delta_appended *out, bool *again, shoal_error *err) {
   appending a = {.table = table, .engine = engine, .append = append};
@@ -182,7 +182,8 @@ static shoal_status append_once(const shoal_delta_table *table, shoal_engine *en
   if (status == SHOAL_OK && !nothing)
     shoal_delta_after_commit(table, a.snapshot ? shoal_delta_snapshot_metadata(a.snapshot) : &a.metadata, out->version);
   *again = (status == SHOAL_EEXIST && !a.snapshot) ||
-           (status == SHOAL_ECONFLICT && shoal_delta_gives_numbers(a.writing.rules));
+           (status == SHOAL_ECONFLICT && (shoal_delta_gives_numbers(a.writing.rules) ||
+                                          (a.transaction && shoal_delta_transaction_is_stale(a.transaction))));
   dispose(&a);
   return status;
 }

@@ -409,9 +409,9 @@ static shoal_status to_parquet(shoal_checkpoint *c) {
 shoal_status shoal_checkpoint_hint(shoal_checkpoint *c, uint64_t bytes) {
   shoal_buf text = {0};
   shoal_jw w = {.out = &text};
-  int64_t there;
+  shoal_log_hint there;
   SHOAL_TRY(shoal_delta_log_hint(c->table, &c->arena, &there, c->err));
-  if (there > c->s->version)
+  if (there.version > c->s->version)
     return SHOAL_OK;
   shoal_str key = shoal_delta_key(c->table, &c->arena, "_delta_log/_last_checkpoint");
   shoal_jw_obj(&w);

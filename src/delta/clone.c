@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Shallow clones: a commit 0 that names another table's files. Paths are absolute, which of all forms most readers
- * follow; row ids stay with the source, as the protocol's other writers have it.
+ * follow; row ids stay with the source, as the protocol's other writers have it. What lies in the source's checkpoint
+ * goes from there into the commit row by row, so that memory does not grow with the number of files.
  */
 #include "base/os.h"
 #include "base/time.h"
+#include "delta/adds.h"
 #include "delta/deletion_vector.h"
-#include "delta/delta_internal.h"
 #include "delta/maintain.h"
 #include "delta/row_tracking.h"
 #include "delta/transaction.h"
@@ -14,56 +15,61 @@
 typedef struct cloning {
   const shoal_delta_table *table, *source;
   shoal_arena arena;
-  shoal_str root; /* of the source, as its store says, */
-  char *real;     /* and without links */
+  shoal_str root;   /* of the source, as its store says, */
+  char *real;       /* and without links, */
+  shoal_buf folder; /* and encoded */
   shoal_delta_snapshot *snapshot;
-  shoal_delta_file *files;
   shoal_delta_metadata metadata;
   shoal_delta_transaction *transaction;
+  shoal_delta_putting *to;
+  const shoal_str *columns; /* of partitions, */
+  shoal_delta_kv *values;   /* and a row's */
+  shoal_buf path;
+  size_t n_files;
 } cloning;
 
 /* The path of a file of the source as one that holds everywhere on this machine, behind a scheme or none. */
-static shoal_status absolute(cloning *c, const char *scheme, shoal_str path, shoal_str *out, shoal_error *err) {
+static shoal_status absolute(cloning *c, const char *scheme, shoal_str path, shoal_arena *arena, shoal_str *out,
+                             shoal_error *err) {
   shoal_delta_place place;
   shoal_buf text = {0};
   char *real = NULL;
-  SHOAL_TRY(shoal_delta_path_resolve(c->source, path, &c->arena, &place, err));
+  SHOAL_TRY(shoal_delta_path_resolve(c->source, path, arena, &place, err));
   if (!place.local)
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "the store has no local file for '%.*s'", SHOAL_FMT(path));
   shoal_str local = shoal_str_z(place.local);
   bool inside = place.key.ptr && shoal_str_starts(local, c->root);
   if (!inside)
-    SHOAL_TRY(shoal_os_realpath(place.local, &c->arena, &real, err));
+    SHOAL_TRY(shoal_os_realpath(place.local, arena, &real, err));
   shoal_buf_addz(&text, scheme);
   shoal_delta_path_encode(&text, shoal_str_z(inside ? c->real : real));
   if (inside)
     shoal_delta_path_encode(&text, shoal_str_sub(local, c->root.len, local.len));
-  return shoal_buf_take(&text, &c->arena, out, err);
+  return shoal_buf_take(&text, arena, out, err);
 }
 
 /* A vector that was named by its table's folder is named by its path (protocol, storage type "p"); delta-rs wants a URI
    here. */
-static shoal_status clone_vector(cloning *c, shoal_str json, shoal_str *out, shoal_error *err) {
+static shoal_status clone_vector(cloning *c, shoal_str json, shoal_arena *arena, shoal_str *out, shoal_error *err) {
   shoal_delta_vector_descriptor d;
   shoal_buf path = {0};
   shoal_str full = {0};
-  SHOAL_TRY(shoal_delta_vector_describe(json, &c->arena, &d, err));
-  *out = json;
-  if (d.storage == 'i')
-    return SHOAL_OK;
-  shoal_status status = shoal_delta_vector_path(&d, &path, err);
-  if (status == SHOAL_OK)
-    status = absolute(c, "file://", shoal_buf_str(&path), &full, err);
+  SHOAL_TRY(shoal_delta_vector_describe(json, arena, &d, err));
+  bool inlined = d.storage == 'i';
+  shoal_status status = inlined ? SHOAL_OK : shoal_delta_vector_path(&d, &path, err);
+  if (status == SHOAL_OK && !inlined)
+    status = absolute(c, "file://", shoal_buf_str(&path), arena, &full, err);
   shoal_buf_clear(&path);
   shoal_jw w = {.out = &path};
   shoal_jw_obj(&w);
-  shoal_jw_kz(&w, "storageType", "p");
-  shoal_jw_kstr(&w, "pathOrInlineDv", full);
-  shoal_jw_ki64(&w, "offset", d.offset);
+  shoal_jw_kz(&w, "storageType", inlined ? "i" : "p");
+  shoal_jw_kstr(&w, "pathOrInlineDv", inlined ? d.where : full);
+  if (!inlined)
+    shoal_jw_ki64(&w, "offset", d.offset);
   shoal_jw_ki64(&w, "sizeInBytes", (int64_t)d.size);
   shoal_jw_ki64(&w, "cardinality", (int64_t)d.cardinality);
   shoal_jw_end(&w);
-  status = status == SHOAL_OK ? shoal_buf_take(&path, &c->arena, out, err) : status;
+  status = status == SHOAL_OK ? shoal_buf_take(&path, arena, out, err) : status;
   shoal_buf_dispose(&path);
   return status;
 }
@@ -73,7 +79,10 @@ static shoal_status find_root(cloning *c, shoal_error *err) {
   if (!root)
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "the store has no local files");
   c->root = shoal_str_z(root);
-  return shoal_os_realpath(root, &c->arena, &c->real, err);
+  SHOAL_TRY(shoal_os_realpath(root, &c->arena, &c->real, err));
+  shoal_delta_path_encode(&c->folder, shoal_str_z(c->real));
+  shoal_buf_addc(&c->folder, '/');
+  return shoal_buf_check(&c->folder, err);
 }
 
 /* But for that of row ids, which the clone's rows have of their own. */
@@ -95,22 +104,64 @@ static shoal_status clone_domains(cloning *c, shoal_error *err) {
   return status;
 }
 
-static shoal_status clone_files(cloning *c, shoal_error *err) {
-  const shoal_delta_snapshot *s = c->snapshot;
-  c->files = SHOAL_NEW_ARRAY(&c->arena, shoal_delta_file, s->n_files);
-  if (!c->files)
-    return shoal_fail_nomem(err);
-  for (size_t i = 0; i < s->n_files; i++) {
-    shoal_delta_file *f = &c->files[i];
-    *f = s->files[i];
-    f->data_change = true;
-    f->has_row_id = false;
-    SHOAL_TRY(absolute(c, "", s->files[i].path, &f->path, err));
-    if (f->deletion_vector.ptr)
-      SHOAL_TRY(clone_vector(c, s->files[i].deletion_vector, &f->deletion_vector, err));
-    SHOAL_TRY(shoal_delta_transaction_add(c->transaction, f, err));
+/* ---- files ---- */
+
+/* `f` has the names that the source gives; they hold until the file is put. */
+static shoal_status put_file(cloning *c, shoal_delta_file *f, shoal_arena *scratch, shoal_error *err) {
+  f->data_change = true;
+  f->has_row_id = false;
+  if (shoal_delta_path_is_plain(f->path)) {
+    shoal_buf_clear(&c->path);
+    shoal_buf_add(&c->path, shoal_buf_str(&c->folder));
+    shoal_buf_add(&c->path, f->path);
+    SHOAL_TRY(shoal_buf_check(&c->path, err));
+    f->path = shoal_buf_str(&c->path);
+  } else {
+    SHOAL_TRY(absolute(c, "", f->path, scratch, &f->path, err));
   }
-  return SHOAL_OK;
+  if (f->deletion_vector.ptr)
+    SHOAL_TRY(clone_vector(c, f->deletion_vector, scratch, &f->deletion_vector, err));
+  c->n_files++;
+  return shoal_delta_transaction_put(c->to, f, err);
+}
+
+static shoal_status put_row(void *arg, const shoal_adds_row *row, shoal_error *err) {
+  cloning *c = arg;
+  shoal_arena scratch = {0};
+  size_t n = c->metadata.n_partition_columns;
+  shoal_delta_file f = {.path = row->path,
+                        .size = (uint64_t)row->size,
+                        .modified_ms = row->modified_ms,
+                        .stats = row->stats,
+                        .clustering = row->clustering,
+                        .deletion_vector = row->vector,
+                        .partition_values = c->values,
+                        .n_partition_values = n};
+  for (size_t i = 0; i < n; i++)
+    c->values[i] = (shoal_delta_kv){c->columns[i], row->values[i]};
+  shoal_status status = SHOAL_OK;
+  if (row->tags.ptr)
+    status = shoal_delta_kv_parse(row->tags, "tags", &scratch, &f.tags, &f.n_tags, err);
+  if (status == SHOAL_OK)
+    status = put_file(c, &f, &scratch, err);
+  shoal_arena_dispose(&scratch);
+  return status;
+}
+
+static shoal_status give(void *arg, shoal_delta_putting *to, shoal_error *err) {
+  const unsigned wanted =
+      SHOAL_ADDS_SIZE | SHOAL_ADDS_STATS | SHOAL_ADDS_VALUES | SHOAL_ADDS_MODIFIED | SHOAL_ADDS_MARKS;
+  cloning *c = arg;
+  c->to = to;
+  c->n_files = 0;
+  shoal_status status = SHOAL_OK;
+  for (size_t i = 0; i < c->snapshot->n_files && status == SHOAL_OK; i++) {
+    shoal_arena scratch = {0};
+    shoal_delta_file f = c->snapshot->files[i];
+    status = put_file(c, &f, &scratch, err);
+    shoal_arena_dispose(&scratch);
+  }
+  return status == SHOAL_OK ? shoal_delta_tip_each(c->source, c->snapshot, wanted, put_row, c, err) : status;
 }
 
 static shoal_status describe(cloning *c, shoal_str *out, shoal_error *err) {
@@ -141,21 +192,42 @@ static shoal_status clone(cloning *c, shoal_error *err) {
   shoal_delta_transaction_metadata(c->transaction, &c->metadata);
   shoal_delta_transaction_protocol(c->transaction, &c->snapshot->protocol);
   SHOAL_TRY(clone_domains(c, err));
-  SHOAL_TRY(clone_files(c, err));
+  SHOAL_TRY(shoal_delta_partition_names(&c->metadata, &c->arena, &c->columns, err));
+  c->values = SHOAL_NEW_ARRAY(&c->arena, shoal_delta_kv, c->metadata.n_partition_columns);
+  if (!c->values)
+    return shoal_fail_nomem(err);
+  shoal_delta_transaction_adds_more(c->transaction, give, c);
   return shoal_delta_transaction_commit(c->transaction, &version, err);
+}
+
+static void dispose(cloning *c) {
+  shoal_delta_transaction_free(c->transaction);
+  shoal_delta_snapshot_free(c->snapshot);
+  shoal_buf_dispose(&c->path);
+  shoal_buf_dispose(&c->folder);
+  shoal_arena_dispose(&c->arena);
 }
 
 shoal_status shoal_delta_clone(const shoal_delta_table *table, const shoal_delta_table *source, int64_t version,
                                size_t *n_files, shoal_error *err) {
+  shoal_error why = {0};
   cloning c = {.table = table, .source = source};
-  *n_files = 0;
-  shoal_status status = shoal_delta_snapshot_open(source, version, &c.snapshot, err);
+  shoal_status status = shoal_delta_tip_open(source, version, &c.snapshot, &why);
   if (status == SHOAL_OK)
-    status = clone(&c, err);
-  if (status == SHOAL_OK)
-    *n_files = c.snapshot->n_files;
-  shoal_delta_transaction_free(c.transaction);
-  shoal_delta_snapshot_free(c.snapshot);
-  shoal_arena_dispose(&c.arena);
+    status = clone(&c, &why);
+  /* A checkpoint that is broken is found out late; then the state is read by whichever way leads there. */
+  if (c.snapshot && c.snapshot->n_below && shoal_delta_log_broken(status)) {
+    version = c.snapshot->version;
+    dispose(&c);
+    c = (cloning){.table = table, .source = source};
+    why = (shoal_error){0};
+    status = shoal_delta_snapshot_open(source, version, &c.snapshot, &why);
+    if (status == SHOAL_OK)
+      status = clone(&c, &why);
+  }
+  *n_files = status == SHOAL_OK ? c.n_files : 0;
+  if (status < 0 && err)
+    *err = why;
+  dispose(&c);
   return status;
 }

@@ -7,9 +7,47 @@
 #include "base/time.h"
 #include "delta/delta_internal.h"
 
+#define PIECE (4u << 20)
+#define HEAD 4096 /* commitInfo, which has the txnId, is shorter, or at least begins sooner */
+
+static shoal_status end_file(shoal_delta_commit *c, shoal_error *err) {
+  int fd = c->fd;
+  c->fd = 0;
+  return fd > 0 ? shoal_os_pieces_end(fd, c->path, err) : SHOAL_OK;
+}
+
 void shoal_delta_commit_dispose(shoal_delta_commit *c) {
-  if (c)
-    shoal_buf_dispose(&c->text);
+  if (!c)
+    return;
+  shoal_ignore(end_file(c, NULL));
+  if (c->staging)
+    shoal_ignore(shoal_os_remove_tree(c->staging, NULL)); /* what was put has left it */
+  shoal_buf_dispose(&c->text);
+  shoal_buf_dispose(&c->head);
+  shoal_arena_dispose(&c->arena);
+  *c = (shoal_delta_commit){0};
+}
+
+shoal_status shoal_delta_commit_stage(const shoal_delta_table *table, shoal_delta_commit *c, shoal_error *err) {
+  SHOAL_TRY(shoal_store_staging(table->store, &c->arena, &c->staging, err));
+  c->path = shoal_arena_printf(&c->arena, "%s/commit.json", c->staging);
+  return c->path ? shoal_os_pieces_begin(c->path, &c->fd, err) : shoal_fail_nomem(err);
+}
+
+static shoal_status flush(shoal_delta_commit *c, shoal_error *err) {
+  SHOAL_TRY(shoal_buf_check(&c->text, err));
+  if (c->bytes == 0) {
+    shoal_buf_add(&c->head, shoal_str_sub(shoal_buf_str(&c->text), 0, c->text.len < HEAD ? c->text.len : HEAD));
+    SHOAL_TRY(shoal_buf_check(&c->head, err));
+  }
+  SHOAL_TRY(shoal_os_pieces_add(c->fd, c->path, shoal_buf_str(&c->text), err));
+  c->bytes += c->text.len;
+  shoal_buf_clear(&c->text);
+  return SHOAL_OK;
+}
+
+shoal_status shoal_delta_commit_flush(shoal_delta_commit *c, shoal_error *err) {
+  return c->text.status < 0 || (c->path && c->text.len >= PIECE) ? flush(c, err) : SHOAL_OK;
 }
 
 void shoal_delta_add_line(shoal_buf *out, shoal_str json) {
@@ -192,46 +230,65 @@ void shoal_delta_commit_domain(shoal_delta_commit *c, shoal_str domain, shoal_st
   close_action(&w);
 }
 
-/* What lies there: SHOAL_OK is our own commit, SHOAL_EEXIST somebody else's, SHOAL_ENOTFOUND none. */
-static shoal_status look(const shoal_delta_table *table, shoal_str key, shoal_str ours, shoal_error *err) {
+/* What lies there: SHOAL_OK is our own commit, SHOAL_EEXIST somebody else's, SHOAL_ENOTFOUND none. Of a large one its
+   size and how it begins tell. */
+static shoal_status look(const shoal_delta_table *table, const shoal_delta_commit *c, shoal_str key, shoal_error *err) {
   shoal_buf there = {0};
-  shoal_status status = shoal_store_get(table->store, key, &there, err);
-  bool marked = shoal_str_find(ours, SHOAL_STR("\"txnId\":\"")) >= 0;
-  if (status == SHOAL_OK && !(marked && shoal_str_eq(shoal_buf_str(&there), ours)))
+  shoal_object object;
+  shoal_str ours = c->path ? shoal_buf_str(&c->head) : shoal_buf_str(&c->text);
+  shoal_status status = shoal_store_head(table->store, key, &object, err);
+  if (status == SHOAL_OK)
+    status = shoal_store_get_range(table->store, key, 0, ours.len, &there, err);
+  bool marked = shoal_str_find(ours, SHOAL_STR("\"txnId\":\"")) >= 0, same = shoal_str_eq(shoal_buf_str(&there), ours);
+  if (status == SHOAL_OK && !(marked && same && object.size == (c->path ? c->bytes : ours.len)))
     status = SHOAL_EEXIST;
   shoal_buf_dispose(&there);
   return status;
 }
 
+static shoal_status put(const shoal_delta_table *table, const shoal_delta_commit *c, shoal_str key, shoal_error *err) {
+  const shoal_put_file file = {shoal_str_z(c->path), key};
+  return c->path ? shoal_store_put_files(table->store, &file, 1, err)
+                 : shoal_store_put_new(table->store, key, shoal_buf_str(&c->text), err);
+}
+
+shoal_status shoal_delta_commit_taken(int64_t version, shoal_error *err) {
+  return shoal_fail(err, SHOAL_EEXIST, "version %lld of the table has been committed by somebody else",
+                    (long long)version);
+}
+
 /* After a failure: a commit may be there all the same, ours or another's. */
-static shoal_status settle(const shoal_delta_table *table, shoal_str key, shoal_str ours, int64_t version,
+static shoal_status settle(const shoal_delta_table *table, const shoal_delta_commit *c, shoal_str key, int64_t version,
                            shoal_status failure, shoal_error *err) {
-  shoal_status there = look(table, key, ours, NULL);
-  if (there == SHOAL_OK) {
+  shoal_status there = look(table, c, key, NULL);
+  if (there == SHOAL_OK && (failure == SHOAL_EEXIST || !c->path)) {
     /* Asked once more, the store answers only when the object that is there is durable (contract C2). */
+    shoal_str ours = shoal_buf_str(&c->text);
     shoal_status again = failure == SHOAL_EEXIST ? failure : shoal_store_put_new(table->store, key, ours, NULL);
     if (again == SHOAL_EEXIST || again == SHOAL_OK)
       return SHOAL_OK;
   }
   if (there == SHOAL_EEXIST || failure == SHOAL_EEXIST)
-    return shoal_fail(err, SHOAL_EEXIST, "version %lld of the table has been committed by somebody else",
-                      (long long)version);
+    return shoal_delta_commit_taken(version, err);
   if (there != SHOAL_ENOTFOUND)
     shoal_hint(err, "whether version %lld was committed is unknown; its data files must be kept", (long long)version);
   return failure;
 }
 
-shoal_status shoal_delta_commit_put(const shoal_delta_table *table, const shoal_delta_commit *c, int64_t version,
+shoal_status shoal_delta_commit_put(const shoal_delta_table *table, shoal_delta_commit *c, int64_t version,
                                     shoal_error *err) {
   shoal_arena arena = {0};
-  shoal_str text = shoal_buf_str(&c->text);
   SHOAL_TRY(shoal_buf_check(&c->text, err));
-  if (version < 0 || text.len == 0)
+  if (version < 0 || (c->text.len == 0 && c->bytes == 0))
     return shoal_fail(err, SHOAL_EINVAL, "an empty commit, or one without a version, can't be put");
+  if (c->path) {
+    SHOAL_TRY(flush(c, err));
+    SHOAL_TRY(end_file(c, err));
+  }
   shoal_str key = shoal_delta_key(table, &arena, "_delta_log/%020lld.json", (long long)version);
-  shoal_status status = key.ptr ? shoal_store_put_new(table->store, key, text, err) : shoal_fail_nomem(err);
+  shoal_status status = key.ptr ? put(table, c, key, err) : shoal_fail_nomem(err);
   if (status < 0 && key.ptr)
-    status = settle(table, key, text, version, status, err);
+    status = settle(table, c, key, version, status, err);
   shoal_arena_dispose(&arena);
   return status;
 }

@@ -156,9 +156,19 @@ SHOAL_MUST_USE shoal_status shoal_delta_check_write(const shoal_delta_protocol *
 
 /* One commit under construction: text of newline-delimited JSON actions. commitInfo comes first. */
 typedef struct shoal_delta_commit {
-  shoal_buf text;
+  shoal_buf text; /* what is not yet in the file */
+  char *staging;  /* of a commit that is too large for memory: a folder of its own, */
+  char *path;     /* and the file there */
+  int fd;
+  shoal_buf head; /* how it begins, by which it is known again */
+  uint64_t bytes; /* that are in the file */
+  shoal_arena arena;
 } shoal_delta_commit;
 void shoal_delta_commit_dispose(shoal_delta_commit *c);
+/* What comes goes into a file of the table's store, as shoal_delta_commit_flush is called now and then. */
+SHOAL_MUST_USE shoal_status shoal_delta_commit_stage(const shoal_delta_table *table, shoal_delta_commit *c,
+                                                     shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_delta_commit_flush(shoal_delta_commit *c, shoal_error *err);
 /* operation "WRITE", parameters and extra are JSON object texts or {NULL,0} (extra's members are put beside Delta's
  * own). */
 void shoal_delta_commit_info(shoal_delta_commit *c, int64_t time_us, const char *operation, shoal_str parameters,
@@ -172,9 +182,10 @@ void shoal_delta_commit_remove(shoal_delta_commit *c, const shoal_delta_file *f,
 void shoal_delta_commit_cdc(shoal_delta_commit *c, const shoal_delta_file *f);
 void shoal_delta_commit_txn(shoal_delta_commit *c, shoal_str app_id, int64_t version, int64_t time_us);
 void shoal_delta_commit_domain(shoal_delta_commit *c, shoal_str domain, shoal_str configuration, bool removed);
+shoal_status shoal_delta_commit_taken(int64_t version, shoal_error *err); /* SHOAL_EEXIST */
 /* SHOAL_EEXIST: somebody else's commit has this number: read it, decide, try the next. Our own commit is recognised
    after an ambiguous failure (contract C1). */
-SHOAL_MUST_USE shoal_status shoal_delta_commit_put(const shoal_delta_table *table, const shoal_delta_commit *c,
+SHOAL_MUST_USE shoal_status shoal_delta_commit_put(const shoal_delta_table *table, shoal_delta_commit *c,
                                                    int64_t version, shoal_error *err);
 
 /* The lowest protocol that a schema and configuration need: (1,2), or (3,7) with timestampNtz … listed. */

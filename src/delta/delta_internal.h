@@ -25,6 +25,9 @@ int64_t shoal_delta_log_retention(const shoal_delta_metadata *m);
 /* --- path.c --- */
 /* The table's folder, absolute; NULL: the store has no local files, or no memory. */
 char *shoal_delta_root(const shoal_delta_table *table, shoal_arena *arena);
+/* Whether a path is relative, stays below its folder, and is encoded as shoal_delta_path_encode does it: then it may be
+   put behind a folder's as it is. */
+bool shoal_delta_path_is_plain(shoal_str path);
 
 /* --- log.c: what lies in _delta_log --- */
 typedef enum shoal_log_kind {
@@ -72,9 +75,13 @@ SHOAL_MUST_USE shoal_status shoal_delta_log_find(const shoal_delta_table *table,
                                                  shoal_log *out, shoal_error *err);
 /* Whether another way to the same state may lead around the failure; the rest is the machine's. */
 bool shoal_delta_log_broken(shoal_status status);
-/* What _last_checkpoint says, -1 if it says nothing usable: it is only a hint. */
-SHOAL_MUST_USE shoal_status shoal_delta_log_hint(const shoal_delta_table *table, shoal_arena *arena, int64_t *out,
-                                                 shoal_error *err);
+/* What _last_checkpoint says: it is only a hint. */
+typedef struct shoal_log_hint {
+  int64_t version; /* -1: nothing usable */
+  int64_t n_files; /* 0: it does not say */
+} shoal_log_hint;
+SHOAL_MUST_USE shoal_status shoal_delta_log_hint(const shoal_delta_table *table, shoal_arena *arena,
+                                                 shoal_log_hint *out, shoal_error *err);
 /* Of a log listed whole, or from a checkpoint of at most `version` on: SHOAL_ENOTFOUND if nothing is left from which
    the version could be made, since its log has been cleaned up. */
 SHOAL_MUST_USE shoal_status shoal_delta_log_reaches(const shoal_log *log, int64_t version, shoal_error *err);
@@ -113,6 +120,9 @@ SHOAL_MUST_USE shoal_status shoal_delta_file_key(shoal_str path, shoal_str vecto
 /* Parses {"add": {…}} and its like; `name` stands in messages. All in the arena. */
 SHOAL_MUST_USE shoal_status shoal_delta_action_parse(shoal_str line, const char *name, shoal_arena *arena,
                                                      shoal_action *out, shoal_error *err);
+/* An object of texts and nulls, tags for example. */
+SHOAL_MUST_USE shoal_status shoal_delta_kv_parse(shoal_str json, const char *name, shoal_arena *arena,
+                                                 const shoal_delta_kv **out, size_t *n, shoal_error *err);
 /* The bodies of the two actions of which only the last one counts. */
 SHOAL_MUST_USE shoal_status shoal_delta_metadata_parse(shoal_str raw, shoal_arena *arena, shoal_delta_metadata *out,
                                                        shoal_error *err);

@@ -117,11 +117,11 @@ shoal_status shoal_delta_log_list(const shoal_delta_table *table, int64_t from, 
 
 shoal_status shoal_delta_log_find(const shoal_delta_table *table, int64_t version, shoal_arena *arena, shoal_log *log,
                                   shoal_error *err) {
-  int64_t hint;
+  shoal_log_hint hint;
   size_t first, n = 0;
   SHOAL_TRY(shoal_delta_log_hint(table, arena, &hint, err));
-  if (hint > 0 && table->get_engine && (version < 0 || hint <= version)) {
-    SHOAL_TRY(shoal_delta_log_list(table, hint, arena, log, err));
+  if (hint.version > 0 && table->get_engine && (version < 0 || hint.version <= version)) {
+    SHOAL_TRY(shoal_delta_log_list(table, hint.version, arena, log, err));
     shoal_delta_log_checkpoint(log, version < 0 ? INT64_MAX : version, &first, &n);
   }
   return n ? SHOAL_OK : shoal_delta_log_list(table, 0, arena, log, err);
@@ -190,16 +190,19 @@ shoal_status shoal_delta_log_reaches(const shoal_log *log, int64_t version, shoa
   return SHOAL_ENOTFOUND;
 }
 
-shoal_status shoal_delta_log_hint(const shoal_delta_table *table, shoal_arena *arena, int64_t *out, shoal_error *err) {
+shoal_status shoal_delta_log_hint(const shoal_delta_table *table, shoal_arena *arena, shoal_log_hint *out,
+                                  shoal_error *err) {
   shoal_buf text = {0};
   yyjson_doc *doc = NULL;
-  *out = -1;
+  *out = (shoal_log_hint){.version = -1};
   shoal_str key = shoal_delta_key(table, arena, "_delta_log/_last_checkpoint");
   shoal_status status = key.ptr ? shoal_store_get(table->store, key, &text, err) : shoal_fail_nomem(err);
   if (status == SHOAL_OK)
     status = shoal_json_parse(shoal_buf_str(&text), "_last_checkpoint", &doc, err);
-  if (status == SHOAL_OK)
-    *out = shoal_json_i64(yyjson_doc_get_root(doc), "version", -1);
+  if (status == SHOAL_OK) {
+    out->version = shoal_json_i64(yyjson_doc_get_root(doc), "version", -1);
+    out->n_files = shoal_json_i64(yyjson_doc_get_root(doc), "numOfAddFiles", 0);
+  }
   yyjson_doc_free(doc);
   shoal_buf_dispose(&text);
   return status == SHOAL_ENOTFOUND || status == SHOAL_ECORRUPT ? SHOAL_OK : status;

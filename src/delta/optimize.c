@@ -11,6 +11,7 @@
  */
 #include "base/os.h"
 #include "base/str.h"
+#include "delta/adds.h"
 #include "delta/cluster.h"
 #include "delta/deletion_vector.h"
 #include "delta/maintain.h"
@@ -57,6 +58,7 @@ typedef struct packing {
   part *parts;
   size_t n_parts;
   size_t n_chosen;
+  SHOAL_VEC(shoal_str) below; /* paths of files of the checkpoint that choosing is about */
   SHOAL_VEC(const shoal_delta_file *) written;
   shoal_delta_transaction *transaction;
 } packing;
@@ -337,11 +339,61 @@ static shoal_status parameters(packing *p, shoal_str *out, shoal_error *err) {
   return status;
 }
 
-static shoal_status open(packing *p, shoal_error *err) {
-  shoal_str told;
-  SHOAL_TRY(shoal_delta_snapshot_open(p->table, SHOAL_DELTA_LATEST, &p->snapshot, err));
+/* A file that is neither small nor has deleted rows, nor is to be laid out, is nothing to choose() (O1). */
+static shoal_status is_well(const packing *p, const shoal_adds_row *row, bool *out, shoal_error *err) {
+  shoal_arena scratch = {0};
+  shoal_delta_file f = {.path = row->path, .clustering = row->clustering};
+  shoal_status status = SHOAL_OK;
+  *out = (uint64_t)row->size >= p->file_bytes / 2 && !row->vector.ptr;
+  if (!*out || p->by.n == 0)
+    return SHOAL_OK;
+  if (row->tags.ptr)
+    status = shoal_delta_kv_parse(row->tags, "tags", &scratch, &f.tags, &f.n_tags, err);
+  *out = !p->wanted->full && (shoal_delta_cluster_is_foreign(&f) || shoal_delta_cluster_cube(&p->by, &f).ptr);
+  shoal_arena_dispose(&scratch);
+  return status;
+}
+
+static shoal_status look_below(void *arg, const shoal_adds_row *row, shoal_error *err) {
+  packing *p = arg;
+  bool well;
+  SHOAL_TRY(is_well(p, row, &well, err));
+  shoal_str *path = well ? NULL : shoal_vec_add(&p->below);
+  if (path)
+    *path = shoal_arena_str(&p->arena, row->path);
+  return well || (path && path->ptr) ? SHOAL_OK : shoal_fail_nomem(err);
+}
+
+/* The state; of a large table only files that choosing is about, unless `whole`. */
+static shoal_status load(packing *p, int64_t version, bool whole, shoal_error *err) {
+  p->below.len = 0;
+  SHOAL_TRY(whole ? shoal_delta_snapshot_open(p->table, version, &p->snapshot, err)
+                  : shoal_delta_tip_open(p->table, version, &p->snapshot, err));
   SHOAL_TRY(shoal_delta_tracking_of(&p->snapshot->metadata, &p->tracking, err));
   SHOAL_TRY(find_columns(p, err));
+  SHOAL_TRY(shoal_delta_tip_each(p->table, p->snapshot, SHOAL_ADDS_SIZE | (p->by.n ? SHOAL_ADDS_MARKS : 0), look_below,
+                                 p, err));
+  return p->below.len ? shoal_delta_tip_bring(p->table, p->snapshot, p->below.ptr, p->below.len, err) : SHOAL_OK;
+}
+
+static shoal_status load_around(packing *p, shoal_error *err) {
+  shoal_error why = {0};
+  shoal_status status = load(p, SHOAL_DELTA_LATEST, false, &why);
+  if (shoal_delta_log_broken(status) && p->snapshot && p->snapshot->n_below) { /* the checkpoint is */
+    int64_t version = p->snapshot->version;
+    shoal_delta_snapshot_free(p->snapshot);
+    p->snapshot = NULL;
+    why = (shoal_error){0};
+    status = load(p, version, true, &why);
+  }
+  if (status < 0 && err)
+    *err = why;
+  return status;
+}
+
+static shoal_status open(packing *p, shoal_error *err) {
+  shoal_str told;
+  SHOAL_TRY(load_around(p, err));
   SHOAL_TRY(parameters(p, &told, err));
   SHOAL_TRY(shoal_delta_transaction_open(p->table, p->snapshot, SHOAL_DELTA_COPIES | SHOAL_DELTA_MAPS, "OPTIMIZE", told,
                                          &p->transaction, err));
@@ -368,6 +420,7 @@ shoal_status shoal_delta_optimize(const shoal_delta_table *table, shoal_engine *
   shoal_delta_transaction_free(p.transaction);
   shoal_delta_snapshot_free(p.snapshot);
   shoal_vec_dispose(&p.written);
+  shoal_vec_dispose(&p.below);
   shoal_arena_dispose(&p.arena);
   return status;
 }

@@ -23,6 +23,15 @@ void shoal_delta_path_encode(shoal_buf *out, shoal_str path) {
   }
 }
 
+bool shoal_delta_path_is_plain(shoal_str path) {
+  for (size_t i = 0; i < path.len; i++) {
+    char c = path.ptr[i];
+    if (!plain((unsigned char)c) || ((i == 0 || path.ptr[i - 1] == '/') && (c == '/' || c == '.')))
+      return false;
+  }
+  return path.len > 0;
+}
+
 static int hex(char c) {
   if (c >= '0' && c <= '9')
     return c - '0';

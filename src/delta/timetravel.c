@@ -23,11 +23,14 @@ shoal_status shoal_delta_commit_hash(const shoal_delta_table *table, int64_t ver
 shoal_status shoal_delta_latest(const shoal_delta_table *table, int64_t known, int64_t *out, shoal_error *err) {
   shoal_arena arena = {0};
   shoal_log log;
+  shoal_log_hint hint;
   int64_t from = known, latest = -1;
   shoal_status status = SHOAL_OK;
   *out = -1;
-  if (known < 0)
-    status = shoal_delta_log_hint(table, &arena, &from, err);
+  if (known < 0) {
+    status = shoal_delta_log_hint(table, &arena, &hint, err);
+    from = hint.version;
+  }
   if (status == SHOAL_OK)
     status = shoal_delta_log_list(table, from > 0 ? from : 0, &arena, &log, err);
   if (status == SHOAL_OK)

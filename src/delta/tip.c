@@ -4,9 +4,8 @@
  * the files below are named by a view (delta/view.h), which knows them by columns, and only those that a writer wants
  * are read from the checkpoint once more, as the actions that they are.
  */
-#include "delta/delta_internal.h"
-
 #include "base/mem.h"
+#include "delta/adds.h"
 
 #define MANY_BYTES (512u << 10) /* of paths: these are looked for here, not in the engine */
 
@@ -62,7 +61,7 @@ static bool is_wanted(const bringing *b, const shoal_replay_file *f) {
          (!b->paths || shoal_map_get(&b->wanted, f->file.path) != SHOAL_MAP_NONE);
 }
 
-static shoal_status take(bringing *b, shoal_error *err) {
+static shoal_status take_found(bringing *b, shoal_error *err) {
   shoal_delta_snapshot *s = b->s;
   size_t n = s->n_files, most = n + b->found.files.len + 1;
   shoal_delta_file *files = shoal_reallocarray(s->files, most, sizeof *files);
@@ -99,11 +98,66 @@ shoal_status shoal_delta_tip_bring(const shoal_delta_table *table, shoal_delta_s
   if (status == SHOAL_OK)
     status = read_below(&b, err);
   if (status == SHOAL_OK)
-    status = take(&b, err);
+    status = take_found(&b, err);
 out:
   shoal_replay_dispose(&b.found);
   shoal_map_dispose(&b.spoken);
   shoal_map_dispose(&b.wanted);
   shoal_arena_dispose(&b.scratch);
+  return status;
+}
+
+/* ---- all of them, but as rows ---- */
+
+typedef struct walking {
+  shoal_map spoken;
+  shoal_buf key;
+  shoal_adds_take *take;
+  void *arg;
+} walking;
+
+static shoal_status pass_on(void *arg, const shoal_adds_row *row, shoal_error *err) {
+  walking *w = arg;
+  shoal_str key = row->path;
+  if (w->spoken.len && row->vector.ptr) {
+    shoal_buf_clear(&w->key);
+    SHOAL_TRY(shoal_delta_file_key(row->path, row->vector, &w->key, err));
+    key = shoal_buf_str(&w->key);
+  }
+  return w->spoken.len && shoal_map_get(&w->spoken, key) != SHOAL_MAP_NONE ? SHOAL_OK : w->take(w->arg, row, err);
+}
+
+shoal_status shoal_delta_partition_names(const shoal_delta_metadata *m, shoal_arena *arena, const shoal_str **out,
+                                         shoal_error *err) {
+  shoal_str *names = SHOAL_NEW_ARRAY(arena, shoal_str, m->n_partition_columns);
+  *out = names;
+  if (!names)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < m->n_partition_columns; i++)
+    names[i] = m->schema.fields[shoal_schema_find(&m->schema, m->partition_columns[i])].physical;
+  return SHOAL_OK;
+}
+
+shoal_status shoal_delta_tip_each(const shoal_delta_table *table, const shoal_delta_snapshot *s, unsigned wanted,
+                                  shoal_adds_take *take, void *arg, shoal_error *err) {
+  shoal_arena arena = {0};
+  walking w = {.take = take, .arg = arg};
+  shoal_scan_file *files = NULL;
+  shoal_adds from = {.n_files = s->n_below, .wanted = wanted, .n_columns = s->metadata.n_partition_columns};
+  if (s->n_below == 0)
+    return SHOAL_OK;
+  shoal_status status = shoal_delta_below_files(table, s, &arena, &files, err);
+  if (status == SHOAL_OK)
+    status = shoal_delta_partition_names(&s->metadata, &arena, &from.columns, err);
+  if (status == SHOAL_OK)
+    status = table->get_engine(table->engine_arg, &from.engine, err);
+  if (status == SHOAL_OK && !(wanted & SHOAL_ADDS_REMOVED))
+    status = spoken_of(s, &w.spoken, err);
+  from.files = files;
+  if (status == SHOAL_OK)
+    status = shoal_adds_each(&from, pass_on, &w, err);
+  shoal_buf_dispose(&w.key);
+  shoal_map_dispose(&w.spoken);
+  shoal_arena_dispose(&arena);
   return status;
 }

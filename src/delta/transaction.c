@@ -29,6 +29,8 @@ struct shoal_delta_transaction {
   shoal_delta_intent intent;
   shoal_status (*narrow)(void *arg, shoal_delta_transaction *t, shoal_error *err); /* NULL: asked, or nothing to ask */
   void *narrow_arg;
+  shoal_status (*give)(void *arg, shoal_delta_putting *to, shoal_error *err); /* NULL: `adds` are all */
+  void *give_arg;
   bool reads;
   /* What the next try rests on: the base's, then what the winners left. */
   shoal_arena arena;
@@ -36,6 +38,7 @@ struct shoal_delta_transaction {
   shoal_delta_protocol now_protocol;
   int64_t last_ms;    /* in-commit timestamp of the version before; -1: none */
   int64_t high_water; /* row tracking's: the highest row id given out; -1: none */
+  bool stale;         /* T4 */
 };
 
 shoal_status shoal_delta_transaction_open(const shoal_delta_table *table, const shoal_delta_snapshot *base,
@@ -109,6 +112,13 @@ shoal_status shoal_delta_transaction_add(shoal_delta_transaction *t, const shoal
     return shoal_fail_nomem(err);
   *slot = file;
   return SHOAL_OK;
+}
+
+void shoal_delta_transaction_adds_more(shoal_delta_transaction *t,
+                                       shoal_status (*give)(void *arg, shoal_delta_putting *to, shoal_error *err),
+                                       void *arg) {
+  t->give = give;
+  t->give_arg = arg;
 }
 
 shoal_status shoal_delta_transaction_cdc(shoal_delta_transaction *t, const shoal_delta_file *file, shoal_error *err) {
@@ -214,32 +224,49 @@ static shoal_status start(shoal_delta_transaction *t, shoal_error *err) {
 
 /* --- one try --- */
 
-/* Adds with row ids of their own, and the new high-water mark (protocol, "Row Tracking"). */
-static shoal_status add_tracked(shoal_delta_transaction *t, int64_t version, shoal_delta_commit *c, shoal_error *err) {
-  int64_t mark = t->high_water;
-  char configuration[64];
-  for (size_t i = 0; i < t->adds.len; i++) {
-    shoal_delta_file f = *t->adds.ptr[i];
-    int64_t rows = f.has_row_id ? 0 : shoal_delta_file_rows(&f);
+struct shoal_delta_putting {
+  shoal_delta_commit *c;
+  int64_t version;
+  bool tracked;
+  int64_t mark;
+};
+
+/* With row ids of its own, where the table tracks rows (protocol, "Row Tracking"). */
+shoal_status shoal_delta_transaction_put(shoal_delta_putting *to, const shoal_delta_file *file, shoal_error *err) {
+  shoal_delta_file f = *file;
+  if (to->tracked && !f.has_row_id) {
+    int64_t rows = shoal_delta_file_rows(&f);
     if (rows < 0)
       return shoal_fail(err, SHOAL_EINVAL, "'%.*s' has no numRecords, which a table that tracks rows needs",
                         SHOAL_FMT(f.path));
-    if (!f.has_row_id) {
-      f.has_row_id = true;
-      f.base_row_id = mark + 1;
-      f.row_commit_version = version;
-      mark += rows;
-    }
-    shoal_delta_commit_add(c, &f);
+    f.has_row_id = true;
+    f.base_row_id = to->mark + 1;
+    f.row_commit_version = to->version;
+    to->mark += rows;
   }
-  if (mark > t->high_water) {
-    snprintf(configuration, sizeof configuration, "{\"rowIdHighWaterMark\":%lld}", (long long)mark);
+  shoal_delta_commit_add(to->c, &f);
+  return shoal_delta_commit_flush(to->c, err);
+}
+
+/* Adds, and the new high-water mark. */
+static shoal_status make_adds(shoal_delta_transaction *t, int64_t version, shoal_delta_commit *c, shoal_error *err) {
+  shoal_delta_putting to = {.c = c, .version = version, .mark = t->high_water};
+  char configuration[64];
+  to.tracked = shoal_delta_has_feature(&t->now_protocol, "rowTracking");
+  for (size_t i = 0; i < t->adds.len; i++)
+    SHOAL_TRY(shoal_delta_transaction_put(&to, t->adds.ptr[i], err));
+  if (t->give)
+    SHOAL_TRY(t->give(t->give_arg, &to, err));
+  if (to.mark > t->high_water) {
+    snprintf(configuration, sizeof configuration, "{\"rowIdHighWaterMark\":%lld}", (long long)to.mark);
     shoal_delta_commit_domain(c, SHOAL_STR(SHOAL_TRACKING_DOMAIN), shoal_str_z(configuration), false);
   }
   return SHOAL_OK;
 }
 
 static bool changes_data(const shoal_delta_transaction *t) {
+  if (t->give)
+    return true;
   for (size_t i = 0; i < t->adds.len; i++)
     if (t->adds.ptr[i]->data_change)
       return true;
@@ -295,11 +322,7 @@ static shoal_status make_commit(shoal_delta_transaction *t, int64_t version, sho
     shoal_delta_commit_remove(c, &t->removes.ptr[i], now);
   for (size_t i = 0; i < t->cdcs.len; i++)
     shoal_delta_commit_cdc(c, t->cdcs.ptr[i]);
-  if (shoal_delta_has_feature(&t->now_protocol, "rowTracking"))
-    return add_tracked(t, version, c, err);
-  for (size_t i = 0; i < t->adds.len; i++)
-    shoal_delta_commit_add(c, t->adds.ptr[i]);
-  return SHOAL_OK;
+  return make_adds(t, version, c, err);
 }
 
 /* --- others' commits --- */
@@ -379,9 +402,59 @@ static shoal_status catch_up(shoal_delta_transaction *t, int64_t *version, shoal
   return status;
 }
 
+/* ---- T4 ---- */
+
+/* Whether the commit before a version is there. A clean-up takes older commits first: where it is, none from that
+   version on has been taken away. */
+static shoal_status look_back(const shoal_delta_transaction *t, int64_t version, bool *there, shoal_error *err) {
+  shoal_arena scratch = {0};
+  shoal_object object;
+  shoal_error missing = {0};
+  shoal_str key = shoal_delta_key(t->table, &scratch, "_delta_log/%020lld.json", (long long)version - 1);
+  shoal_status status =
+      key.ptr ? shoal_store_head(t->table->store, key, &object, &missing) : shoal_fail_nomem(&missing);
+  *there = status == SHOAL_OK;
+  if (status < 0 && status != SHOAL_ENOTFOUND && err)
+    *err = missing;
+  shoal_arena_dispose(&scratch);
+  return status == SHOAL_ENOTFOUND ? SHOAL_OK : status;
+}
+
+/* A base that is known from a checkpoint only has no commit: then nothing may be there that came after it. */
+static shoal_status check_base(shoal_delta_transaction *t, int64_t version, bool *there, shoal_error *err) {
+  shoal_arena scratch = {0};
+  shoal_log log;
+  *there = false;
+  if (!t->base)
+    return SHOAL_OK;
+  SHOAL_TRY(look_back(t, version, there, err));
+  if (*there)
+    return SHOAL_OK;
+  shoal_status status = shoal_delta_log_list(t->table, version, &scratch, &log, err);
+  t->stale = status == SHOAL_OK && shoal_delta_log_latest(&log) >= version;
+  shoal_arena_dispose(&scratch);
+  if (!t->stale)
+    return status;
+  (void)shoal_fail(err, SHOAL_ECONFLICT, "version %lld, on which this rests, and some after it have been cleaned up",
+                   (long long)version - 1);
+  shoal_hint(err, "it took longer than the table keeps its log; nothing was committed, try again");
+  return SHOAL_ECONFLICT;
+}
+
+bool shoal_delta_transaction_is_stale(const shoal_delta_transaction *t) { return t->stale; }
+
+/* It is known early where it would be in vain. */
+static shoal_status stage(const shoal_delta_transaction *t, shoal_delta_commit *c, shoal_error *err) {
+  bool there;
+  SHOAL_TRY(look_back(t, 1, &there, err));
+  return there ? shoal_delta_commit_taken(0, err) : shoal_delta_commit_stage(t->table, c, err);
+}
+
 static shoal_status try_once(shoal_delta_transaction *t, int64_t version, shoal_error *err) {
   shoal_delta_commit c = {0};
-  shoal_status status = make_commit(t, version, &c, err);
+  shoal_status status = t->give ? stage(t, &c, err) : SHOAL_OK;
+  if (status == SHOAL_OK)
+    status = make_commit(t, version, &c, err);
   if (status == SHOAL_OK)
     status = shoal_delta_commit_put(t->table, &c, version, err);
   shoal_delta_commit_dispose(&c);
@@ -406,12 +479,27 @@ static shoal_status check(shoal_delta_transaction *t, shoal_error *err) {
   return check_fits(t, err);
 }
 
+/* A clean-up between the look and the commit, which is days of standing still, would have left it in a hole. */
+static shoal_status check_in(const shoal_delta_transaction *t, int64_t version, bool was_there, shoal_error *err) {
+  bool there;
+  if (!was_there || look_back(t, version, &there, NULL) < 0 || there)
+    return SHOAL_OK;
+  (void)shoal_fail(err, SHOAL_EIO, "the table's log was cleaned up while version %lld was committed",
+                   (long long)version);
+  shoal_hint(err, "whether the table has it is unknown: shoal table history tells; its data files must be kept");
+  return SHOAL_EIO;
+}
+
 shoal_status shoal_delta_transaction_commit(shoal_delta_transaction *t, int64_t *version, shoal_error *err) {
+  bool there;
   *version = -1;
   SHOAL_TRY(check(t, err));
   int64_t next = t->base ? t->base->version + 1 : 0;
   for (int i = 0; i < MAX_TRIES; i++) {
+    SHOAL_TRY(check_base(t, next, &there, err));
     shoal_status status = try_once(t, next, err);
+    if (status == SHOAL_OK)
+      status = check_in(t, next, there, err);
     if (status == SHOAL_OK)
       *version = next;
     if (status != SHOAL_EEXIST || !t->base)

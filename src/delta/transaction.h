@@ -7,6 +7,7 @@
  *     commit is known again by its bytes.
  *  T2 What depends on the version (in-commit timestamp, row ids) is made anew for each try.
  *  T3 Something appended without reading is never refused for what other writers append or remove.
+ *  T4 No version is used twice: where commits after the base have come and been cleaned up, nothing is committed.
  *
  * What is passed in is borrowed until the transaction is freed. One thread at a time.
  */
@@ -45,6 +46,14 @@ void shoal_delta_transaction_would_read(shoal_delta_transaction *t,
 /* --- what it does --- */
 SHOAL_MUST_USE shoal_status shoal_delta_transaction_add(shoal_delta_transaction *t, const shoal_delta_file *file,
                                                         shoal_error *err);
+/* Of a table that is made: files beside those, more than memory should hold. As a try is written `give` is called, and
+   calls shoal_delta_transaction_put for each, from one thread at a time. */
+typedef struct shoal_delta_putting shoal_delta_putting;
+void shoal_delta_transaction_adds_more(shoal_delta_transaction *t,
+                                       shoal_status (*give)(void *arg, shoal_delta_putting *to, shoal_error *err),
+                                       void *arg);
+SHOAL_MUST_USE shoal_status shoal_delta_transaction_put(shoal_delta_putting *to, const shoal_delta_file *file,
+                                                        shoal_error *err);
 /* `data_change` is that of the action; the file is one of the base's. */
 SHOAL_MUST_USE shoal_status shoal_delta_transaction_remove(shoal_delta_transaction *t, const shoal_delta_file *file,
                                                            bool data_change, shoal_error *err);
@@ -67,5 +76,8 @@ void shoal_delta_transaction_info(shoal_delta_transaction *t, shoal_str extra);
    SHOAL_EEXIST: the table that was to be made is there. */
 SHOAL_MUST_USE shoal_status shoal_delta_transaction_commit(shoal_delta_transaction *t, int64_t *version,
                                                            shoal_error *err);
+
+/* After SHOAL_ECONFLICT: it is because of T4, and begun anew it may well succeed. */
+bool shoal_delta_transaction_is_stale(const shoal_delta_transaction *t);
 
 #endif

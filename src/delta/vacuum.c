@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * V1 … V3 of maintain.h. The folder is listed before the log is read, so that whatever is committed in between is known
- * to be needed. A file may be named in ways that lead around the folder (a link, another mount): what the log names
- * outside of it is compared by what it is on the disk.
+ * to be needed. What the log names is then looked for among the files that are old enough, one name after the other. A
+ * file may be named in ways that lead around the folder (a link, another mount): what the log names outside of it is
+ * compared by what it is on the disk.
  */
 #include <stdio.h>
 
 #include "base/os.h"
 #include "base/time.h"
+#include "delta/adds.h"
 #include "delta/deletion_vector.h"
-#include "delta/delta_internal.h"
 #include "delta/maintain.h"
 
 typedef struct vacuuming {
@@ -19,8 +20,10 @@ typedef struct vacuuming {
   size_t n_objects;
   shoal_delta_snapshot *snapshot;
   int64_t before_us; /* what is younger stays */
-  shoal_map needed;  /* keys */
-  shoal_map inodes;  /* of needed files outside, "device:inode" */
+  shoal_map old;     /* keys of objects that may go, as far as they themselves tell: where they stand */
+  bool *needed;      /* of objects */
+  shoal_buf key;
+  shoal_map inodes; /* of needed files outside, "device:inode" */
 } vacuuming;
 
 /* ---- what is needed ---- */
@@ -33,34 +36,70 @@ static shoal_status need_outside(vacuuming *v, const char *local, shoal_error *e
   return id ? shoal_map_put(&v->inodes, shoal_str_z(id), 1, err) : shoal_fail_nomem(err);
 }
 
-static shoal_status need_path(vacuuming *v, shoal_str path, shoal_error *err) {
-  shoal_delta_place place;
-  SHOAL_TRY(shoal_delta_path_resolve(&v->table, path, v->arena, &place, err));
-  return place.key.ptr ? shoal_map_put(&v->needed, place.key, 1, err) : need_outside(v, place.local, err);
+static void need_key(vacuuming *v, shoal_str key) {
+  uint32_t at = shoal_map_get(&v->old, key);
+  if (at != SHOAL_MAP_NONE)
+    v->needed[at] = true;
 }
 
-static shoal_status need_file(vacuuming *v, const shoal_delta_file *f, shoal_error *err) {
+static shoal_status need_odd_path(vacuuming *v, shoal_str path, shoal_error *err) {
+  shoal_arena scratch = {0};
+  shoal_delta_place place;
+  shoal_status status = shoal_delta_path_resolve(&v->table, path, &scratch, &place, err);
+  if (status == SHOAL_OK && place.key.ptr)
+    need_key(v, place.key);
+  else if (status == SHOAL_OK)
+    status = need_outside(v, place.local, err);
+  shoal_arena_dispose(&scratch);
+  return status;
+}
+
+static shoal_status need_path(vacuuming *v, shoal_str path, shoal_error *err) {
+  if (!shoal_delta_path_is_plain(path))
+    return need_odd_path(v, path, err);
+  shoal_buf_clear(&v->key);
+  shoal_buf_add(&v->key, v->table.prefix);
+  shoal_buf_addz(&v->key, v->table.prefix.len ? "/" : "");
+  shoal_buf_add(&v->key, path);
+  need_key(v, shoal_buf_str(&v->key));
+  return shoal_buf_check(&v->key, err);
+}
+
+static shoal_status need_file(vacuuming *v, shoal_str file, shoal_str vector, shoal_error *err) {
+  shoal_arena scratch = {0};
   shoal_delta_vector_descriptor d;
   shoal_buf path = {0};
-  SHOAL_TRY(need_path(v, f->path, err));
-  if (!f->deletion_vector.ptr)
+  SHOAL_TRY(need_path(v, file, err));
+  if (!vector.ptr)
     return SHOAL_OK;
-  SHOAL_TRY(shoal_delta_vector_describe(f->deletion_vector, v->arena, &d, err));
-  shoal_status status = shoal_delta_vector_path(&d, &path, err);
+  shoal_status status = shoal_delta_vector_describe(vector, &scratch, &d, err);
+  if (status == SHOAL_OK)
+    status = shoal_delta_vector_path(&d, &path, err);
   if (status == SHOAL_OK && path.len)
     status = need_path(v, shoal_buf_str(&path), err);
   shoal_buf_dispose(&path);
+  shoal_arena_dispose(&scratch);
   return status;
+}
+
+static shoal_status need_add(void *arg, const shoal_adds_row *row, shoal_error *err) {
+  return need_file(arg, row->path, row->vector, err);
+}
+
+static shoal_status need_remove(void *arg, const shoal_adds_row *row, shoal_error *err) {
+  const vacuuming *v = arg;
+  return row->deleted_ms > v->before_us / 1000 ? need_file(arg, row->path, row->vector, err) : SHOAL_OK;
 }
 
 static shoal_status find_needed(vacuuming *v, shoal_error *err) {
   const shoal_delta_snapshot *s = v->snapshot;
   for (size_t i = 0; i < s->n_files; i++)
-    SHOAL_TRY(need_file(v, &s->files[i], err));
+    SHOAL_TRY(need_file(v, s->files[i].path, s->files[i].deletion_vector, err));
   for (size_t i = 0; i < s->n_tombstones; i++)
     if (s->tombstones[i].deleted_ms > v->before_us / 1000)
-      SHOAL_TRY(need_file(v, &s->tombstones[i].file, err));
-  return SHOAL_OK;
+      SHOAL_TRY(need_file(v, s->tombstones[i].file.path, s->tombstones[i].file.deletion_vector, err));
+  SHOAL_TRY(shoal_delta_tip_each(&v->table, s, 0, need_add, v, err));
+  return shoal_delta_tip_each(&v->table, s, SHOAL_ADDS_REMOVED, need_remove, v, err);
 }
 
 /* ---- what is nobody's business (V2) ---- */
@@ -100,12 +139,26 @@ static bool is_needed_inode(const vacuuming *v, shoal_str key) {
   return shoal_map_get(&v->inodes, shoal_str_z(id)) != SHOAL_MAP_NONE;
 }
 
-static bool may_go(const vacuuming *v, const shoal_object *o) {
+/* V1, V2, as far as a file itself tells. */
+static bool is_old(const vacuuming *v, const shoal_object *o) {
   size_t prefix = v->table.prefix.len ? v->table.prefix.len + 1 : 0;
-  if (o->folder || o->modified_us >= v->before_us ||
-      is_hidden(&v->snapshot->metadata, shoal_str_sub(o->key, prefix, o->key.len)))
-    return false;
-  return shoal_map_get(&v->needed, o->key) == SHOAL_MAP_NONE && !(v->inodes.len && is_needed_inode(v, o->key));
+  return !o->folder && o->modified_us < v->before_us &&
+         !is_hidden(&v->snapshot->metadata, shoal_str_sub(o->key, prefix, o->key.len));
+}
+
+static shoal_status find_old(vacuuming *v, shoal_error *err) {
+  v->needed = SHOAL_NEW_ARRAY(v->arena, bool, v->n_objects);
+  if (!v->needed)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < v->n_objects; i++)
+    if (is_old(v, &v->objects[i]))
+      SHOAL_TRY(shoal_map_put(&v->old, v->objects[i].key, (uint32_t)i, err));
+  return SHOAL_OK;
+}
+
+static bool may_go(const vacuuming *v, size_t i) {
+  shoal_str key = v->objects[i].key;
+  return !v->needed[i] && shoal_map_get(&v->old, key) != SHOAL_MAP_NONE && !(v->inodes.len && is_needed_inode(v, key));
 }
 
 static shoal_status choose(vacuuming *v, shoal_delta_vacuumed *out, shoal_error *err) {
@@ -113,7 +166,7 @@ static shoal_status choose(vacuuming *v, shoal_delta_vacuumed *out, shoal_error 
   if (!keys)
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < v->n_objects; i++) {
-    if (!may_go(v, &v->objects[i]))
+    if (!may_go(v, i))
       continue;
     keys[out->n++] = v->objects[i].key;
     out->bytes += v->objects[i].size;
@@ -134,19 +187,40 @@ static shoal_status check_retention(const shoal_delta_vacuum *wanted, int64_t ta
   return SHOAL_EINVAL;
 }
 
-static shoal_status look(vacuuming *v, const shoal_delta_vacuum *wanted, shoal_error *err) {
-  const unsigned able = SHOAL_DELTA_APPENDS | SHOAL_DELTA_STAMPS | SHOAL_DELTA_MAPS | SHOAL_DELTA_COPIES;
-  int64_t us;
+static shoal_status list(vacuuming *v, shoal_error *err) {
   char *prefix = shoal_arena_printf(v->arena, "%.*s%s", SHOAL_FMT(v->table.prefix), v->table.prefix.len ? "/" : "");
   if (!prefix)
     return shoal_fail_nomem(err);
   SHOAL_TRY(shoal_store_list(v->table.store, shoal_str_z(prefix), SHOAL_STR_NONE, false, 0, v->arena, &v->objects,
                              &v->n_objects, err));
-  SHOAL_TRY(shoal_delta_snapshot_open(&v->table, SHOAL_DELTA_LATEST, &v->snapshot, err));
+  if (v->n_objects >= SHOAL_MAP_NONE)
+    return shoal_fail(err, SHOAL_ELIMIT, "the table's folder holds more than %u files", SHOAL_MAP_NONE);
+  return SHOAL_OK;
+}
+
+static shoal_status look(vacuuming *v, const shoal_delta_vacuum *wanted, shoal_error *err) {
+  const unsigned able = SHOAL_DELTA_APPENDS | SHOAL_DELTA_STAMPS | SHOAL_DELTA_MAPS | SHOAL_DELTA_COPIES;
+  shoal_error why = {0};
+  int64_t us;
+  SHOAL_TRY(list(v, err));
+  SHOAL_TRY(shoal_delta_tip_open(&v->table, SHOAL_DELTA_LATEST, &v->snapshot, err));
   SHOAL_TRY(shoal_delta_check_write(&v->snapshot->protocol, &v->snapshot->metadata, able, err)); /* V3 */
   SHOAL_TRY(check_retention(wanted, shoal_delta_file_retention(&v->snapshot->metadata), &us, err));
   v->before_us = shoal_time_now() - us;
-  return find_needed(v, err);
+  SHOAL_TRY(find_old(v, err));
+  shoal_status status = find_needed(v, &why);
+  if (shoal_delta_log_broken(status) && v->snapshot->n_below) { /* the checkpoint is; what it said keeps files only */
+    int64_t version = v->snapshot->version;
+    shoal_delta_snapshot_free(v->snapshot);
+    v->snapshot = NULL;
+    why = (shoal_error){0};
+    status = shoal_delta_snapshot_open(&v->table, version, &v->snapshot, &why);
+    if (status == SHOAL_OK)
+      status = find_needed(v, &why);
+  }
+  if (status < 0 && err)
+    *err = why;
+  return status;
 }
 
 shoal_status shoal_delta_vacuum_files(const shoal_delta_table *table, const shoal_delta_vacuum *vacuum,
@@ -160,7 +234,8 @@ shoal_status shoal_delta_vacuum_files(const shoal_delta_table *table, const shoa
   for (size_t i = 0; i < out->n && status == SHOAL_OK && !vacuum->dry_run; i++)
     status = shoal_store_del(table->store, out->keys[i], err);
   shoal_delta_snapshot_free(v.snapshot);
-  shoal_map_dispose(&v.needed);
+  shoal_map_dispose(&v.old);
   shoal_map_dispose(&v.inodes);
+  shoal_buf_dispose(&v.key);
   return status;
 }

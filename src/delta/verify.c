@@ -115,6 +115,46 @@ static shoal_status check_checkpoint(verifying *v) {
   return status;
 }
 
+/* What a checksum lists by names, against the log: the members of `list` have a name and a value that say the same as
+   those of `named`, and, where it is `all`, no other ones are there. */
+typedef struct listed {
+  const char *list, *name, *value; /* members */
+  const shoal_replay_names *named;
+  bool all;
+} listed;
+
+static bool says(const listed *l, yyjson_val *item, const shoal_replay_named *n) {
+  yyjson_doc *doc = NULL;
+  if (n->removed || shoal_json_parse_raw(n->raw, "an action", &doc, NULL) < 0)
+    return false;
+  yyjson_val *root = yyjson_doc_get_root(doc);
+  shoal_str a = shoal_json_str(item, l->value), b = shoal_json_str(root, l->value);
+  bool same =
+      a.ptr || b.ptr ? shoal_str_eq(a, b) : shoal_json_i64(item, l->value, -1) == shoal_json_i64(root, l->value, -1);
+  yyjson_doc_free(doc);
+  return same;
+}
+
+static shoal_status compare_listed(verifying *v, const char *file, yyjson_val *root, const listed *l) {
+  yyjson_val *items = yyjson_obj_get(root, l->list), *item;
+  size_t i, n, there = 0;
+  if (!yyjson_is_arr(items))
+    return SHOAL_OK;
+  for (i = 0; i < l->named->len; i++)
+    there += !l->named->ptr[i].removed;
+  yyjson_arr_foreach(items, i, n, item) {
+    shoal_str name = shoal_json_str(item, l->name);
+    bool found = false;
+    for (size_t k = 0; k < l->named->len && !found; k++)
+      found = shoal_str_eq(l->named->ptr[k].id, name) && says(l, item, &l->named->ptr[k]);
+    if (!found)
+      return contradict(v, "%s says another %s of '%.*s' than the log", file, l->value, SHOAL_FMT(name));
+  }
+  if (l->all && yyjson_arr_size(items) != there)
+    return contradict(v, "%s has %zu %s, the log %zu", file, yyjson_arr_size(items), l->list, there);
+  return SHOAL_OK;
+}
+
 static shoal_status compare_checksum(verifying *v, const shoal_log_checksum *c, yyjson_val *root,
                                      const shoal_delta_snapshot *s) {
   const char *name = shoal_delta_base_name(c->object.key);
@@ -132,7 +172,10 @@ static shoal_status compare_checksum(verifying *v, const shoal_log_checksum *c, 
   if (protocol && (shoal_json_i64(protocol, "minReaderVersion", -1) != s->protocol.min_reader ||
                    shoal_json_i64(protocol, "minWriterVersion", -1) != s->protocol.min_writer))
     return contradict(v, "%s has another protocol than the log", name);
-  return SHOAL_OK;
+  /* Writers leave out what applications have not said for long. */
+  bool expires = shoal_delta_config(&s->metadata, "delta.setTransactionRetentionDuration").ptr != NULL;
+  SHOAL_TRY(compare_listed(v, name, root, &(listed){"setTransactions", "appId", "version", &s->txns, !expires}));
+  return compare_listed(v, name, root, &(listed){"domainMetadata", "domain", "configuration", &s->domains, true});
 }
 
 /* The newest N.crc. */

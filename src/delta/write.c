@@ -10,6 +10,9 @@
 /* Where the table does not say, delta.checkpointInterval. So many commits are read in the time that it takes to begin
    with a checkpoint; writing one takes as long as several appends. */
 #define CHECKPOINT_EVERY 100
+#define FILES_A_COMMIT 25 /* of a checkpoint, that take about as long to read, or to write, as a commit takes to read  \
+                           */
+#define MAX_WAIT 1000     /* commits: other readers take longer for each */
 
 /* ---- columns by name ---- */
 
@@ -263,12 +266,24 @@ shoal_status shoal_delta_write(const shoal_delta_writing *w, const shoal_job *jo
 
 /* ---- after a commit ---- */
 
+/* Where nobody says how often: a checkpoint of many files takes longer to write, and to begin with, than a hundred
+   commits take to read. So the larger the last one is, the longer the next one is waited for. */
+static bool is_early(const shoal_delta_table *table, int64_t version) {
+  shoal_arena scratch = {0};
+  shoal_log_hint last;
+  bool known = shoal_delta_log_hint(table, &scratch, &last, NULL) == SHOAL_OK && last.version > 0;
+  int64_t wait = known ? last.n_files / FILES_A_COMMIT : 0;
+  shoal_arena_dispose(&scratch);
+  return known && version - last.version < (wait < MAX_WAIT ? wait : MAX_WAIT);
+}
+
 void shoal_delta_after_commit(const shoal_delta_table *table, const shoal_delta_metadata *metadata, int64_t version) {
   shoal_delta_checkpointed made;
   int64_t every;
-  if (!shoal_str_i64(shoal_delta_config(metadata, "delta.checkpointInterval"), &every) || every <= 0)
+  bool said = shoal_str_i64(shoal_delta_config(metadata, "delta.checkpointInterval"), &every) && every > 0;
+  if (!said)
     every = CHECKPOINT_EVERY;
-  if (version <= 0 || version % every || !table->get_engine)
+  if (version <= 0 || version % every || !table->get_engine || (!said && is_early(table, version)))
     return;
   if (shoal_delta_checkpoint_version(table, version, &made, NULL) == SHOAL_OK)
     shoal_ignore(shoal_delta_clean_log(table, NULL));

@@ -89,12 +89,16 @@ def a_log_that_contradicts_itself():
     for k in range(4):
         append(p, k, 3 + k)
     p.shoal("table", "delete", "./t", "--where", "id = 11")
+    with open(f"{p.dir}/t/_delta_log/{5:020}.json", "a") as f:
+        f.write('{"txn":{"appId":"etl","version":4}}\n')
     has(p.shoal("fsck", "t").stdout, "version 5: 4 files", "all are there")  # one with a deletion vector among the others
     p.shoal("table", "checkpoint", "./t")
     log, sizes = f"{p.dir}/t/_delta_log", [os.path.getsize(f) for f in glob.glob(p.dir + "/t/*.parquet")]
     checksum = {"tableSizeBytes": sum(sizes), "numFiles": 4, "numMetadata": 1, "numProtocol": 1}
     for wrong, told in (({}, None), ({"numFiles": 5}, "00000000000000000005.crc says 5 files, the log 4"), ({"tableSizeBytes": 1}, "says 1 bytes, the log"),
-                        ({"metadata": {"id": "x"}}, "is of another table")):
+                        ({"metadata": {"id": "x"}}, "is of another table"), ({"setTransactions": [{"appId": "etl", "version": 4}], "domainMetadata": []}, None),
+                        ({"setTransactions": [{"appId": "etl", "version": 3}]}, "says another version of 'etl'"), ({"setTransactions": []}, "has 0 setTransactions, the log 1"),
+                        ({"domainMetadata": [{"domain": "d", "configuration": "{}"}]}, "says another configuration of 'd'")):
         p.write({f"t/_delta_log/{5:020}.crc": json.dumps({**checksum, **wrong})})
         r = p.json("fsck", "t", code=1 if told else 0)
         same(told in r["log"] if told else "log" in r, bool(told))
@@ -135,6 +139,44 @@ def a_few_files_of_very_many():
     gone = [i for i in range(9_000) if i * 500 // 9_000 == 1]  # files of the second day
     ids = set(range(90_000)) - {40_003} - {k for i in gone for k in range(i * 10, i * 10 + 10)}
     same(shown, [[str(len(ids) + 2), str(sum(ids) - 3), "10", "3"]])
+    p.remove()
+
+
+@case
+def maintenance_of_very_many_files():
+    """What keeps a table well reads of a large checkpoint only what it is about."""
+    p = project()
+    sys.path.insert(0, __file__.rsplit("/", 3)[0] + "/bench")
+    import biglog
+    import deltalake
+    t, shown = f"{p.dir}/t", "select count(*), sum(id), sum(length(name)) from './t'"
+    biglog.make(t, 3_000, True)
+    for k in range(3):
+        p.write({"new.csv": f"id,name,at,v,day\n{-1 - k},new,2020-01-03,1,2020-01-03\n"})
+        p.shoal("table", "append", "./t", "new.csv")
+    p.shoal("table", "checkpoint", "./t")
+    before = p.rows(shown)
+    has(p.shoal("table", "optimize", "./t", "--file-size", "1").stdout, "packed 3 files", "into 1")
+    has(p.shoal("table", "optimize", "./t", "--file-size", "1").stdout, "nothing to pack")
+    has(p.shoal("table", "alter", "./t", "--add-constraint", "low=id < 29999", code=1).all, "low")
+    p.shoal("table", "alter", "./t", "--add-constraint", "low=id < 30000", "--add-column", "more INT")
+    p.shoal("table", "checkpoint", "./t")
+    same(p.rows(shown), before)
+    has(p.shoal("table", "clone", "./t", "./c").stdout, "whose 3001 files")
+    with open(f"{p.dir}/c/_delta_log/{0:020}.json") as f:
+        cloned = {a["add"]["path"] for a in map(json.loads, f) if "add" in a}
+    assert cloned == {os.path.realpath(f) for f in deltalake.DeltaTable(t).file_uris()}, len(cloned)
+    whole = deltalake.DeltaTable(t).version()
+    p.shoal("table", "delete", "./t", "--where", "id between 100 and 125")
+    p.shoal("table", "checkpoint", "./t")
+    done = p.json("table", "restore", "./t", "--version", str(whole))
+    same((done["files_added"], done["files_removed"]), (3, 1))
+    same(p.rows(shown), before)
+    live = {os.path.realpath(f) for f in deltalake.DeltaTable(t).file_uris()}
+    there = {os.path.realpath(f) for f in glob.glob(f"{t}/**/*.parquet", recursive=True) if "_delta_log" not in f}
+    same(len(p.json("table", "vacuum", "./t", "--retain", "0s", "--force")["files"]), len(there - live))
+    assert {os.path.realpath(f) for f in glob.glob(f"{t}/**/*.parquet", recursive=True) if "_delta_log" not in f} == live
+    same(p.rows(shown), before)
     p.remove()
 
 

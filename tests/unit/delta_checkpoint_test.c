@@ -122,14 +122,15 @@ static void test_holds_the_state(void **state) {
   fixture f;
   shoal_error err = {0};
   shoal_delta_snapshot *s;
-  int64_t hint;
+  shoal_log_hint hint;
   set_up(&f);
   for (int64_t v = 0; v <= 4; v++)
     commit(&f, v);
   write_checkpoint(&f, 4);
   write_checkpoint(&f, 2); /* an older one: the hint stays (K2) */
   CHECK_OK(shoal_delta_log_hint(&f.table, &f.arena, &hint, &err), &err);
-  assert_int_equal(hint, 4);
+  assert_int_equal(hint.version, 4);
+  assert_int_equal(hint.n_files, 3);
   check_state(&f.table, 4, 3);
   commit(&f, 5);
   for (int v = 0; v <= 4; v++)

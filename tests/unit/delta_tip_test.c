@@ -3,12 +3,15 @@
 #include "support/support.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/os.h"
 #include "base/str.h"
 #include "base/time.h"
-#include "delta/delta_internal.h"
+#include "delta/adds.h"
+#include "delta/maintain.h"
+#include "delta/write.h"
 #include "store/faulty.h"
 
 typedef struct fixture {
@@ -22,7 +25,7 @@ typedef struct fixture {
   int live[4000];   /* numbers of files */
   int vector[4000]; /* by number; 0: none */
   size_t n_live;
-  bool v2;
+  bool v2, plain; /* plain: no vectors */
 } fixture;
 
 static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) {
@@ -111,7 +114,7 @@ static void commit(fixture *f) {
     /* Some long ago: their tombstones have expired. */
     shoal_delta_commit_remove(&c, &file, test_random_below(&f->r, 2) ? 1000000 : shoal_time_now());
     f->live[at] = f->live[--f->n_live];
-    if (test_random_below(&f->r, 2) == 0)
+    if (f->plain || test_random_below(&f->r, 2) == 0)
       continue;
     f->vector[number]++; /* it loses rows only */
     file = file_of(f, number);
@@ -310,6 +313,40 @@ static void test_sidecars_stay(void **state) {
   tear_down(&f);
 }
 
+static int64_t last_checkpoint(fixture *f) {
+  shoal_error err = {0};
+  shoal_log_hint hint;
+  CHECK_OK(shoal_delta_log_hint(&f->table, &f->arena, &hint, &err), &err);
+  return hint.version;
+}
+
+/* Every hundred versions; of many files more seldom, unless the table says how often. */
+static void test_large_checkpoints_are_rarer(void **state) {
+  (void)state;
+  const shoal_delta_kv often = {SHOAL_STR("delta.checkpointInterval"), SHOAL_STR("50")};
+  const shoal_delta_metadata silent = {0}, says = {.configuration = &often, .n_configuration = 1};
+  fixture f;
+  shoal_error err = {0};
+  shoal_delta_checkpointed made;
+  set_up(&f, "delta/tip rarer");
+  commit(&f);
+  commit_many(&f, 0, 5000, true);
+  CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  for (int64_t v = 100; v <= 400; v += 100) {
+    while (f.version <= v)
+      commit_many(&f, 0, 0, true);
+    shoal_delta_after_commit(&f.table, &silent, v);
+    assert_int_equal(last_checkpoint(&f), v < 300 ? 1 : 300);
+  }
+  while (f.version <= 450)
+    commit_many(&f, 0, 0, true);
+  shoal_delta_after_commit(&f.table, &silent, 450);
+  assert_int_equal(last_checkpoint(&f), 300);
+  shoal_delta_after_commit(&f.table, &says, 450);
+  assert_int_equal(last_checkpoint(&f), 450);
+  tear_down(&f);
+}
+
 /* Whatever fails while a V2 checkpoint is made, the table reads the same, and the next one works. */
 static void test_every_store_call(void **state) {
   (void)state;
@@ -383,6 +420,159 @@ static void test_what_is_wanted_is_brought(void **state) {
   tear_down(&f);
 }
 
+/* ---- maintenance of what lies below: as of the whole state ---- */
+
+/* The same table, but read whole. */
+static shoal_delta_table whole_of(const fixture *f) {
+  shoal_delta_table t = f->table;
+  t.tip_from = UINT64_MAX;
+  return t;
+}
+
+static void history(fixture *f, const char *name, bool v2, bool plain) {
+  shoal_error err = {0};
+  shoal_delta_checkpointed made;
+  set_up(f, name);
+  f->v2 = v2;
+  f->plain = plain;
+  for (int i = 0; i < 60; i++)
+    commit(f);
+  CHECK_OK(shoal_delta_checkpoint_version(&f->table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  for (int i = 0; i < 10; i++)
+    commit(f);
+}
+
+static int compare_lines(const void *a, const void *b) {
+  const shoal_str *x = a, *y = b;
+  int order = memcmp(x->ptr, y->ptr, x->len < y->len ? x->len : y->len);
+  return order ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+/* The lines of a clone's commit, but for those that differ each time. */
+static size_t lines_of(fixture *f, const shoal_delta_table *t, shoal_str *out, size_t most) {
+  shoal_error err = {0};
+  shoal_buf text = {0};
+  shoal_str line, rest;
+  size_t n = 0;
+  CHECK_OK(shoal_store_get(t->store, shoal_delta_key(t, &f->arena, "_delta_log/%020d.json", 0), &text, &err), &err);
+  rest = shoal_arena_str(&f->arena, shoal_buf_str(&text));
+  while (shoal_str_split(&rest, '\n', &line)) {
+    if (line.len == 0 || shoal_str_starts(line, SHOAL_STR("{\"commitInfo")) ||
+        shoal_str_starts(line, SHOAL_STR("{\"metaData")))
+      continue;
+    assert_true(n < most);
+    out[n++] = line;
+  }
+  qsort(out, n, sizeof *out, compare_lines);
+  shoal_buf_dispose(&text);
+  return n;
+}
+
+static void check_clones(bool v2) {
+  fixture f;
+  shoal_error err = {0};
+  size_t n;
+  shoal_str a[5000], b[5000];
+  history(&f, "delta/tip clones", v2, false);
+  shoal_delta_table whole = whole_of(&f), one = f.table, other = f.table;
+  one.prefix = SHOAL_STR("one");
+  other.prefix = SHOAL_STR("other");
+  CHECK_OK(shoal_delta_clone(&one, &f.table, SHOAL_DELTA_LATEST, &n, &err), &err);
+  assert_int_equal(n, f.n_live);
+  CHECK_OK(shoal_delta_clone(&other, &whole, SHOAL_DELTA_LATEST, &n, &err), &err);
+  assert_int_equal(n, f.n_live);
+  n = lines_of(&f, &one, a, 5000);
+  assert_true(n >= f.n_live);
+  assert_int_equal(lines_of(&f, &other, b, 5000), n);
+  for (size_t i = 0; i < n; i++)
+    if (!shoal_str_eq(a[i], b[i]))
+      fail_msg("%.*s\n%.*s", SHOAL_FMT(a[i]), SHOAL_FMT(b[i]));
+  CHECK_STATUS(shoal_delta_clone(&one, &f.table, SHOAL_DELTA_LATEST, &n, &err), SHOAL_EEXIST, &err);
+  tear_down(&f);
+}
+
+static void test_clones(void **state) {
+  (void)state;
+  check_clones(false);
+  check_clones(true);
+}
+
+static void put_object(fixture *f, const char *key) {
+  shoal_error err = {0};
+  CHECK_OK(shoal_store_put_new(f->table.store, shoal_str_z(key), SHOAL_STR("x"), &err), &err);
+}
+
+/* Every file that there was, and some that there never were. */
+static void put_objects(fixture *f, int n) {
+  for (int i = 0; i < n; i++)
+    put_object(f, shoal_arena_printf(&f->arena, "t/p=%d/f '%d", i % 7, i));
+  put_object(f, "t/p=1/stray");
+  put_object(f, "t/_hidden/f");
+}
+
+static void test_vacuums(void **state) {
+  (void)state;
+  fixture f;
+  shoal_error err = {0};
+  shoal_delta_vacuumed is, wanted;
+  const shoal_delta_vacuum all = {.shorter = true, .dry_run = true}, kept = {.retention_us = -1, .dry_run = true};
+  history(&f, "delta/tip vacuums", false, false);
+  put_objects(&f, f.next);
+  shoal_delta_table whole = whole_of(&f);
+  CHECK_OK(shoal_delta_vacuum_files(&f.table, &all, &f.arena, &is, &err), &err);
+  CHECK_OK(shoal_delta_vacuum_files(&whole, &all, &f.arena, &wanted, &err), &err);
+  assert_int_equal(is.n, (size_t)f.next - f.n_live + 1);
+  assert_int_equal(wanted.n, is.n);
+  for (size_t i = 0; i < is.n; i++)
+    assert_true(shoal_str_eq(is.keys[i], wanted.keys[i]));
+  CHECK_OK(shoal_delta_vacuum_files(&f.table, &kept, &f.arena, &is, &err), &err);
+  assert_int_equal(is.n, 0); /* all are young */
+  tear_down(&f);
+}
+
+static size_t count_actions(fixture *f, int64_t version, const char *kind) {
+  shoal_error err = {0};
+  shoal_buf text = {0};
+  shoal_str key = shoal_delta_key(&f->table, &f->arena, "_delta_log/%020lld.json", (long long)version), rest, line;
+  size_t n = 0;
+  CHECK_OK(shoal_store_get(f->table.store, key, &text, &err), &err);
+  rest = shoal_buf_str(&text);
+  while (shoal_str_split(&rest, '\n', &line))
+    n += shoal_str_find(line, shoal_str_z(kind)) == 0;
+  shoal_buf_dispose(&text);
+  return n;
+}
+
+/* Back and forth: over a checkpoint, and where both states rest on the same one. */
+static void test_restores(void **state) {
+  (void)state;
+  static const int64_t targets[] = {30, 62, 69};
+  fixture f;
+  shoal_error err = {0};
+  shoal_delta_restored done;
+  shoal_delta_snapshot *is, *wanted, *before;
+  history(&f, "delta/tip restores", false, true);
+  put_objects(&f, f.next);
+  shoal_delta_table whole = whole_of(&f);
+  for (size_t k = 0; k < sizeof targets / sizeof *targets; k++) {
+    CHECK_OK(shoal_delta_snapshot_open(&whole, SHOAL_DELTA_LATEST, &before, &err), &err);
+    CHECK_OK(shoal_delta_snapshot_open(&whole, targets[k], &wanted, &err), &err);
+    CHECK_OK(shoal_delta_restore(&f.table, targets[k], &done, &err), &err);
+    CHECK_OK(shoal_delta_snapshot_open(&whole, SHOAL_DELTA_LATEST, &is, &err), &err);
+    assert_int_equal(is->n_files, wanted->n_files);
+    for (size_t i = 0; i < wanted->n_files; i++)
+      assert_non_null(find(is, wanted->keys[i]));
+    assert_true(done.files_added + done.files_removed > 0);
+    assert_int_equal(count_actions(&f, done.version, "{\"add\""), done.files_added);
+    assert_int_equal(count_actions(&f, done.version, "{\"remove\""), done.files_removed);
+    assert_int_equal(before->n_files - done.files_removed + done.files_added, wanted->n_files);
+    shoal_delta_snapshot_free(is);
+    shoal_delta_snapshot_free(wanted);
+    shoal_delta_snapshot_free(before);
+  }
+  tear_down(&f);
+}
+
 /* A checkpoint as writers leave it that keep statistics in columns only. */
 static void write_parsed(fixture *f) {
   shoal_error err = {0};
@@ -445,6 +635,10 @@ int main(void) {
                                      cmocka_unit_test(test_sidecars_stay),
                                      cmocka_unit_test(test_every_store_call),
                                      cmocka_unit_test(test_what_is_wanted_is_brought),
-                                     cmocka_unit_test(test_statistics_in_columns_stay)};
+                                     cmocka_unit_test(test_statistics_in_columns_stay),
+                                     cmocka_unit_test(test_large_checkpoints_are_rarer),
+                                     cmocka_unit_test(test_clones),
+                                     cmocka_unit_test(test_vacuums),
+                                     cmocka_unit_test(test_restores)};
   return cmocka_run_group_tests_name("delta/tip", tests, NULL, NULL);
 }

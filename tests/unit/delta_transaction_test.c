@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Transactions: every pair of kinds at both isolation levels against the matrix that R1 … R7 of delta/conflict.h mean,
- * T1 … T3 of delta/transaction.h, writers at once, row ids and in-commit timestamps.
+ * T1 … T4 of delta/transaction.h, writers at once, row ids and in-commit timestamps.
  */
 #include "support/support.h"
 
@@ -388,12 +388,59 @@ static void test_new_table(void **state) {
   shoal_store_free(t.store);
 }
 
+static void drop_commit(const shoal_delta_table *t, int64_t version) {
+  shoal_error err = {0};
+  char key[64];
+  snprintf(key, sizeof key, "t/_delta_log/%020lld.json", (long long)version);
+  CHECK_OK(shoal_store_del(t->store, shoal_str_z(key), &err), &err);
+}
+
+/* T4: others commit, make a checkpoint, and clean up what lies before it, the base and what followed it. */
+static void test_base_cleaned_up(void **state) {
+  (void)state;
+  for (int kind = APPEND; kind <= DELETE_A; kind++) {
+    shoal_error err = {0};
+    int64_t version;
+    shoal_delta_table t = make(PLAIN ADD("a"));
+    shoal_delta_snapshot *s = open_at(&t, 0);
+    for (int64_t v = 1; v <= 4; v++)
+      put(&t, v, "{\"commitInfo\":{\"timestamp\":5,\"isBlindAppend\":true}}\n");
+    for (int64_t v = 0; v < 4; v++)
+      drop_commit(&t, v);
+    CHECK_STATUS(commit(&t, s, (enum kind)kind, SHOAL_DELTA_WRITE_SERIALIZABLE, "ours", &version, &err),
+                 SHOAL_ECONFLICT, &err);
+    assert_int_equal(version, -1);
+    assert_non_null(strstr(err.message, "cleaned up"));
+    shoal_buf text = {0};
+    CHECK_STATUS(shoal_store_get(t.store, SHOAL_STR("t/_delta_log/00000000000000000001.json"), &text, &err),
+                 SHOAL_ENOTFOUND, &err);
+    shoal_buf_dispose(&text);
+    shoal_delta_snapshot_free(s);
+    shoal_store_free(t.store);
+  }
+}
+
+/* A base of which only a checkpoint is left, as others leave it, is none that has been overtaken. */
+static void test_base_without_commit(void **state) {
+  (void)state;
+  shoal_error err = {0};
+  int64_t version;
+  shoal_delta_table t = make(PLAIN ADD("a"));
+  shoal_delta_snapshot *s = open_at(&t, 0);
+  drop_commit(&t, 0);
+  CHECK_OK(commit(&t, s, APPEND, SHOAL_DELTA_WRITE_SERIALIZABLE, "ours", &version, &err), &err);
+  assert_int_equal(version, 1);
+  shoal_delta_snapshot_free(s);
+  shoal_store_free(t.store);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_matrix),          cmocka_unit_test(test_changed_table),
       cmocka_unit_test(test_append_only),     cmocka_unit_test(test_other_constraints_meanwhile),
       cmocka_unit_test(test_stamps),          cmocka_unit_test(test_nth_failure),
       cmocka_unit_test(test_writers_at_once), cmocka_unit_test(test_new_table),
+      cmocka_unit_test(test_base_cleaned_up), cmocka_unit_test(test_base_without_commit),
   };
   return cmocka_run_group_tests_name("delta/transaction", tests, NULL, NULL);
 }
