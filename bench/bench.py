@@ -420,21 +420,30 @@ def commits():
     old = f"{CACHE}/commits-old"
     while len(glob.glob(f"{old}/_delta_log/*.json")) < 10_000:
         committed(ours, old, 1)
+    floor, first = floor_program(), {}
     for after in (10, 10_000):
         for writers in (1, 8):
-            rates, errors = ([], []), [0, 0]
+            rates, errors, bare = ([], []), [0, 0], []
             for k in rounds(3):
                 for side, program in enumerate((ours, theirs)):
                     folder = f"{CACHE}/commits-now"
                     discard(folder)
                     if after == 10_000:
                         shutil.copytree(old, folder)
+                    os.sync()  # what was copied is not to be written while we are
                     rate, failed = committed(program, folder, writers)
                     rates[side].append(rate)
                     errors[side] += failed
+                    if side == 0 and writers == 1:
+                        bare.append(int(subprocess.run([floor, "commits", folder, "2"], capture_output=True, text=True, check=True).stdout) / 2)
             a, b = (statistics.median(r) for r in rates)
             note = "" if not errors[1] else f" ({errors[1]} of its writers failed)"
             yield Fact(f"durable one-row commits a second, {writers} writer{'s' * (writers > 1)}, after {after:,}", "delta-rs" + note, f"{a:.0f}", f"{b:.0f}", f"{a / b:.1f}", "≥ 5", a >= 5 * b and not errors[0])
+            if bare:
+                yield Fact("the same", "two bare durable puts into the same folders", f"{a:.0f}", f"{statistics.median(bare):.0f}", f"{a / statistics.median(bare):.2f}", "–", True)
+            if writers in first:
+                yield Fact("the same", "from nothing", f"{a:.0f}", f"{first[writers]:.0f}", f"{a / first[writers]:.2f}", "≥ 0.95", a >= 0.95 * first[writers])
+            first[writers] = a
 
 
 def append():

@@ -4,6 +4,8 @@
  *   floor sql LIBDUCKDB STATEMENT…   runs statements in the very library that Shoal loads
  *   floor copy LIBDUCKDB QUERY FOLDER  COPYs a query into Parquet files below FOLDER and fsyncs files and folder
  *   floor puts FOLDER N BYTES        N durable puts: temporary file, write, fsync, link, fsync of the folder, unlink
+ *   floor commits FOLDER SECONDS     two such puts in turn, into FOLDER and FOLDER/_delta_log, as an append does; how
+ * many
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -12,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "duckdb.h"
@@ -100,6 +103,40 @@ static void puts_durable(const char *folder, int n, size_t bytes) {
   free(data);
 }
 
+static void put(const char *temp, const char *home, int i, size_t bytes) {
+  static const char data[4096];
+  char path[4200];
+  snprintf(path, sizeof path, "%s/floor-%d-%d", home, (int)getpid(), i);
+  int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
+  if (fd < 0 || write(fd, data, bytes) != (ssize_t)bytes || fsync(fd))
+    die(temp);
+  close(fd);
+  if (link(temp, path))
+    die(path);
+  sync_path(home, O_DIRECTORY);
+  unlink(temp);
+}
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void commits(const char *folder, double seconds) {
+  char temp[4096], log[4096];
+  int n = 0;
+  snprintf(temp, sizeof temp, "%s/_delta_log/_floor-%d", folder, (int)getpid());
+  snprintf(log, sizeof log, "%s/_delta_log", folder);
+  mkdir(folder, 0777);
+  mkdir(log, 0777);
+  for (double until = now() + seconds; now() < until; n++) {
+    put(temp, folder, n, 700);
+    put(temp, log, n, 900);
+  }
+  printf("%d\n", n);
+}
+
 int main(int argc, char **argv) {
   if (argc >= 4 && !strcmp(argv[1], "sql")) {
     connect_to(argv[2]);
@@ -109,8 +146,10 @@ int main(int argc, char **argv) {
     copy(argv[2], argv[3], argv[4]);
   } else if (argc == 5 && !strcmp(argv[1], "puts")) {
     puts_durable(argv[2], atoi(argv[3]), (size_t)atol(argv[4]));
+  } else if (argc == 4 && !strcmp(argv[1], "commits")) {
+    commits(argv[2], atof(argv[3]));
   } else {
-    fputs("floor sql|copy|puts …\n", stderr);
+    fputs("floor sql|copy|puts|commits …\n", stderr);
     return 2;
   }
   return 0;

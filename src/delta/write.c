@@ -10,8 +10,7 @@
 /* Where the table does not say, delta.checkpointInterval. So many commits are read in the time that it takes to begin
    with a checkpoint; writing one takes as long as several appends. */
 #define CHECKPOINT_EVERY 100
-#define FILES_A_COMMIT 25 /* of a checkpoint, that take about as long to read, or to write, as a commit takes to read  \
-                           */
+#define FILES_A_COMMIT 25 /* of a checkpoint: as long to read as a commit */
 #define MAX_WAIT 1000     /* commits: other readers take longer for each */
 
 /* ---- columns by name ---- */

@@ -1,20 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Every writing verb of `shoal table`, killed (kill -9) at sampled changes of files, and with its n-th request for memory or
-n-th call of the store failing. The table is read by delta-rs: it holds what it held before or what it would hold after, whole,
-and what was acknowledged is there. Done again where it had not happened, the verb leads to what it should, and a vacuum that
-keeps nothing takes away what the dead left, and no more. Repeat one: table.py SCENARIO kill=17:half, or SCENARIO before:12."""
+n-th call of the store failing, and with the power lost at any moment (lib/disk.py). The table is read by delta-rs: it holds what
+it held before or what it would hold after, whole, and what was acknowledged is there. Done again where it had not happened, the
+verb leads to what it should, and a vacuum that keeps nothing takes away what the dead left, and no more. Every verb that writes
+has a scenario. Repeat one: table.py SCENARIO kill=17:half, SCENARIO before:12, or SCENARIO power=40:mixed:0."""
 import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from disk import Disk, build, read_log  # noqa: E402
 from harness import *  # noqa: E402,F403
 import pyarrow
 
 SECONDS = 28 * BUDGET
 FAILING = os.path.join(BUILD, "bin", "shoal_failing")
 KINDS = ("memory", "before", "after", "space")
-TABLES = ("vec", "plain", "named", "made", "clone")
+MODES = ("synced", "mixed", "torn", "all")
+TABLES = ("vec", "plain", "named", "made", "clone", "old", "two", "rows", "laid")
+READS = ("history", "changes")  # verbs that write nothing
+UNSEEN = ("optimize", "vacuum", "checkpoint")  # verbs that change no row
 MERGE = ["--using", "new.csv", "--on", "id", "--when", "matched and source.v = 0 then delete", "--when", "matched then update", "--when", "not matched then insert"]
 SCENARIOS = {
     "create": ["create", "./made", "--as", "new.csv"],
@@ -30,6 +35,18 @@ SCENARIOS = {
     "alter": ["alter", "./named", "--add-column", "w INT", "--rename-column", "v=x", "--add-constraint", "low=id < 1000"],
     "append-wider": ["append", "./named", "wide.csv", "--merge-schema"],
     "clone": ["clone", "./vec", "./clone"],
+    "clone-below": ["clone", "./two", "./clone"],
+    "checkpoint": ["checkpoint", "./vec"],
+    "clean-up": ["checkpoint", "./old"],
+    "checkpoint-v2": ["checkpoint", "./two"],
+    "clean-up-v2": ["append", "./two", "new.csv"],
+    "restore-below": ["restore", "./two", "--version", "1"],
+    "optimize-below": ["optimize", "./two"],
+    "vacuum-below": ["vacuum", "./two", "--retain", "0s", "--force"],
+    "alter-below": ["alter", "./two", "--add-column", "w INT", "--add-constraint", "low=id < 1000"],
+    "update-rows": ["update", "./rows", "--set", "v = v + 1000", "--where", "id % 4 = 1"],
+    "optimize-rows": ["optimize", "./rows"],
+    "cluster": ["optimize", "./laid", "--full"],
 }
 
 
@@ -49,10 +66,28 @@ def make(case):
     write(os.path.join(case, "wide.csv"), "id,wide\n" + "".join(f"{i},{i % 5}\n" for i in range(100, 120)))
     for name, numbers in (("new", range(90, 130)), ("a", range(50)), ("b", range(50, 100))):
         write(os.path.join(case, f"{name}.csv"), "id,v\n" + "".join(f"{i},{'' if i % 9 == 0 else i % 7}\n" for i in numbers))
-    for name, properties in (("vec", ["--property", "delta.enableDeletionVectors=true", "--property", "delta.enableChangeDataFeed=true"]), ("plain", []), ("named", ["--property", "delta.columnMapping.mode=name"])):
-        good(table(case, ["create", f"./{name}", "--as", "a.csv", *properties]), "create")
+    for name, options in MADE.items():
+        good(table(case, ["create", f"./{name}", "--as", "a.csv", *options]), "create")
         good(table(case, ["append", f"./{name}", "b.csv"]), "append")
         good(table(case, ["delete", f"./{name}", "--where", "id in (7, 77)"]), "delete")
+    for name in ("old", "two"):  # whose log is long and may go, but for the end
+        for _ in range(2):
+            good(table(case, ["checkpoint", f"./{name}"]), "checkpoint")
+            good(table(case, ["append", f"./{name}", "b.csv"]), "append")
+        log = os.path.join(case, name, "_delta_log")
+        for folder, _, files in os.walk(log):
+            for n in files:
+                at = time.time() - 40 * 86400
+                os.utime(os.path.join(folder, n), (at, at))
+
+
+def properties(*texts):
+    return [x for t in texts for x in ("--property", "delta." + t)]
+
+
+MADE = {"vec": properties("enableDeletionVectors=true", "enableChangeDataFeed=true"), "plain": [], "named": properties("columnMapping.mode=name"),
+        "old": [], "two": properties("checkpointPolicy=v2", "checkpointInterval=5"), "rows": properties("enableRowTracking=true"),
+        "laid": ["--cluster-by", "v,id"]}
 
 
 def look(case):
@@ -71,17 +106,35 @@ def look(case):
     return out
 
 
+def whole(case):
+    """Operations that lead to what is there, all of it on disk."""
+    ops = []
+    for folder, folders, files in os.walk(case):
+        at = os.path.relpath(folder, case)
+        ops += [("mkdir", os.path.normpath(os.path.join(at, n))) for n in folders]
+        for n in files:
+            path, ino = os.path.join(folder, n), f"made{len(ops)}"
+            with open(path, "rb") as f:
+                ops += [("create", ino, os.path.normpath(os.path.join(at, n))), ("write", ino, 0, f.read(), False), ("fsync", ino)]
+        ops.append(("fsyncdir", at))
+    return ops
+
+
 class Prepared:
     def __init__(self, name, args, before):
         self.name, self.args, self.before = name, args, before
         self.after = f"{before}.{name}"
         copy_tree(before, self.after)
-        count = self.after + ".count"
-        good(table(self.after, args, recorded(self.after, count=count)), name)
+        count, log = self.after + ".count", self.after + ".log"
+        ops = whole(self.after)
+        self.first = len(ops)
+        good(table(self.after, args, recorded(self.after, log=log, count=count)), name)
+        self.disk = Disk(ops + read_log(log, self.after), set())
+        self.last = len(self.disk.ops)
         with open(count, encoding="utf-8") as f:
             self.changes = int(f.readline().split()[1])
         self.was, self.now = look(before), look(self.after)
-        need(name in ("optimize", "vacuum") or self.was != self.now, "%s changes nothing", name)
+        need(args[0] in UNSEEN or self.was != self.now, "%s changes nothing", name)
         self.calls = {}
         for kind in KINDS:
             copy_tree(before, self.after + ".n")
@@ -107,9 +160,20 @@ def check(p, case, ran):
         need(not left, "left behind in %s: %s", name, left)
 
 
+def lose_power(p, case, k, mode, dice):
+    r, k = rng("table", p.name, k, mode, dice), int(k)
+    state = p.disk.state(k, mode, r if mode in ("mixed", "torn") else None, r.choice((512, 4096)))
+    shutil.rmtree(case)
+    os.makedirs(case)
+    build(state, case, {path.split("/")[0] for path in state}, p.after)
+    check(p, case, Ran(0 if k == p.last else -9, f"power lost after {k} of {p.last}", "", 0))
+
+
 def once(worker, cases, p, fault):
     case = os.path.join(cases.folder, f"table-{worker}")
     copy_tree(p.before, case)
+    if fault.startswith("power="):
+        return lose_power(p, case, *fault[6:].split(":"))
     if fault.startswith("kill="):
         ran = table(case, p.args, recorded(case, kill=fault[5:]))
         need(ran.code in (-9, 0), "it did not die but %s", ran)
@@ -122,12 +186,15 @@ def once(worker, cases, p, fault):
 
 def points(p):
     out = [f"kill={n}:{when}" for n in range(1, p.changes + 1) for when in ("before", "after", "half")]
+    power = [f"power={k}:{mode}:{dice}" for k in range(p.first + 1, p.last + 1) for mode in MODES for dice in range(2 if mode in ("mixed", "torn") else 1)]
     rng("table", p.name).shuffle(out)
+    rng("table", p.name, "power").shuffle(power)
+    power.insert(0, f"power={p.last}:synced:0")
     faults = [f"{kind}:{n}" for kind in KINDS if kind != "memory" for n in range(1, p.calls[kind] + 1)]
     memory = [f"memory:{n}" for n in range(1, p.calls["memory"] + 1)]
     rng("table", p.name, "faults").shuffle(faults)
     rng("table", p.name, "memory").shuffle(memory)
-    return [x for group in zip_longest(out, faults, memory) for x in group if x]
+    return [x for group in zip_longest(power, out, faults, memory) for x in group if x]
 
 
 def zip_longest(*lists):
@@ -142,8 +209,19 @@ def sampled(cases, p, seconds):
     return f"{some.checked} of {len(todo)} kill points and failures"
 
 
+def check_list():
+    """Every verb that writes is among the scenarios."""
+    help = subprocess.run([SHOAL, "table", "--help"], capture_output=True, text=True, env=environment()).stdout
+    verbs = set(re.findall(r"^  ([a-z]+) +[A-Z]", help, re.M))
+    need("append" in verbs and len(verbs) > 10, "the help does not list the verbs: %s", help)
+    tried = {args[0] for args in SCENARIOS.values()}
+    need(verbs - set(READS) == tried, "without a scenario: %s; no verb: %s", sorted(verbs - set(READS) - tried), sorted(tried - verbs))
+    return f"{len(tried)} verbs"
+
+
 def main():
     cases = Cases("table")
+    cases.run("every verb has a scenario", check_list)
     if deltalake is None:
         cases.skip("table", "there is no delta-rs")
         cases.end()

@@ -130,7 +130,7 @@ static void test_holds_the_state(void **state) {
   write_checkpoint(&f, 2); /* an older one: the hint stays (K2) */
   CHECK_OK(shoal_delta_log_hint(&f.table, &f.arena, &hint, &err), &err);
   assert_int_equal(hint.version, 4);
-  assert_int_equal(hint.n_files, 3);
+  assert_int_equal(hint.n_files, 1);
   check_state(&f.table, 4, 3);
   commit(&f, 5);
   for (int v = 0; v <= 4; v++)
