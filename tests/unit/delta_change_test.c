@@ -265,11 +265,18 @@ static void theirs_runs(void *arg) {
 typedef struct points {
   uint64_t at[MOST_POINTS];
   size_t n;
+  uint64_t put; /* the call that commits: what comes after it is too late to matter */
 } points;
 
 static void note_call(void *arg, uint64_t n, const char *what, shoal_str key) {
   points *p = arg;
   bool settled = false;
+  char next[64];
+  snprintf(next, sizeof next, "_delta_log/%020d.json", LAST_OF_BASE + 1);
+  if (p->put)
+    return;
+  if (shoal_str_is(key, next) && !strcmp(what, "put_new"))
+    p->put = n;
   for (int v = 0; v <= LAST_OF_BASE; v++) {
     char name[64];
     snprintf(name, sizeof name, "_delta_log/%020d.json", v);
@@ -394,20 +401,25 @@ static void make_base(fixture *f, const char *level, bool vectors) {
   shoal_store_free(store);
 }
 
-static void check_level(bool serializable, bool vectors) {
+static void open_fixture(fixture *f, char allowed_text[1024]) {
   shoal_error err = {0};
-  fixture f = {.folder = test_folder()};
-  char allowed_text[1024];
-  snprintf(allowed_text, sizeof allowed_text, "%s/", f.folder);
-  snprintf(f.base, sizeof f.base, "%s/base", f.folder);
-  snprintf(f.now, sizeof f.now, "%s/now", f.folder);
+  *f = (fixture){.folder = test_folder()};
+  snprintf(allowed_text, 1024, "%s/", f->folder);
+  snprintf(f->base, sizeof f->base, "%s/base", f->folder);
+  snprintf(f->now, sizeof f->now, "%s/now", f->folder);
   const shoal_str allowed = shoal_str_z(allowed_text);
   const shoal_engine_config config = {.allowed = &allowed, .n_allowed = 1, .locked = true, .threads = 1};
-  CHECK_OK(shoal_engine_open_duckdb(&config, &f.engine, &err), &err);
-  CHECK_OK(shoal_engine_open_duckdb(&config, &f.other, &err), &err);
-  write_text(&f, "merge.csv", "id\n20\n21\n22\n23\n24\n1\n");
-  write_text(&f, "replace.csv", "id,p,v\n200,b,7\n");
-  write_text(&f, "clear.csv", "id,p,v\n300,a,9\n");
+  CHECK_OK(shoal_engine_open_duckdb(&config, &f->engine, &err), &err);
+  CHECK_OK(shoal_engine_open_duckdb(&config, &f->other, &err), &err);
+  write_text(f, "merge.csv", "id\n20\n21\n22\n23\n24\n1\n");
+  write_text(f, "replace.csv", "id,p,v\n200,b,7\n");
+  write_text(f, "clear.csv", "id,p,v\n300,a,9\n");
+}
+
+static void check_level(bool serializable, bool vectors) {
+  fixture f;
+  char allowed[1024];
+  open_fixture(&f, allowed);
   make_base(&f, serializable ? "Serializable" : "WriteSerializable", vectors);
   do_theirs(&f);
   for (int ours = 0; ours < KINDS; ours++) {
@@ -424,6 +436,81 @@ static void check_level(bool serializable, bool vectors) {
   test_folder_remove(f.folder);
 }
 
+/* ---- a log that is cleaned up meanwhile ---- */
+
+static void drop_commits(const char *folder) {
+  for (int v = 0; v <= LAST_OF_BASE + 1; v++) {
+    char name[2048];
+    snprintf(name, sizeof name, "%s/_delta_log/%020d.json", folder, v);
+    assert_true(unlink(name) == 0 || errno == ENOENT);
+  }
+}
+
+/* Two commits, a checkpoint, and everything before it gone. */
+static char *clean_up(fixture *f) {
+  shoal_error err = {0};
+  shoal_store *store;
+  shoal_delta_checkpointed made;
+  char *folder = malloc(strlen(f->folder) + 32);
+  assert_non_null(folder);
+  sprintf(folder, "%s/cleaned", f->folder);
+  link_table(f->base, folder);
+  CHECK_OK(shoal_store_open_file(folder, false, &store, &err), &err);
+  const shoal_delta_table t = table_at(store, f->other);
+  CHECK_OK(run(f, &t, f->other, APPEND_A, &err), &err);
+  CHECK_OK(run(f, &t, f->other, PACK, &err), &err);
+  CHECK_OK(shoal_delta_checkpoint_version(&t, SHOAL_DELTA_LATEST, &made, &err), &err);
+  assert_int_equal(made.version, LAST_OF_BASE + 2);
+  shoal_store_free(store);
+  drop_commits(folder);
+  return folder;
+}
+
+static void theirs_cleans(void *arg) {
+  const meanwhile *m = arg;
+  link_table(m->done, m->now);
+  drop_commits(m->now);
+}
+
+/* T4 of delta/transaction.h, before ours looks and commits: an append begins anew, all else is a conflict. */
+static void check_cleaned(fixture *f, const char *cleaned, kind ours) {
+  shoal_error err = {0};
+  shoal_store *inner, *outer;
+  shoal_buf got = {0};
+  points calls = {0};
+  meanwhile m = {cleaned, f->now};
+  assert_int_equal(interleave(f, ours, APPEND_A, 0, &calls), SHOAL_OK);
+  assert_true(calls.put > 1);
+  CHECK_OK(shoal_os_remove_tree(f->now, &err), &err);
+  link_table(f->base, f->now);
+  CHECK_OK(shoal_store_open_file(f->now, false, &inner, &err), &err);
+  CHECK_OK(shoal_store_open_faulty(inner, &outer, &err), &err);
+  shoal_store_faulty_meanwhile(outer, calls.put - 1, theirs_cleans, &m);
+  const shoal_delta_table t = table_at(outer, f->engine);
+  CHECK_STATUS(run(f, &t, f->engine, ours, &err), ours == APPEND_A ? SHOAL_OK : SHOAL_ECONFLICT, &err);
+  read_rows(inner, f->other, &got);
+  assert_true(is_order(shoal_buf_z(&got), APPEND_A, ours == APPEND_A ? APPEND_A : KINDS));
+  shoal_buf_dispose(&got);
+  shoal_store_free(outer);
+  shoal_store_free(inner);
+}
+
+static void test_cleaned_up_meanwhile(void **state) {
+  (void)state;
+  static const kind kinds[] = {APPEND_A, DELETE_B, UPDATE_A, REPLACE_B, PACK};
+  fixture f;
+  char allowed[1024];
+  open_fixture(&f, allowed);
+  make_base(&f, "WriteSerializable", false);
+  char *cleaned = clean_up(&f);
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    check_cleaned(&f, cleaned, kinds[i]);
+  free(cleaned);
+  shoal_engine_free(f.other);
+  shoal_engine_free(f.engine);
+  test_folder_remove(f.folder);
+}
+
 static void test_pairs(void **state) {
   (void)state;
   check_level(false, true);
@@ -435,6 +522,7 @@ static void test_pairs_serializable(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_pairs), cmocka_unit_test(test_pairs_serializable)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cleaned_up_meanwhile), cmocka_unit_test(test_pairs),
+                                     cmocka_unit_test(test_pairs_serializable)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
