@@ -35,7 +35,8 @@ void SHOAL_API shoal_table_close(shoal_table *t); /* NULL is accepted */
 SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_version(shoal_table *t, int64_t *out, shoal_error *err);
 
 /* The rows of a version, or of SHOAL_TABLE_LATEST, as a stream, which the caller releases. `query` is one SELECT over
-   the table, which it names `t`; NULL: every row. Rows are computed as they are asked for; what fails then is the
+   the table, which it names `t`; NULL: every row. Where the table tracks its rows, a query that names _row_id or
+   _row_commit_version finds them as columns. Rows are computed as they are asked for; what fails then is the
    stream's own error. SHOAL_ENOTFOUND: no table, or no such version; SHOAL_EENGINE: the query. */
 SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_scan(shoal_table *t, int64_t version, const char *query,
                                                        struct ArrowArrayStream *out, shoal_error *err);

@@ -256,7 +256,7 @@ static int shortest(double x, bool single, char digits[20]) {
   while (used > 1 && digits[used - 1] == '0')
     used--;
   digits[used] = 0;
-  return *at ? atoi(at + 1) : 0;
+  return *at ? (int)strtol(at + 1, NULL, 10) : 0;
 }
 
 /* As Java's Double.toString has it: 1.0, 0.001, 1.0E10; what is no number for JSON is a string. */

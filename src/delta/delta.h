@@ -115,6 +115,14 @@ SHOAL_MUST_USE shoal_status shoal_delta_version_at(const shoal_delta_table *tabl
 SHOAL_MUST_USE shoal_status shoal_delta_scan(const shoal_delta_table *table, const shoal_delta_snapshot *s,
                                              shoal_arena *arena, shoal_scan *out, shoal_error *err);
 
+/* Whether a query names one of the columns by which readers see what rows are: SHOAL_ROW_ID and SHOAL_ROW_VERSION of
+   engine.h. Only then a table has them. */
+bool shoal_delta_asks_ids(shoal_str sql);
+/* As shoal_delta_scan, with these columns. SHOAL_DONE: the table does not track its rows, or has a column of that name.
+ */
+SHOAL_MUST_USE shoal_status shoal_delta_ids_scan(const shoal_delta_table *table, const shoal_delta_snapshot *s,
+                                                 shoal_arena *arena, shoal_scan *out, shoal_error *err);
+
 /* --- for reading only --- */
 
 /* A snapshot as readers need it: where the files are and what is known of their values, by columns (delta/files.h). Of

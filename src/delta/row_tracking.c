@@ -3,6 +3,7 @@
 #include "delta/row_tracking.h"
 
 #include "base/str.h"
+#include "engine/lexer.h"
 
 /* Columns of the view: what files say, and, as values of partition columns, what the log says of a file. */
 #define OWN_ID "shoal:own_id"
@@ -112,5 +113,46 @@ shoal_status shoal_delta_tracking_writing(const shoal_delta_tracking *t, shoal_d
   fields[table->n_fields + 1] = column(t->version_column, t->version_column);
   *stored = (shoal_schema){fields, table->n_fields + 2};
   w->stored = stored;
+  return SHOAL_OK;
+}
+
+/* ---- for readers ---- */
+
+/* The first _ of a word is a symbol to the lexer. */
+static bool is_ours(shoal_str sql, const shoal_token *token) {
+  shoal_str text = token->text;
+  if (token->kind == SHOAL_TOKEN_QUOTED && text.len > 2)
+    text = shoal_str_sub(text, 1, text.len - 1);
+  else if (token->kind == SHOAL_TOKEN_WORD && token->offset && sql.ptr[token->offset - 1] == '_')
+    text = shoal_str_sub(sql, token->offset - 1, token->offset + text.len);
+  else if (token->kind != SHOAL_TOKEN_WORD)
+    return false;
+  return shoal_str_ieq(text, SHOAL_STR(SHOAL_ROW_ID)) || shoal_str_ieq(text, SHOAL_STR(SHOAL_ROW_VERSION));
+}
+
+bool shoal_delta_asks_ids(shoal_str sql) {
+  shoal_lexer lexer = {.sql = sql};
+  shoal_token token;
+  while (shoal_lexer_next(&lexer, &token))
+    if (is_ours(sql, &token))
+      return true;
+  return false;
+}
+
+shoal_status shoal_delta_ids_scan(const shoal_delta_table *table, const shoal_delta_snapshot *s, shoal_arena *arena,
+                                  shoal_scan *out, shoal_error *err) {
+  shoal_delta_tracking tracking;
+  shoal_delta_snapshot *view = SHOAL_NEW(arena, shoal_delta_snapshot); /* the scan borrows its columns */
+  const shoal_schema *schema = &s->metadata.schema;
+  if (!view)
+    return shoal_fail_nomem(err);
+  SHOAL_TRY(shoal_delta_tracking_of(&s->metadata, &tracking, err));
+  if (!tracking.on || shoal_schema_find(schema, SHOAL_STR(SHOAL_ROW_ID)) >= 0 ||
+      shoal_schema_find(schema, SHOAL_STR(SHOAL_ROW_VERSION)) >= 0)
+    return SHOAL_DONE;
+  *view = *s;
+  SHOAL_TRY(shoal_delta_tracking_view(&tracking, view, arena, err));
+  SHOAL_TRY(shoal_delta_scan(table, view, arena, out, err));
+  out->tracked = true;
   return SHOAL_OK;
 }

@@ -75,6 +75,7 @@ typedef struct table_stream {
   struct ArrowArrayStream rows; /* the engine's */
   shoal_engine *engine;
   shoal_delta_view *view;
+  shoal_delta_snapshot *snapshot;
   shoal_delta_changes changes;
   shoal_arena arena;
 } table_stream;
@@ -84,6 +85,7 @@ static void free_stream(table_stream *s) {
     s->rows.release(&s->rows);
   shoal_engine_free(s->engine);
   shoal_delta_view_free(s->view);
+  shoal_delta_snapshot_free(s->snapshot);
   shoal_delta_changes_dispose(&s->changes);
   shoal_arena_dispose(&s->arena);
   shoal_free(s);
@@ -114,8 +116,16 @@ static shoal_status start_scan(shoal_table *t, int64_t version, const char *quer
   shoal_str sql = shoal_arena_str(&s->arena, shoal_str_z(query ? query : "SELECT * FROM t"));
   if (!scan || !sql.ptr)
     return shoal_fail_nomem(err);
-  SHOAL_TRY(shoal_delta_view_open(&t->table, version, &s->view, err));
-  SHOAL_TRY(shoal_delta_view_scan(&t->table, s->view, &s->arena, scan, err));
+  shoal_status status = SHOAL_DONE;
+  if (shoal_delta_asks_ids(sql)) {
+    SHOAL_TRY(shoal_delta_snapshot_open(&t->table, version, &s->snapshot, err));
+    status = shoal_delta_ids_scan(&t->table, s->snapshot, &s->arena, scan, err);
+    SHOAL_TRY(status);
+  }
+  if (status == SHOAL_DONE) {
+    SHOAL_TRY(shoal_delta_view_open(&t->table, version, &s->view, err));
+    SHOAL_TRY(shoal_delta_view_scan(&t->table, s->view, &s->arena, scan, err));
+  }
   SHOAL_TRY(open_engine(t, &s->engine, err));
   const shoal_input input = {SHOAL_STR("t"), scan};
   const shoal_job job = {.sql = sql, .inputs = &input, .n_inputs = 1};

@@ -302,12 +302,30 @@ static shoal_status check_table(const shoal_scan *scan, shoal_error *err) {
   return SHOAL_OK;
 }
 
+/* What a row's file says of it, else what the log says of the file: an id counts from the file's first row on. */
+static void add_ids(shoal_buf *sql, const shoal_scan *scan, size_t input, const file_range *range) {
+  char name[64];
+  size_t own = scan->schema->n_fields - SHOAL_TRACKED_COLUMNS;
+  for (size_t i = 0; i < 2; i++) {
+    if (scan->n_files == 0)
+      shoal_buf_addz(sql, ", NULL::BIGINT");
+    else
+      shoal_buf_addf(sql, ", coalesce(c%zu, getvariable('%s')[file_index::BIGINT + %zu]%s)", own + i,
+                     values_variable(name, sizeof name, input, (size_t)partition_index(scan, own + 2 + i)).ptr,
+                     range->first + 1, i == 0 ? " + file_row_number::BIGINT" : "");
+    shoal_buf_addz(sql, i == 0 ? " AS \"" SHOAL_ROW_ID "\"" : " AS \"" SHOAL_ROW_VERSION "\"");
+  }
+}
+
 static void add_select_items(shoal_buf *sql, const shoal_scan *scan, size_t input, const file_range *range) {
   char name[64];
-  for (size_t i = 0; i < scan->schema->n_fields; i++) {
+  size_t n = scan->schema->n_fields - (scan->tracked ? SHOAL_TRACKED_COLUMNS : 0);
+  for (size_t i = 0; i < n; i++) {
     shoal_buf_addz(sql, i ? ", " : "SELECT ");
     add_select_item(sql, scan, i, input, range);
   }
+  if (scan->tracked)
+    add_ids(sql, scan, input, range);
   if (!scan->positions)
     return;
   if (scan->n_files == 0)
@@ -385,7 +403,8 @@ static bool is_like_table(shoal_duckdb *d, const shoal_scan *scan) {
   shoal_duckdb_column *columns;
   size_t n = 0;
   const file_range all = {0, 1, "whole"};
-  bool like = scan->n_files == 1 && scan->n_partition_columns == 0 && !scan->positions && !scan->by_field_id;
+  bool like =
+      scan->n_files == 1 && !scan->tracked && scan->n_partition_columns == 0 && !scan->positions && !scan->by_field_id;
   for (size_t i = 0; like && i < scan->schema->n_fields; i++) {
     const shoal_field *f = &scan->schema->fields[i];
     like = !f->physical.ptr || shoal_str_eq(f->physical, f->name);

@@ -117,10 +117,14 @@ shoal_status shoal_duckdb_add_stub(shoal_duckdb *d, const shoal_scan *scan, size
   if (status == SHOAL_OK)
     status = shoal_duckdb_run(d, shoal_buf_z(&table), err);
   shoal_buf_dispose(&table);
-  for (size_t i = 0; i < scan->schema->n_fields; i++) {
+  size_t n = scan->schema->n_fields - (scan->tracked ? SHOAL_TRACKED_COLUMNS : 0);
+  for (size_t i = 0; i < n; i++) {
     shoal_buf_addf(sql, i ? ", " SHOAL_PREDICATE_COLUMN "%zu AS " : "SELECT " SHOAL_PREDICATE_COLUMN "%zu AS ", i);
     shoal_buf_sql_ident(sql, scan->schema->fields[i].name);
   }
+  for (size_t i = 0; scan->tracked && i < 2; i++) /* more than a column, lest a filter be taken for one of it */
+    shoal_buf_addf(sql, ", coalesce(" SHOAL_PREDICATE_COLUMN "%zu, " SHOAL_PREDICATE_COLUMN "%zu + 1) AS \"%s\"", n + i,
+                   n + 2 + i, i == 0 ? SHOAL_ROW_ID : SHOAL_ROW_VERSION);
   if (scan->positions)
     shoal_buf_addz(sql, ", f AS \"" SHOAL_POSITION_FILE "\", r AS \"" SHOAL_POSITION_ROW "\"");
   shoal_buf_addf(sql, " FROM " SHOAL_DUCKDB_CATALOG ".main.\"" STUB "%zu\"", input);

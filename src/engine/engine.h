@@ -89,6 +89,10 @@ struct shoal_scan {
   /* Of a table: two columns more, BIGINT, that tell where a row lies: the number of its file in `files`, and its own in
      that file, both counted from 0. */
   bool positions;
+  /* Of a table whose rows have ids: the last four columns of the schema, all BIGINT, are the id and the version that a
+     row has in its file, and those that its file begins with; rows have SHOAL_ROW_ID and SHOAL_ROW_VERSION in their
+     place. Not with positions. */
+  bool tracked;
   /* Of SHOAL_SCAN_ARROW: batches of structs. Read once, by the one job that has it, and released by its owner after the
      job (for a query: after its rows). */
   struct ArrowArrayStream *stream;
@@ -106,6 +110,9 @@ struct shoal_scan {
   const bool *variants; /* the engine's own: how files have their variants */
 };
 
+#define SHOAL_ROW_ID "_row_id"
+#define SHOAL_ROW_VERSION "_row_commit_version"
+#define SHOAL_TRACKED_COLUMNS 4
 #define SHOAL_POSITION_FILE "shoal:file"
 #define SHOAL_POSITION_ROW "shoal:row"
 

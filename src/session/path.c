@@ -60,6 +60,17 @@ static shoal_status open_folder(shoal_session *s, shoal_str path, char **real, s
   return shoal_session_allow(s, *real, err);
 }
 
+shoal_status shoal_session_ids_scan(const shoal_delta_table *table, int64_t version, shoal_query *q, shoal_scan *out,
+                                    shoal_error *err) {
+  if (!shoal_delta_asks_ids(q->job.sql))
+    return SHOAL_DONE;
+  shoal_delta_snapshot **snapshot = shoal_vec_add(&q->opened.snapshots);
+  if (!snapshot)
+    return shoal_fail_nomem(err);
+  SHOAL_TRY(shoal_delta_snapshot_open(table, version, snapshot, err));
+  return shoal_delta_ids_scan(table, *snapshot, &q->arena, out, err);
+}
+
 static shoal_status scan_folder(shoal_session *s, const char *real, const shoal_at *at, shoal_query *q, shoal_scan *out,
                                 shoal_error *err) {
   shoal_delta_table table;
@@ -70,6 +81,9 @@ static shoal_status scan_folder(shoal_session *s, const char *real, const shoal_
     return shoal_fail_nomem(err);
   SHOAL_TRY(shoal_session_open_delta(s, real, store, &table, err));
   SHOAL_TRY(find_version(&table, at, &version, err));
+  shoal_status status = shoal_session_ids_scan(&table, version, q, out, err);
+  if (status != SHOAL_DONE)
+    return status;
   SHOAL_TRY(shoal_delta_view_open(&table, version, view, err));
   return shoal_delta_view_scan(&table, *view, &q->arena, out, err);
 }

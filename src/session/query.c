@@ -48,6 +48,19 @@ static shoal_status add_result(shoal_session *s, const shoal_result *r, shoal_qu
   return shoal_result_scan(s->lake, r, *snapshot, &q->arena, scan, err);
 }
 
+/* SHOAL_DONE: the query does not ask for them, or the source has none. */
+static shoal_status add_ids(shoal_session *s, size_t source, shoal_query *q, shoal_scan *scan, shoal_error *err) {
+  const shoal_external *x = &s->externals[source];
+  shoal_delta_table table;
+  if (s->config.sources[source].kind == SHOAL_SOURCE_FILES || !shoal_delta_asks_ids(q->job.sql))
+    return SHOAL_DONE;
+  shoal_store **store = shoal_vec_add(&q->opened.stores);
+  if (!store)
+    return shoal_fail_nomem(err);
+  SHOAL_TRY(shoal_session_open_delta(s, x->table_path.ptr, store, &table, err));
+  return shoal_session_ids_scan(&table, x->version, q, scan, err);
+}
+
 static shoal_status add_input(shoal_session *s, const shoal_state *at, shoal_str name, shoal_query *q, shoal_input *in,
                               shoal_error *err) {
   shoal_scan *scan = SHOAL_NEW(&q->arena, shoal_scan);
@@ -64,6 +77,9 @@ static shoal_status add_input(shoal_session *s, const shoal_state *at, shoal_str
   for (size_t i = 0; s->root && i < s->config.n_sources; i++)
     if (shoal_str_eq(s->config.sources[i].name, name)) {
       SHOAL_TRY(shoal_session_scan(s, err)); /* knows the files */
+      shoal_status status = add_ids(s, i, q, scan, err);
+      if (status != SHOAL_DONE)
+        return status;
       return shoal_session_source_scan(s, i, &q->opened, &q->arena, scan, err);
     }
   return no_dataset(s, at, name, err);

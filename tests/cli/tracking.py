@@ -109,5 +109,45 @@ def tracking_comes_with_a_table():
     p.remove()
 
 
+def shown(p, name, where="true", at=""):
+    p.shoal("sql", f"SELECT id, _row_id, _ROW_COMMIT_VERSION AS version FROM './{name}'{at} WHERE {where}", "-o", "ids.parquet")
+    return sorted(tuple(r.values()) for r in pyarrow.parquet.ParquetFile(p.dir + "/ids.parquet").read().to_pylist())
+
+
+@case
+def queries_see_the_ids_that_they_name():
+    for properties, partition in (([], None), ([VECTORS], "kind"), (["delta.columnMapping.mode=id", VECTORS], None)):
+        p = with_lake({"m.csv": "id,kind,v,note\n3,a,300,m\n900,b,900,m\n"})
+        filled(p, "./t", TRACKED, *properties, n=10, files=9, partition=partition)
+        first = shown(p, "t")
+        same([i for i, _, _ in first], list(range(90)))
+        same((len({r for _, r, _ in first}), {v for _, _, v in first}), (90, set(range(1, 10))))
+        for verb in (["update", "./t", "--set", "v = 7", "--where", "id % 10 = 5"], ["delete", "./t", "--where", "id = 11"], ["merge", "./t", "--using", "m.csv", "--on", "id", "--when", "matched then update", "--when", "not matched then insert"], ["optimize", "./t"]):
+            p.shoal("table", *verb)
+            have = ids(p, "t")
+            for i, row, version in shown(p, "t"):
+                assert (row, version) in have[i], (verb, i, row, version, have[i])
+        last = shown(p, "t")
+        same({i: r for i, r, _ in last if i < 90}, {i: r for i, r, _ in first if i != 11})
+        same([i for i, _, v in last if v > 9], [3, 5, 15, 25, 35, 45, 55, 65, 75, 85, 900])
+        same(shown(p, "t", at=" AT (VERSION => 9)"), first)
+        same(shown(p, "t", "id IN (5, 900)"), [r for r in last if r[0] in (5, 900)])
+        same(shown(p, "t", f"_row_id = {last[4][1]}"), [last[4]])
+        same(shown(p, "t", "_row_commit_version > 9 AND id < 40"), [r for r in last if r[2] > 9 and r[0] < 40])
+        p.shoal("sql", "SELECT * FROM './t'", "-o", "all.parquet")
+        same(pyarrow.parquet.ParquetFile(p.dir + "/all.parquet").schema_arrow.names, ["id", "kind", "v", "note"])
+        p.write({"shoal.yaml": "name: t\nsources:\n  raw.t: {delta: t}\n"})
+        p.shoal("sql", "SELECT a.id, a._row_id, b.\"_row_commit_version\" AS v FROM raw.t a JOIN raw.t b USING (_row_id)", "-o", "ids.parquet")
+        same(sorted(tuple(r.values()) for r in pyarrow.parquet.ParquetFile(p.dir + "/ids.parquet").read().to_pylist()), last)
+        p.remove()
+    p = with_lake()
+    filled(p, "./plain", n=3, files=1)
+    has(p.shoal("sql", "SELECT _row_id FROM './plain'", code=1).stderr, "_row_id")
+    p.write({"r.csv": "_row_id,v\n70,1\n"})
+    p.shoal("table", "create", "./own", "--as", "r.csv", "--property", TRACKED)
+    same(p.shoal("sql", "SELECT _row_id FROM './own'", "--format", "csv").stdout.split(), ["_row_id", "70"])
+    p.remove()
+
+
 if __name__ == "__main__":
     main()

@@ -147,6 +147,33 @@ def identity_columns_go_on():
     p.remove()
 
 
+# ---- row ids ----
+
+@case
+def row_ids_are_spark_s():
+    p = with_lake({"m.csv": "id,v\n3,m\n900,m\n"})
+    for i, more in enumerate(("", ", 'delta.enableDeletionVectors' = 'true'", ", 'delta.columnMapping.mode' = 'name'")):
+        path = f"{p.dir}/rows{i}"
+        t = f"delta.`{path}`"
+        spark.sql(f"create table {t} (id bigint, v string) using delta tblproperties ('delta.enableRowTracking' = 'true'{more})")
+        check = lambda: same(in_order(ours(p, path, "id, _row_id, _row_commit_version")),  # noqa: E731
+                             in_order(tuple(r) for r in spark.read.format("delta").load(path).selectExpr("id", "_metadata.row_id", "_metadata.row_commit_version").collect()))  # noqa: B023
+        for start in range(0, 30, 10):
+            spark.sql(f"insert into {t} select id, concat('v', id) from range({start}, {start + 10})")
+        check()
+        p.shoal("table", "update", path, "--set", "v = 'u'", "--where", "id % 7 = 1")
+        spark.sql(f"update {t} set v = 's' where id % 7 = 2")
+        check()
+        p.shoal("table", "merge", path, "--using", "m.csv", "--on", "id", "--when", "matched then update", "--when", "not matched then insert")
+        spark.sql(f"delete from {t} where id = 12")
+        p.shoal("table", "delete", path, "--where", "id = 13")
+        check()
+        p.shoal("table", "optimize", path)
+        spark.sql(f"update {t} set v = 'last' where id = 14")
+        check()
+    p.remove()
+
+
 # ---- every feature ----
 
 # What Shoal does where Spark lists a feature in the protocol, and nothing in the table uses it. Others of Spark's are not made for users.
