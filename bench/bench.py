@@ -374,6 +374,13 @@ def one_of_many_files():
         ours = many(5, [SHOAL, "sql", f"select count(*), sum(v) from '{log}' {where}"], cwd=project)
         row.add(ours, call([floor, "sql", LIBDUCKDB, f"select count(*), sum(v) from {bare}"]))
     yield row
+    sql, extension = f"select count(*), sum(v) from t {where}", f"{DEPS}/duckdb_delta/delta.duckdb_extension"
+    for what, args in (("delta-rs, its table kept open", ("query",)), ("DuckDB's `delta_scan`, attached, its snapshot pinned", ("delta_scan", extension))):
+        row = Row("the same, a process for each", what, 0.5, "wall")
+        for _ in rounds(3):
+            ours = many(5, [SHOAL, "sql", f"select count(*), sum(v) from '{log}' {where}"], cwd=project)
+            row.add(ours, python("peer", f"{HERE}/peer.py", args[0], log, sql, "9", *args[1:]))
+        yield row
 
 
 def full_scan():

@@ -3,7 +3,13 @@
 """What delta-rs is asked to do, for bench.py:
 
   peer.py commits FOLDER SECONDS WRITER   appends of one row each, as many as there is time for; prints how many
-  peer.py merge FOLDER FILE               rows of a Parquet file merged into the table by id"""
+  peer.py merge FOLDER FILE               rows of a Parquet file merged into the table by id
+  peer.py query FOLDER SQL N              a query over the table t, which stays open, N times after the first; prints the median's seconds
+
+and DuckDB's extension, in the file named:
+
+  peer.py delta_scan FOLDER SQL N EXTENSION   the same query, the table attached with its snapshot pinned"""
+import statistics
 import sys
 import time
 
@@ -27,4 +33,26 @@ def merge(folder, file):
     return done.when_matched_update_all().when_not_matched_insert_all().execute()
 
 
-print({"commits": commits, "merge": merge}[sys.argv[1]](*sys.argv[2:]))
+def median(run, n):
+    took = []
+    for _ in range(int(n) + 1):
+        start = time.perf_counter()
+        run()
+        took.append(time.perf_counter() - start)
+    return statistics.median(took[1:])
+
+
+def query(folder, sql, n):
+    tables = deltalake.QueryBuilder().register("t", deltalake.DeltaTable(folder))
+    return median(lambda: pyarrow.table(tables.execute(sql).read_all()), n)
+
+
+def delta_scan(folder, sql, n, extension):
+    import duckdb
+    con = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    con.load_extension(extension)
+    con.execute(f"ATTACH '{folder}' AS t (TYPE delta, PIN_SNAPSHOT)")
+    return median(lambda: con.execute(sql).fetchall(), n)
+
+
+print({"commits": commits, "merge": merge, "query": query, "delta_scan": delta_scan}[sys.argv[1]](*sys.argv[2:]))
