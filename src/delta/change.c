@@ -145,13 +145,18 @@ static shoal_status stage(shoal_change *c, shoal_str sql, const shoal_input *inp
   for (size_t i = 0; i < n; i++)
     all[i + 1] = inputs[i];
   SHOAL_TRY(shoal_store_staging(c->table->store, &c->arena, &c->staging, err));
-  shoal_job job = {.sql = shoal_arena_str(&c->arena, sql), .inputs = all, .n_inputs = n + 1, .staging = c->staging};
+  shoal_job job = {
+      .sql = shoal_arena_str(&c->arena, sql), .inputs = all, .n_inputs = n + 1, .staging = c->staging, .brief = true};
   if (!job.sql.ptr)
     return shoal_fail_nomem(err);
   c->selection = job;
   if (!c->brought) {
     SHOAL_TRY(shoal_engine_filters(c->engine, &job, 0, &c->arena, &c->filters, &c->n_filters, err));
     SHOAL_TRY(shoal_change_bring(c, c->filters, c->n_filters, err));
+  }
+  if (c->among) {
+    c->target.among = &c->keys;
+    c->target.among_column = (size_t)shoal_schema_find(c->target.schema, c->among->name);
   }
   SHOAL_TRY(shoal_engine_execute(c->engine, &job, &c->arena, &c->staged, err));
   shoal_scan_file *files = SHOAL_NEW_ARRAY(&c->arena, shoal_scan_file, c->staged.n_files);

@@ -62,8 +62,10 @@ typedef struct shoal_change {
   shoal_delta_tracking tracking;
   shoal_delta_snapshot view;       /* the snapshot's files, in the same order, as they are scanned; owns nothing */
   shoal_delta_evolution evolution; /* of a table that gets columns more */
-  bool vectors, feed;              /* deletion vectors, change data feed are on */
-  shoal_scan target;               /* with positions */
+  const shoal_field *among;        /* a column of which only rows with one of the keys count; NULL: all count */
+  shoal_keys keys;
+  bool vectors, feed; /* deletion vectors, change data feed are on */
+  shoal_scan target;  /* with positions */
   const shoal_delta_file **files;
   shoal_touched *touched;         /* beside files */
   shoal_job selection;            /* what selected the changes; its sql is {NULL,0} where none did */
@@ -110,10 +112,21 @@ SHOAL_MUST_USE shoal_status shoal_change_check_sets(const shoal_schema *schema, 
 /* Writes what the changes ask for and commits. `values`: rows come, which the changes hold. */
 SHOAL_MUST_USE shoal_status shoal_change_apply(shoal_change *c, bool values, shoal_str parameters, shoal_error *err);
 
-/* merge_range.c: adds to a merge's condition, as far as it compares columns of the table with those of the source, that
-   the table's lie where the source's do. Only where a row of the table that matches nothing stays what it is. */
+/* merge_keys.c: sets c->among, or leaves what is better, where the column, whole numbers or texts, must be equal to the
+   source's and that has few values beside the table's rows. Only where a row of the table that matches nothing stays
+   what it is. */
+SHOAL_MUST_USE shoal_status shoal_change_find_keys(shoal_change *c, const shoal_scan *source, const shoal_field *column,
+                                                   const shoal_field *key, shoal_error *err);
+/* merge_range.c: looks for the keys, and adds to a merge's condition, as far as it compares columns of the table with
+   those of the source, that the table's lie where the source's do. Only where a row of the table that matches nothing
+   stays what it is. */
 SHOAL_MUST_USE shoal_status shoal_change_add_ranges(shoal_change *c, const shoal_delta_merge *merge,
                                                     const shoal_schema *source, shoal_buf *sql, shoal_error *err);
+
+/* The arms of a merge's condition, a = b OR c = d, where each has a column of the table equal to one of the source's
+   and can be asked again without another answer; else 0. */
+enum { SHOAL_CHANGE_ARMS = 8 };
+size_t shoal_change_arms(shoal_change *c, shoal_str on, const shoal_schema *source, shoal_str *arms);
 
 /* change_files.c: what is written beside the log. */
 SHOAL_MUST_USE shoal_status shoal_change_insert(shoal_change *c, shoal_error *err);

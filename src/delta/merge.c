@@ -15,6 +15,8 @@ typedef struct merging {
   const shoal_delta_merge *merge;
   shoal_schema source;
   const shoal_str *defaults; /* of the table's columns, as SQL; {NULL,0}: no clause needs it */
+  shoal_str arms[SHOAL_CHANGE_ARMS];
+  size_t n_arms; /* 0: the condition is one */
 } merging;
 
 /* ---- what can't be ---- */
@@ -236,13 +238,51 @@ static shoal_status add_kinds(shoal_buf *sql, const merging *m, shoal_error *err
   return SHOAL_OK;
 }
 
-static shoal_status add_query(shoal_buf *sql, const merging *m, shoal_error *err) {
-  bool left = has_when(m->merge, SHOAL_DELTA_NOT_BY_SOURCE), right = has_when(m->merge, SHOAL_DELTA_NOT_MATCHED);
+/* What becomes of a pair: SELECT place, number, columns. */
+static void add_made_pair(shoal_buf *sql, const merging *m) {
   const shoal_schema *schema = &m->c->metadata->schema;
-  SHOAL_TRY(add_kinds(sql, m, err));
   add_number(sql, m);
   for (size_t i = 0; i < schema->n_fields; i++)
     add_column(sql, m, &schema->fields[i]);
+}
+
+#define NUMBERED "\"shoal:numbered\""
+#define MET "\"shoal:met\""
+#define NUMBER "\"shoal:number\""
+
+/* Pairs by each arm that no earlier one has met, each a join by equality; then who has met nobody. Rows of the source
+   are told apart by numbers, those of the table by their places. */
+static void add_arms(shoal_buf *sql, const merging *m, bool left, bool right) {
+  shoal_buf_addz(sql, "WITH " NUMBERED " AS MATERIALIZED (SELECT *, true AS \"" MARK
+                      "\", row_number() OVER () AS " NUMBER " FROM source_rows), " MET " AS MATERIALIZED (");
+  for (size_t i = 0; i < m->n_arms; i++) {
+    shoal_buf_addz(sql, i ? " UNION ALL " : "");
+    add_made_pair(sql, m);
+    shoal_buf_addf(sql, ", source." NUMBER " FROM " SHOAL_CHANGE_TARGET " JOIN " NUMBERED " AS source ON ((%.*s\n)",
+                   SHOAL_FMT(m->arms[i]));
+    for (size_t k = 0; k < i; k++)
+      shoal_buf_addf(sql, " AND ((%.*s\n) IS NOT TRUE)", SHOAL_FMT(m->arms[k]));
+    shoal_buf_addc(sql, ')');
+  }
+  shoal_buf_addz(sql, ") SELECT * EXCLUDE (" NUMBER ") FROM " MET);
+  if (right) {
+    shoal_buf_addz(sql, " UNION ALL ");
+    add_made_pair(sql, m);
+    shoal_buf_addz(sql,
+                   " FROM (SELECT * FROM " SHOAL_CHANGE_TARGET " WHERE false) AS " SHOAL_CHANGE_TARGET
+                   " RIGHT JOIN (SELECT * FROM " NUMBERED " ANTI JOIN " MET " USING (" NUMBER ")) AS source ON true");
+  }
+  if (left) {
+    shoal_buf_addz(sql, " UNION ALL ");
+    add_made_pair(sql, m);
+    shoal_buf_addz(sql, " FROM (SELECT * FROM " SHOAL_CHANGE_TARGET " ANTI JOIN " MET " USING (\"" SHOAL_POSITION_FILE
+                        "\", \"" SHOAL_POSITION_ROW "\")) AS " SHOAL_CHANGE_TARGET " LEFT JOIN (SELECT * FROM " NUMBERED
+                        " WHERE false) AS source ON true");
+  }
+}
+
+static shoal_status add_joined(shoal_buf *sql, const merging *m, bool left, bool right, shoal_error *err) {
+  add_made_pair(sql, m);
   shoal_buf_addf(sql,
                  " FROM " SHOAL_CHANGE_TARGET " %s JOIN (SELECT *, true AS \"" MARK
                  "\" FROM source_rows) AS source ON ((%.*s\n)",
@@ -253,7 +293,18 @@ static shoal_status add_query(shoal_buf *sql, const merging *m, shoal_error *err
                  SHOAL_FMT(m->merge->on));
   if (!left)
     SHOAL_TRY(shoal_change_add_ranges(m->c, m->merge, &m->source, sql, err));
-  shoal_buf_addz(sql, ")) AS pairs_ WHERE \"" SHOAL_CHANGE_ACTION "\" > 0");
+  shoal_buf_addc(sql, ')');
+  return SHOAL_OK;
+}
+
+static shoal_status add_query(shoal_buf *sql, const merging *m, shoal_error *err) {
+  bool left = has_when(m->merge, SHOAL_DELTA_NOT_BY_SOURCE), right = has_when(m->merge, SHOAL_DELTA_NOT_MATCHED);
+  SHOAL_TRY(add_kinds(sql, m, err));
+  if (m->n_arms)
+    add_arms(sql, m, left, right);
+  else
+    SHOAL_TRY(add_joined(sql, m, left, right, err));
+  shoal_buf_addz(sql, ") AS pairs_ WHERE \"" SHOAL_CHANGE_ACTION "\" > 0");
   return shoal_buf_check(sql, err);
 }
 
@@ -275,6 +326,7 @@ static shoal_status run(merging *m, shoal_error *err) {
   const shoal_input source = {SHOAL_STR("source_rows"), m->merge->source};
   shoal_buf sql = {0};
   m->c->repeats = only_deletes(m->merge);
+  m->n_arms = shoal_change_arms(m->c, m->merge->on, &m->source, m->arms);
   shoal_status status = add_query(&sql, m, err);
   if (status == SHOAL_OK)
     status = shoal_change_select(m->c, shoal_buf_str(&sql), &source, 1, err);

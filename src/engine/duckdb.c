@@ -103,6 +103,8 @@ static shoal_status open_instance(shoal_duckdb *d, shoal_error *err) {
   if (status == SHOAL_OK)
     status = shoal_duckdb_register_keep(d, err);
   if (status == SHOAL_OK)
+    status = shoal_duckdb_register_among(d, err);
+  if (status == SHOAL_OK)
     status = shoal_duckdb_register_curve(d, err);
   if (status == SHOAL_OK)
     status = shoal_duckdb_register_variant(d, err);

@@ -251,8 +251,8 @@ static void add_target(writing *w) {
   if (path.status < 0)
     sql->status = path.status;
   shoal_buf_dispose(&path);
-  shoal_buf_addz(sql, " (FORMAT parquet, COMPRESSION zstd, RETURN_STATS");
-  if (shoal_duckdb_misjudged(w->columns, w->n))
+  shoal_buf_addf(sql, " (FORMAT parquet, COMPRESSION %s, RETURN_STATS", job->brief ? "snappy" : "zstd");
+  if (job->brief || shoal_duckdb_misjudged(w->columns, w->n))
     shoal_buf_addz(sql, SHOAL_DUCKDB_NO_BLOOM);
   if (job->stored)
     shoal_duckdb_add_field_ids(sql, job->stored);

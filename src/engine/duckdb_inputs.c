@@ -358,6 +358,18 @@ static shoal_status add_range(shoal_duckdb *d, const shoal_scan *scan, size_t in
   return SHOAL_OK;
 }
 
+/* What rows must satisfy: to have a key that is wanted, and to be alive. */
+static void add_conditions(const shoal_scan *scan, size_t input, bool kept, shoal_buf *sql) {
+  const shoal_field *key = scan->among ? &scan->schema->fields[scan->among_column] : NULL;
+  bool among = key && !is_guarded(key) && partition_index(scan, scan->among_column) < 0;
+  if (among)
+    shoal_buf_addf(sql, " WHERE \"%s\"(%zu, c%zu)", scan->among->numbers ? SHOAL_DUCKDB_AMONG : SHOAL_DUCKDB_AMONG_TEXT,
+                   input, scan->among_column);
+  if (kept)
+    shoal_buf_addf(sql, " %s \"" SHOAL_DUCKDB_KEEP "\"(%zu, file_index, file_row_number)", among ? "AND" : "WHERE",
+                   input);
+}
+
 #define BLIND_ROWS 50000
 
 /* A cast to the type that a column has costs nothing. */
@@ -444,13 +456,15 @@ static shoal_status add_table(shoal_duckdb *d, const shoal_scan *given, size_t i
   if (scan->rows > BLIND_ROWS && !scan->keep && (scan->uniform || is_like_table(d, scan)))
     return add_uniform(d, scan, input, sql, err);
   SHOAL_TRY(shoal_duckdb_find_variants(d, scan, &own.variants, err));
-  if (whole.n)
+  if (whole.n) {
     SHOAL_TRY(add_range(d, scan, input, &whole, sql, err));
+    add_conditions(scan, input, false, sql);
+  }
   if (whole.n && kept.n)
     shoal_buf_addz(sql, " UNION ALL ");
   if (kept.n) {
     SHOAL_TRY(add_range(d, scan, input, &kept, sql, err));
-    shoal_buf_addf(sql, " WHERE \"" SHOAL_DUCKDB_KEEP "\"(%zu, file_index, file_row_number)", input);
+    add_conditions(scan, input, true, sql);
   }
   for (size_t k = 0; k < scan->n_partition_columns; k++)
     SHOAL_TRY(set_values(d, scan, input, k, err));

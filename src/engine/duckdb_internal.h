@@ -23,6 +23,8 @@
 #define SHOAL_DUCKDB_TAP "shoal:tap"
 #define SHOAL_DUCKDB_EACH "shoal:each"
 #define SHOAL_DUCKDB_KEEP "shoal:keep"
+#define SHOAL_DUCKDB_AMONG "shoal:among"
+#define SHOAL_DUCKDB_AMONG_TEXT "shoal:among_text"
 #define SHOAL_DUCKDB_PLACE "shoal:place"
 #define SHOAL_DUCKDB_CUT "shoal:cut"
 #define SHOAL_DUCKDB_VARIANT "shoal:variant"
@@ -187,6 +189,8 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_answer(shoal_duckdb *d, const shoal_job
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_tap(shoal_duckdb *d, shoal_error *err);
 /* duckdb_keep.c: the function that asks a scan which rows are alive. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_keep(shoal_duckdb *d, shoal_error *err);
+/* duckdb_among.c: the function that asks whether a row has one of the keys that its scan wants. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_register_among(shoal_duckdb *d, shoal_error *err);
 /* duckdb_curve.c: the functions that lay a job's rows out. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_curve(shoal_duckdb *d, shoal_error *err);
 

@@ -17,6 +17,7 @@
 
 #include "base/hash.h"
 #include "engine/curve.h"
+#include "engine/keys.h"
 #include "engine/predicate.h"
 #include "engine/schema.h"
 
@@ -93,6 +94,10 @@ struct shoal_scan {
      row has in its file, and those that its file begins with; rows have SHOAL_ROW_ID and SHOAL_ROW_VERSION in their
      place. Not with positions. */
   bool tracked;
+  /* Of a table: rows that have none of these keys in a column (whole numbers or texts of the files, not of partitions)
+     need not be shown; what the engine does not make use of it leaves. NULL: all are wanted. */
+  const shoal_keys *among;
+  size_t among_column;
   /* Of SHOAL_SCAN_ARROW: batches of structs. Read once, by the one job that has it, and released by its owner after the
      job (for a query: after its rows). */
   struct ArrowArrayStream *stream;
@@ -154,6 +159,7 @@ typedef struct shoal_job {
   /* The result's columns, in their order and types, with the names and the ids that files have for them (Delta's column
      mapping); NULL: their own names, no ids. The outcome speaks of them by their logical names. Not with rows_hash. */
   const shoal_schema *stored;
+  bool brief;                                  /* the files are read once, soon: they are written quickly, not small */
   bool rows_hash;                              /* compute outcome.rows_hash */
   bool ordered;                                /* the rows' order counts: one file, whatever its size */
   uint64_t file_bytes;                         /* aim of a file's size; 0: 128 MB */

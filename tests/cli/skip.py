@@ -324,4 +324,77 @@ def a_merge_reads_what_its_source_can_meet():
         p.remove()
 
 
+@case
+def a_merge_joins_only_rows_with_its_keys():
+    """Tables that are large beside the source: keys that lie together and far apart, texts, two at once, as UUIDs; rows without one; after rows
+    have gone, with other names in the files, in partitions."""
+    rows = "select i::integer as near, i * 1000003 as far, 'text ' || (i * 7919 % 200000) as t, case when i % 50 then i end as odd, i % 3 as part, 0 as v from range(200000) r(i)"
+    few = "select near::bigint as near, far, t, odd, part, 7 as v from t where near % 400 = 8 or near % 1013 = 0 union all select 900000 + i, -1 - i, 'new ' || i, NULL, 1, 9 from range(40) r(i)"
+    clauses = ["--when", "matched and source.near % 5 = 0 then delete", "--when", "matched then update set v = source.v + target.part", "--when", "not matched then insert"]
+    ways = [[], ["--property", "delta.columnMapping.mode=name"], ["--partition-by", "part"]]
+    for k, on in enumerate(("near", "far", "t", "odd", "part, near", "target.t = source.t and source.part = target.part", "part, far")):
+        for more in (ways[k % 3], ways[(k + 1) % 3]) if k == 0 else (ways[k % 3],):
+            p, con = project(), duckdb.connect()
+            con.execute(f"create table t as {rows}")
+            con.sql("from t where near >= 150000").write_parquet(p.dir + "/more.parquet")
+            con.sql("from t where near < 150000").write_parquet(p.dir + "/rows.parquet")
+            con.execute(f"create table s as {few}")
+            con.sql("from s").write_parquet(p.dir + "/few.parquet")
+            con.sql("from s limit 0").write_parquet(p.dir + "/none.parquet")
+            p.shoal("table", "create", "raw.t", "--as", "rows.parquet", "--property", "delta.enableDeletionVectors=true", *more)
+            p.shoal("table", "append", "raw.t", "more.parquet")
+            same(p.json("table", "merge", "raw.t", "--using", "none.parquet", "--on", on, *clauses)["version"], -1)
+            cond = on if "=" in on else " and ".join(f"target.{c.strip()} = source.{c.strip()}" for c in on.split(","))
+            for _ in range(2):
+                done = p.json("table", "merge", "raw.t", "--using", "few.parquet", "--on", on, *clauses)
+                matched, fresh = con.sql(f"select count(*) from t as target join s as source on {cond}").fetchone()[0], con.sql(f"select count(*) from s as source anti join t as target on {cond}").fetchone()[0]
+                same((done["updated"] + done["deleted"], done["inserted"]), (matched, fresh))
+                con.execute(f"""create or replace table t as select target.* replace (coalesce(source.v + target.part, target.v) as v) from t as target left join s as source on {cond} where coalesce(source.near % 5, 1) <> 0
+                                union all select source.* from s as source anti join t as target on {cond}""")
+                what = "count(*), sum(hash(near::bigint, far, t, odd, part::bigint, v::bigint))::varchar"
+                con.sql(f"copy (select near, far, t, odd, part, v from t) to '{p.dir}/want.parquet'")
+                p.shoal("sql", "select * from raw.t", "-o", "got.parquet")
+                same(con.sql(f"select {what} from '{p.dir}/got.parquet'").fetchone(), con.sql(f"select {what} from '{p.dir}/want.parquet'").fetchone())
+            p.remove()
+    p, con = project(), duckdb.connect()
+    con.sql("select upper(md5(i::varchar)::uuid::varchar) as u, i as v from range(150000) r(i)").write_parquet(p.dir + "/rows.parquet")
+    con.sql("select md5(i::varchar)::uuid as u, -1::bigint as v from range(0, 150000, 5000) r(i)").write_parquet(p.dir + "/few.parquet")
+    p.shoal("table", "create", "raw.t", "--as", "rows.parquet")
+    same(p.json("table", "merge", "raw.t", "--using", "few.parquet", "--on", "u", "--when", "matched then update set v = source.v")["updated"], 30)
+    p.remove()
+
+
+@case
+def conditions_with_or_are_joins_too():
+    clauses = ["--when", "matched and source.v > 90 then delete", "--when", "matched then update set v = target.v + source.v", "--when", "not matched then insert (id, mail, v) values (source.id, source.mail, -1)"]
+    ons = ["target.id = source.id or target.mail = source.mail", "((target.mail = source.mail) OR (source.id = target.id AND source.v > 3))", "target.id = source.id or target.mail = source.mail and target.v < 50 or target.v = source.other"]
+    for on in ons:
+        for more in ([], ["--when", "not matched by source and target.id % 7 = 0 then update set v = -5"]):
+            p, con = project(), duckdb.connect()
+            con.execute("create table t as select i as id, case when i % 11 then 'm' || i end as mail, i % 60 as v from range(3000) r(i)")
+            con.execute("""create table s as select id, mail, v, other from (select i * 3 as id, 'm' || (i * 3) as mail, i % 100 as v, NULL::bigint as other, i from range(100) r(i)
+                           union all select NULL, 'm' || (2000 + i), i % 100, NULL, i from range(50) r(i) union all select 5000 + i, 'none', 5, 77, i from range(9) r(i) union all select NULL, NULL, 8, NULL, 0)""")
+            for name in "ts":
+                con.sql(f"from {name}").write_parquet(f"{p.dir}/{name}.parquet")
+            p.shoal("table", "create", "raw.t", "--as", "t.parquet", "--property", "delta.enableDeletionVectors=true")
+            done = p.json("table", "merge", "raw.t", "--using", "s.parquet", "--on", on, *clauses, *more)
+            con.execute(f"create table pairs as select target.id as t, source.v as v, source.id as sid, source.mail as smail, source.other as so from t as target join s as source on {on}")
+            same(con.sql("select count(*) - count(distinct t) from pairs").fetchone()[0], 0)
+            old = "case when t.id % 7 = 0 then -5 else t.v end" if more else "t.v"
+            want = con.sql(f"""select id, mail, v from (select t.id, t.mail, case when pairs.t is null then {old} else t.v + pairs.v end as v, pairs.v as pv from t left join pairs on pairs.t = t.id) where coalesce(pv, 0) <= 90
+                               union all select source.id, source.mail, -1 from s as source where not exists (from t as target where {on}) order by all""").fetchall()
+            p.shoal("sql", "select * from raw.t", "-o", "got.parquet")
+            same(con.sql(f"select id, mail, v from '{p.dir}/got.parquet' order by all").fetchall(), want)
+            same(done["inserted"], con.sql(f"select count(*) from s as source where not exists (from t as target where {on})").fetchone()[0])
+            p.remove()
+    p = project()
+    p.write({"s.csv": "id,mail\n1,b\n", "t.csv": "id,mail,v\n1,a,0\n2,b,0\n3,c,0\n"})
+    p.shoal("table", "create", "raw.t", "--as", "t.csv")
+    same(p.json("table", "merge", "raw.t", "--using", "s.csv", "--on", ons[0], "--when", "matched then update set v = 1")["updated"], 2)
+    p.write({"s.csv": "id,mail\n1,a\n9,a\n"})
+    has(p.shoal("table", "merge", "raw.t", "--using", "s.csv", "--on", ons[0], "--when", "matched then update set v = 1", code=1).stderr, "several rows of the source")
+    has(p.shoal("table", "merge", "raw.t", "--using", "s.csv", "--on", ons[0], "--when", "matched and random() < 2 then update set v = 1", code=1).stderr, "side effects")
+    p.remove()
+
+
 main()
