@@ -233,11 +233,16 @@ void shoal_delta_vector_free(shoal_delta_vector *v) {
 
 uint64_t shoal_delta_vector_count(const shoal_delta_vector *v) { return v->count; }
 
+/* Asked of every row that is read: four at a time, without a branch between them. */
 static bool is_run(const int64_t *rows, size_t n) {
-  bool run = rows[0] >= 0;
-  for (size_t i = 1; i < n; i++)
-    run &= rows[i] == rows[0] + (int64_t)i;
-  return run;
+  uint64_t first = (uint64_t)rows[0], odd[4] = {0};
+  size_t i = 0;
+  for (; i + 4 <= n; i += 4)
+    for (size_t k = 0; k < 4; k++)
+      odd[k] |= (uint64_t)rows[i + k] ^ (first + i + k);
+  for (; i < n; i++)
+    odd[0] |= (uint64_t)rows[i] ^ (first + i);
+  return rows[0] >= 0 && !(odd[0] | odd[1] | odd[2] | odd[3]);
 }
 
 void shoal_delta_vector_keep(const shoal_delta_vector *v, const int64_t *rows, size_t n, bool *alive) {

@@ -42,13 +42,34 @@ static void add_resources(shoal_buf *sql, const shoal_engine_config *config) {
                    (unsigned long long)(config->temp_max / 1024 + 1));
 }
 
-static shoal_status configure(shoal_duckdb *d, shoal_error *err) {
-  shoal_buf sql = {0};
+/* Settings of extensions inside the library are not known before the instance is open. */
+static bool is_known_late(const char *name) {
+  static const char *const late[] = {"Calendar", "TimeZone", "binary_as_string", "enable_geoparquet_conversion"};
+  for (size_t i = 0; i < sizeof late / sizeof *late; i++)
+    if (!strcmp(name, late[i]))
+      return true;
+  return false;
+}
+
+/* Gives an instance that is to be opened what it takes, which is quicker than statements; what is left is SET in `sql`.
+ */
+static void preset(shoal_duckdb *d, duckdb_config config, shoal_buf *sql) {
   for (size_t i = 0; i < shoal_duckdb_n_settings; i++) {
     const shoal_duckdb_setting *s = &shoal_duckdb_settings[i];
-    if (s->value)
-      shoal_buf_addf(&sql, "SET %s = %s;\n", s->name, s->value);
+    shoal_str bare = s->value ? shoal_str_z(s->value) : SHOAL_STR_NONE;
+    char text[64];
+    if (shoal_str_starts(bare, SHOAL_STR("'")))
+      bare = shoal_str_sub(bare, 1, bare.len - 1);
+    snprintf(text, sizeof text, "%.*s", SHOAL_FMT(bare));
+    if (s->value && (is_known_late(s->name) || bare.len >= sizeof text ||
+                     d->api->set_config(config, s->name, text) != DuckDBSuccess))
+      shoal_buf_addf(sql, "SET %s = %s;\n", s->name, s->value);
   }
+}
+
+static shoal_status configure(shoal_duckdb *d, shoal_str left, shoal_error *err) {
+  shoal_buf sql = {0};
+  shoal_buf_add(&sql, left);
   if (d->config.progress)
     shoal_buf_addz(&sql, "SET enable_progress_bar = true;\n");
   if (d->config.planner) /* all but what takes filters down to the tables */
@@ -89,13 +110,21 @@ static void close_instance(shoal_duckdb *d) {
 static shoal_status open_instance(shoal_duckdb *d, shoal_error *err) {
   char *message = NULL;
   shoal_status status = SHOAL_OK;
+  shoal_buf left = {0};
+  duckdb_config config = NULL;
+  if (d->api->create_config(&config) != DuckDBSuccess)
+    return shoal_fail_nomem(err);
+  preset(d, config, &left);
   shoal_mutex_lock(&d->mutex);
-  if (d->api->open_ext(NULL, &d->db, NULL, &message) != DuckDBSuccess)
+  if (d->api->open_ext(NULL, &d->db, config, &message) != DuckDBSuccess)
     status = shoal_fail(err, SHOAL_EENGINE, "can't open the engine: %s", message ? message : "unknown error");
   else if (d->api->connect(d->db, &d->con) != DuckDBSuccess)
     status = shoal_fail(err, SHOAL_EENGINE, "can't connect to the engine");
   shoal_mutex_unlock(&d->mutex);
   d->api->free(message);
+  d->api->destroy_config(&config);
+  if (status == SHOAL_OK)
+    status = shoal_buf_check(&left, err);
   if (status == SHOAL_OK)
     status = shoal_duckdb_register_tap(d, err);
   if (status == SHOAL_OK)
@@ -109,7 +138,8 @@ static shoal_status open_instance(shoal_duckdb *d, shoal_error *err) {
   if (status == SHOAL_OK)
     status = shoal_duckdb_register_variant(d, err);
   if (status == SHOAL_OK)
-    status = configure(d, err);
+    status = configure(d, shoal_buf_str(&left), err);
+  shoal_buf_dispose(&left);
   if (status < 0)
     close_instance(d);
   return status;

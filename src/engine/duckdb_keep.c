@@ -3,14 +3,19 @@
  * "shoal:keep"(input, file_index, file_row_number): whether a row of an input's file is alive. The filter of a view
  * over files with deletion vectors; a batch of the reader is rows of one file, mostly without gaps.
  */
+#include <string.h>
+
 #include "base/mem.h"
 #include "engine/duckdb_internal.h"
 
 #define PARAMETERS 3
 
-/* Rows of one file, up to where the file changes. */
+/* Rows of one file, up to where the file changes: nearly always the whole batch, which memcmp tells soonest. */
 static size_t run_of(const int32_t *inputs, const uint64_t *files, size_t from, size_t n) {
   size_t to = from + 1;
+  if (memcmp(files + from, files + to, (n - to) * sizeof *files) == 0 &&
+      memcmp(inputs + from, inputs + to, (n - to) * sizeof *inputs) == 0)
+    return n;
   while (to < n && files[to] == files[from] && inputs[to] == inputs[from])
     to++;
   return to;

@@ -335,6 +335,19 @@ static void test_settings_are_pinned(void **state) {
             "3.5|inf|false|2020-01-01 00:00:00+00\n");
   check_sql(f, "SELECT x FROM (VALUES (NULL), (1)) t(x) ORDER BY x", "1\n~\n");
   check_sql(f, "SELECT current_setting('TimeZone'), current_setting('lock_configuration')", "UTC|true\n");
+  for (size_t i = 0; i < shoal_duckdb_n_settings; i++) { /* ASC is short for ASCENDING */
+    const shoal_duckdb_setting *s = &shoal_duckdb_settings[i];
+    shoal_buf out = {0};
+    if (!s->value || !strcmp(s->name, "enable_progress_bar")) /* the fixture wants progress */
+      continue;
+    shoal_job job = {.sql = shoal_str_z(shoal_arena_printf(
+                         &f->arena, "SELECT upper(%2$s::VARCHAR) LIKE upper(current_setting('%1$s')::VARCHAR) || '%%'",
+                         s->name, s->value))};
+    CHECK_OK(rows_of(f, &job, &out), &f->err);
+    if (!shoal_str_is(shoal_buf_str(&out), "true\n"))
+      fail_msg("%s is not %s", s->name, s->value);
+    shoal_buf_dispose(&out);
+  }
   shoal_hasher a, b;
   shoal_hasher_init(&a, "test");
   shoal_hasher_init(&b, "test");
