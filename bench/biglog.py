@@ -30,7 +30,7 @@ STATS = f"""'{{"numRecords":{PER_FILE},"minValues":{{"id":' || i * {PER_FILE} ||
   strftime(timestamp '2020-01-01' + to_seconds(i * 60), '%Y-%m-%dT%H:%M:%S.000Z') || '","v":' || (i % 1000) * 0.125 || '}},"maxValues":{{"id":' || i * {PER_FILE} + {PER_FILE - 1} ||
   ',"name":"item ' || lpad((i * {PER_FILE} + {PER_FILE - 1})::varchar, 10, '0') || '","at":"' || strftime(timestamp '2020-01-01' + to_seconds(i * 60 + 59), '%Y-%m-%dT%H:%M:%S.000Z') ||
   '","v":' || (i % 1000) * 0.125 + 1 || '}},"nullCount":{{"id":0,"name":0,"at":0,"v":0}}}}'"""
-ADD = f"""{{path: {PATH}, partitionValues: MAP {{'day': {DAY}::varchar}}, size: 1234567 + i, modificationTime: 1700000000000 + i, dataChange: false, stats: {STATS}}}"""
+ADD = f"""{{path: {PATH}, partitionValues: MAP {{'day': {DAY}::varchar}}, size: SIZE, modificationTime: 1700000000000 + i, dataChange: false, stats: {STATS}}}"""
 
 
 def commit(log, version, actions):
@@ -39,10 +39,11 @@ def commit(log, version, actions):
 
 
 def data_files(con, folder, n):
+    """Writes them; their sizes, which delta-rs goes by."""
     import pyarrow
     import pyarrow.parquet
     paths = con.execute(f"select {PATH} from (select range as i, {n} as n from range({n})) order by i").fetchall()
-    start = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+    start, sizes = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc), []
     for i, (path,) in enumerate(paths):
         ids = range(i * PER_FILE, (i + 1) * PER_FILE)
         os.makedirs(f"{folder}/{os.path.dirname(path)}", exist_ok=True)
@@ -50,6 +51,8 @@ def data_files(con, folder, n):
             "id": pyarrow.array(ids, pyarrow.int64()), "name": [f"item {k:010}" for k in ids],
             "at": pyarrow.array([start + datetime.timedelta(seconds=i * 60 + k * 59 // (PER_FILE - 1)) for k in range(PER_FILE)], pyarrow.timestamp("us", "UTC")),
             "v": [(i % 1000) * 0.125 + k / (PER_FILE - 1) for k in range(PER_FILE)]}), f"{folder}/{path}", compression="zstd")
+        sizes.append(os.path.getsize(f"{folder}/{path}"))
+    return sizes
 
 
 def make(folder, n, rows):
@@ -60,22 +63,23 @@ def make(folder, n, rows):
     os.makedirs(log, exist_ok=True)
     con = duckdb.connect()
     con.execute("set integer_division = true")
+    if rows:
+        con.execute("set variable sizes = $1", [data_files(con, folder, n)])
+    add = ADD.replace("SIZE", "getvariable('sizes')[i + 1]" if rows else "1234567 + i")
     top = min(n // 100, 100)  # files of each commit on top
     below = n - COMMITS * top
     one = f"(select range as i, {n} as n from range({{}}, {{}}))"
     con.execute(f"""copy (
         select NULL::STRUCT(minReaderVersion INT, minWriterVersion INT) as protocol, NULL::STRUCT(id VARCHAR, format STRUCT(provider VARCHAR, options MAP(VARCHAR, VARCHAR)),
-          schemaString VARCHAR, partitionColumns VARCHAR[], configuration MAP(VARCHAR, VARCHAR), createdTime BIGINT) as metaData, {ADD} as add from {one.format(0, below)}
+          schemaString VARCHAR, partitionColumns VARCHAR[], configuration MAP(VARCHAR, VARCHAR), createdTime BIGINT) as metaData, {add} as add from {one.format(0, below)}
         union all select {{minReaderVersion: 1, minWriterVersion: 2}}, NULL, NULL
         union all select NULL, {{id: $id, format: {{provider: 'parquet', options: MAP {{}}}}, schemaString: $schema, partitionColumns: ['day'], configuration: MAP {{}}, createdTime: 1700000000000}}, NULL)
         to '{log}/{CHECKPOINT:020}.checkpoint.parquet' (format parquet, compression zstd)""",
                 {"id": metadata()["metaData"]["id"], "schema": metadata()["metaData"]["schemaString"]})
     commit(log, CHECKPOINT, [{"commitInfo": {"timestamp": 1700000000000, "operation": "WRITE"}}, PROTOCOL, metadata()])
     for k in range(COMMITS):
-        adds = con.execute(f"select to_json({ADD})::varchar from {one.format(below + k * top, below + (k + 1) * top)}").fetchall()
+        adds = con.execute(f"select to_json({add})::varchar from {one.format(below + k * top, below + (k + 1) * top)}").fetchall()
         commit(log, CHECKPOINT + 1 + k, [{"commitInfo": {"timestamp": 1700000000000 + k, "operation": "WRITE"}}] + [{"add": {**json.loads(a), "dataChange": True}} for a, in adds])
-    if rows:
-        data_files(con, folder, n)
     with open(f"{log}/_last_checkpoint", "w") as f:
         json.dump({"version": CHECKPOINT, "size": below + 2}, f)
 
