@@ -91,9 +91,8 @@ static void test_refused(void **state) {
       {PROTOCOL METADATA("") "[]", SHOAL_ECORRUPT, "line 3"},
       {PROTOCOL METADATA("") "{\"add\":{\"path\":\"x\"}}", SHOAL_ECORRUPT, "size"},
       {METADATA("") "{\"protocol\":{\"minReaderVersion\":99,\"minWriterVersion\":7}}", SHOAL_EUNSUPPORTED, "99"},
-      {METADATA(
-           "") "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"variantType\"]}}",
-       SHOAL_EUNSUPPORTED, "variantType"},
+      {METADATA("") "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"mapOfRows\"]}}",
+       SHOAL_EUNSUPPORTED, "mapOfRows"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     shoal_error err = {0};
