@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Delta tables of very many files, as a Spark job of years leaves them: a checkpoint, written by DuckDB, of nearly all of
-them, and some commits on top. Without `rows` the data files are missing, which a snapshot does not notice.
+"""Delta tables of very many files, as a Spark job of years leaves them: a checkpoint of nearly all of them, with pages of
+1 MB as Spark's writer makes them, and some commits on top. Without `rows` the data files are missing, which a snapshot does not notice.
 
   biglog.py FOLDER FILES [rows]   makes the table, unless it is there
   biglog.py names FOLDER          the checkpoint's columns by DuckDB, as Arrow: what a snapshot is made of
@@ -55,6 +55,12 @@ def data_files(con, folder, n):
     return sizes
 
 
+def page(file):
+    """Writes it anew: DuckDB's writer makes one page, of up to 100 MB, of a column in a row group."""
+    import pyarrow.parquet
+    pyarrow.parquet.write_table(pyarrow.parquet.read_table(file), file, compression="snappy", row_group_size=250_000, use_dictionary=False, data_page_size=2**20)
+
+
 def make(folder, n, rows):
     import duckdb
     log = f"{folder}/_delta_log"
@@ -76,6 +82,7 @@ def make(folder, n, rows):
         union all select NULL, {{id: $id, format: {{provider: 'parquet', options: MAP {{}}}}, schemaString: $schema, partitionColumns: ['day'], configuration: MAP {{}}, createdTime: 1700000000000}}, NULL)
         to '{log}/{CHECKPOINT:020}.checkpoint.parquet' (format parquet, compression zstd)""",
                 {"id": metadata()["metaData"]["id"], "schema": metadata()["metaData"]["schemaString"]})
+    page(f"{log}/{CHECKPOINT:020}.checkpoint.parquet")
     commit(log, CHECKPOINT, [{"commitInfo": {"timestamp": 1700000000000, "operation": "WRITE"}}, PROTOCOL, metadata()])
     for k in range(COMMITS):
         adds = con.execute(f"select to_json({add})::varchar from {one.format(below + k * top, below + (k + 1) * top)}").fetchall()

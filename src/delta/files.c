@@ -12,6 +12,7 @@
 #include "delta/delta_internal.h"
 
 #define PATH_BLOCK 16 /* every so many paths one is whole */
+#define PACKED 128u   /* of a byte that counts to 127 */
 
 /* ---- columns ---- */
 
@@ -213,13 +214,59 @@ static size_t shared(shoal_str a, shoal_str b) {
 
 static size_t shared_end(shoal_str a, shoal_str b, size_t front) {
   size_t n = (a.len < b.len ? a.len : b.len) - front, i = 0;
-  n = n < UINT8_MAX ? n : UINT8_MAX;
+  n = n < PACKED - 1 ? n : PACKED - 1;
   while (i < n && a.ptr[a.len - 1 - i] == b.ptr[b.len - 1 - i])
     i++;
   return i;
 }
 
-/* Bytes shared in front with the path before, bytes shared at the end, how many are between, and those. */
+/* What is between is mostly numbers and UUIDs: 17 characters, of which 15 fit into 8 bytes, and fewer into half of
+   their number and one. */
+static const char alphabet[] = "0123456789abcdef-";
+enum { BASE = sizeof alphabet - 1, GROUP = 15 };
+
+/* From 1; 0: it is none of them. */
+static const unsigned char digits[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8, ['8'] = 9,
+    ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['-'] = 17};
+
+static bool can_pack(shoal_str s) {
+  for (size_t i = 0; i < s.len; i++)
+    if (!digits[(unsigned char)s.ptr[i]])
+      return false;
+  return s.len > 2;
+}
+
+static shoal_status pack(shoal_column *out, shoal_str s, shoal_error *err) {
+  for (size_t i = 0; i < s.len; i += GROUP) {
+    size_t n = s.len - i < GROUP ? s.len - i : GROUP;
+    unsigned char bytes[8];
+    uint64_t v = 0;
+    for (size_t k = n; k > 0; k--)
+      v = v * BASE + digits[(unsigned char)s.ptr[i + k - 1]] - 1;
+    for (size_t k = 0; k < sizeof bytes; k++)
+      bytes[k] = (unsigned char)(v >> 8 * k);
+    SHOAL_TRY(shoal_column_put(out, 1, bytes, n / 2 + 1, err));
+  }
+  return SHOAL_OK;
+}
+
+/* How many bytes so many characters took. */
+static size_t packed_bytes(size_t n) { return n / GROUP * 8 + (n % GROUP ? n % GROUP / 2 + 1 : 0); }
+
+static void unpack(const unsigned char *bytes, char *out, size_t n) {
+  for (size_t i = 0; i < n; i += GROUP) {
+    size_t here = n - i < GROUP ? n - i : GROUP;
+    uint64_t v = 0;
+    for (size_t k = 0; k < here / 2 + 1; k++)
+      v |= (uint64_t)*bytes++ << 8 * k;
+    for (size_t k = 0; k < here; k++, v /= BASE)
+      out[i + k] = alphabet[v % BASE];
+  }
+}
+
+/* Bytes shared in front with the path before, bytes shared at the end and whether what is between is packed, how many
+   are between, and those. */
 static shoal_status add_path(shoal_files *f, shoal_str path, shoal_error *err) {
   unsigned char head[4];
   if (path.len > UINT16_MAX)
@@ -232,11 +279,13 @@ static shoal_status add_path(shoal_files *f, shoal_str path, shoal_error *err) {
   shoal_str last = shoal_buf_str(&f->last);
   size_t front = shared(last, path), end = shared_end(last, path, front), n = path.len - front - end;
   head[0] = (unsigned char)front;
-  head[1] = (unsigned char)end;
+  shoal_str between = shoal_str_n(path.ptr + front, n);
+  bool packed = can_pack(between);
+  head[1] = (unsigned char)(end | (packed ? PACKED : 0));
   head[2] = (unsigned char)(n & 0xff);
   head[3] = (unsigned char)(n >> 8);
   SHOAL_TRY(shoal_column_put(&f->paths, 1, head, sizeof head, err));
-  SHOAL_TRY(shoal_column_put(&f->paths, 1, path.ptr + front, n, err));
+  SHOAL_TRY(packed ? pack(&f->paths, between, err) : shoal_column_put(&f->paths, 1, between.ptr, n, err));
   shoal_buf_clear(&f->last);
   shoal_buf_add(&f->last, path);
   return shoal_buf_check(&f->last, err);
@@ -255,15 +304,20 @@ shoal_status shoal_files_path(const shoal_files *f, size_t i, shoal_buf *out, sh
   for (size_t k = block * PATH_BLOCK; k <= i; k++) {
     if (at + 4 > f->paths.len)
       return broken(err);
-    size_t front = bytes[at], end = bytes[at + 1], n = bytes[at + 2] | (size_t)bytes[at + 3] << 8;
+    bool packed = (bytes[at + 1] & PACKED) != 0;
+    size_t front = bytes[at], end = bytes[at + 1] & (PACKED - 1), n = bytes[at + 2] | (size_t)bytes[at + 3] << 8;
+    size_t stored = packed ? packed_bytes(n) : n;
     at += 4;
-    if (n > f->paths.len - at || front + end > len || front + n + end > UINT16_MAX)
+    if (stored > f->paths.len - at || front + end > len || front + n + end > UINT16_MAX)
       return broken(err);
     memcpy(suffix, path + len - end, end);
-    memcpy(path + front, bytes + at, n);
+    if (packed)
+      unpack(bytes + at, path + front, n);
+    else
+      memcpy(path + front, bytes + at, n);
     memcpy(path + front + n, suffix, end);
     len = front + n + end;
-    at += n;
+    at += stored;
   }
   shoal_buf_add(out, shoal_str_n(path, len));
   return shoal_buf_check(out, err);

@@ -393,18 +393,20 @@ static void test_paths(void **state) {
   shoal_delta_metadata m = {0};
   shoal_files f;
   shoal_arena arena = {0};
-  shoal_str paths[200];
+  shoal_str paths[2000];
   assert_int_equal(shoal_files_init(&f, &m, NULL), SHOAL_OK);
-  for (size_t i = 0; i < 200; i++) {
+  for (size_t i = 0; i < 2000; i++) {
     char text[700];
     size_t len = 1 + test_random_below(&r, i % 20 == 0 ? 699 : 20);
+    static const char *const alphabets[] = {"ab", "0123456789abcdef-", "-f", "09afZ./"};
+    const char *letters = alphabets[test_random_below(&r, 4)];
     for (size_t k = 0; k < len; k++)
-      text[k] = "ab"[test_random_below(&r, 2)];
+      text[k] = letters[test_random_below(&r, (uint32_t)strlen(letters))];
     paths[i] = shoal_arena_str(&arena, shoal_str_n(text, len));
     const shoal_files_row row = {.path = paths[i], .partition = SHOAL_STR("")};
     assert_int_equal(shoal_files_add(&f, &row, NULL), SHOAL_OK);
   }
-  for (size_t i = 0; i < 200; i++) {
+  for (size_t i = 0; i < 2000; i++) {
     shoal_buf got = {0};
     assert_int_equal(shoal_files_path(&f, i, &got, NULL), SHOAL_OK);
     assert_true(shoal_str_eq(shoal_buf_str(&got), paths[i]));
