@@ -333,6 +333,8 @@ static shoal_status see(shoal_leaf *l, size_t n, shoal_error *err) {
   bool number = l->kind == SHOAL_LEAF_NUMBER;
   l->seen = true;
   SHOAL_TRY(number ? fill(&l->min, 8, &lowest, n, err) : fill(&l->min, 4, &none, n, err));
+  if (!shoal_leaf_has_max(l))
+    return SHOAL_OK;
   return number ? fill(&l->max, 8, &highest, n, err) : fill(&l->max, 4, &none, n, err);
 }
 
@@ -346,7 +348,7 @@ static shoal_status add_bounds(shoal_files *f, shoal_leaf *l, shoal_error *err) 
   bool number = l->kind == SHOAL_LEAF_NUMBER;
   if (number) {
     SHOAL_TRY(put8(&l->min, &l->now.min, err));
-    return put8(&l->max, &l->now.max, err);
+    return shoal_leaf_has_max(l) ? put8(&l->max, &l->now.max, err) : SHOAL_OK;
   }
   SHOAL_TRY(put4(&l->min, &min, err));
   return put4(&l->max, &max, err);

@@ -159,6 +159,8 @@ SHOAL_MUST_USE shoal_status shoal_files_read_stats(shoal_files *f, shoal_str jso
    can't be told. */
 bool shoal_leaf_number(const shoal_type *type, shoal_str text, int64_t *out, bool *exact);
 shoal_leaf_kind shoal_leaf_kind_of(const shoal_type *type);
+/* By F3 floats have no upper bounds, so that no memory is spent on them: `max` stays empty. */
+bool shoal_leaf_has_max(const shoal_leaf *l);
 
 /* files_match.c */
 /* keep[i]: file i may hold a row that satisfies one of the predicates. */

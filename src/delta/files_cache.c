@@ -196,7 +196,7 @@ static bool is_sound(const shoal_files *f) {
     const shoal_leaf *l = &f->leaves[i];
     uint32_t width = l->kind == SHOAL_LEAF_NUMBER ? 8 : 4;
     ok = counts_below(&l->nulls, f->n, any) &&
-         (!l->seen || (is_full(&l->min, f->n, width) && is_full(&l->max, f->n, width)));
+         (!l->seen || (is_full(&l->min, f->n, width) && is_full(&l->max, shoal_leaf_has_max(l) ? f->n : 0, width)));
   }
   return ok;
 }

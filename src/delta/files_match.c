@@ -208,7 +208,13 @@ static void drop_null(const shoal_files *f, const shoal_leaf *l, size_t from, si
   out[i] = (uint8_t)((HOLD ? HOLDS : 0) | (FAIL ? FAILS : 0))
 
 static void run_number(const test *t, size_t from, size_t n, uint8_t *out) {
-  const int64_t *min = (const int64_t *)t->leaf->min.ptr + from, *max = (const int64_t *)t->leaf->max.ptr + from;
+  int64_t highest[BLOCK];
+  const int64_t *min = (const int64_t *)t->leaf->min.ptr + from, *max = highest;
+  if (t->leaf->max.ptr)
+    max = (const int64_t *)t->leaf->max.ptr + from;
+  else
+    for (size_t i = 0; i < n; i++)
+      highest[i] = INT64_MAX;
   const int64_t low = t->low, high = t->high;
   switch (t->op) {
   case SHOAL_PREDICATE_EQ:

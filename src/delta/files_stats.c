@@ -27,6 +27,8 @@ shoal_leaf_kind shoal_leaf_kind_of(const shoal_type *type) {
   return SHOAL_LEAF_NONE;
 }
 
+bool shoal_leaf_has_max(const shoal_leaf *l) { return shoal_delta_bound_of(l->field->type.kind) != SHOAL_BOUND_FLOAT; }
+
 /* ---- numbers ---- */
 
 /* -?digits[.digits] times ten to the scale. */

@@ -222,7 +222,7 @@ static bool widen(const shoal_files *f, const bool *dead, size_t column, extreme
       return false;
     if (shoal_counts_get(&l->nulls, i) == rows)
       continue;
-    if (!l->seen || l->kind != SHOAL_LEAF_NUMBER)
+    if (!l->seen || l->kind != SHOAL_LEAF_NUMBER || !shoal_leaf_has_max(l))
       return false;
     int64_t min = ((const int64_t *)l->min.ptr)[i], max = ((const int64_t *)l->max.ptr)[i];
     if (!is_exact(l, min) || !is_exact(l, max) || min > max)
