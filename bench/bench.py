@@ -503,6 +503,16 @@ def checkpoint():
         with open(f"{log}/_delta_log/_last_checkpoint", "w") as f:
             json.dump({"version": biglog.CHECKPOINT, "size": 10**6}, f)
     yield from (made, clone)
+    v2 = Row("V2 checkpoint of 1M files after 1,000 changes", "DuckDB's COPY of all their rows", 0.1)
+    copy = f"copy (from '{log}/_delta_log/{biglog.CHECKPOINT:020}.checkpoint.parquet') to '{CACHE}/copy.parquet' (format parquet, compression zstd)"
+    discard(f"{CACHE}/log1m-v2")
+    shutil.copytree(log, f"{CACHE}/log1m-v2")
+    call([SHOAL, "table", "alter", f"{CACHE}/log1m-v2", "--set", "delta.checkpointPolicy=v2"])
+    call([SHOAL, "table", "checkpoint", f"{CACHE}/log1m-v2"])
+    for i in rounds(3):
+        call([f"{DEPS}/python/bin/python", f"{HERE}/biglog.py", "replace", f"{CACHE}/log1m-v2", "500"])
+        v2.add(call([SHOAL, "table", "checkpoint", f"{CACHE}/log1m-v2"]), call([floor, "sql", LIBDUCKDB, copy]))
+    yield v2
 
 
 UNLIKE = f"""select hash(range)::ubigint % 1000000 as a, (1e9 / (1 + hash(range * 3) % 1000000))::bigint as b, 'item ' || lpad((hash(range * 7) % 900000)::varchar, 6, '0') as c,

@@ -4,6 +4,7 @@
 1 MB as Spark's writer makes them, and some commits on top. Without `rows` the data files are missing, which a snapshot does not notice.
 
   biglog.py FOLDER FILES [rows]   makes the table, unless it is there
+  biglog.py replace FOLDER N      one commit that takes N files of the newest days away and adds as many
   biglog.py names FOLDER          the checkpoint's columns by DuckDB, as Arrow: what a snapshot is made of
   biglog.py deltalake FOLDER      opened, and its files listed, by delta-rs"""
 import datetime
@@ -107,9 +108,28 @@ def by_deltalake(folder):
     return len(deltalake.DeltaTable(folder).file_uris())
 
 
+def replace(folder, n):
+    """What a day's work does: the newest files go, and others come."""
+    log = f"{folder}/_delta_log"
+    versions = sorted((name for name in os.listdir(log) if name[20:] == ".json"), reverse=True)
+    old, new, version = [], [], int(versions[0][:20]) + 1
+    for name in versions:
+        with open(f"{log}/{name}") as f:
+            old += [a["add"] for a in map(json.loads, f) if "add" in a]
+        if len(old) >= n:
+            break
+    for i, add in enumerate(old[:n]):
+        gone = {k: add[k] for k in ("path", "partitionValues", "size")}
+        new.append({"remove": {**gone, "deletionTimestamp": 1800000000000, "dataChange": True, "extendedFileMetadata": True}})
+        new.append({"add": {**add, "path": f"{os.path.dirname(add['path'])}/part-{version}-{i}.parquet"}})
+    commit(log, version, [{"commitInfo": {"timestamp": 1800000000000, "operation": "WRITE"}}] + new)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "names":
         print(by_duckdb(sys.argv[2]))
+    elif sys.argv[1] == "replace":
+        replace(sys.argv[2], int(sys.argv[3]))
     elif sys.argv[1] == "deltalake":
         print(by_deltalake(sys.argv[2]))
     else:

@@ -346,7 +346,7 @@ void shoal_checkpoint_take_below(shoal_checkpoint *c, size_t n) {
   c->in.n = n ? 3 : 1;
 }
 
-static shoal_status look_below(shoal_checkpoint *c) {
+shoal_status shoal_checkpoint_know_below(shoal_checkpoint *c) {
   const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM below"), .inputs = &c->in.list[2], .n_inputs = 1};
   if (!c->n_below)
     return SHOAL_OK;
@@ -442,6 +442,12 @@ static shoal_status publish(shoal_checkpoint *c) {
   return shoal_checkpoint_hint(c, st.size);
 }
 
+static shoal_status write_classic(shoal_checkpoint *c) {
+  SHOAL_TRY(shoal_checkpoint_know_below(c));
+  SHOAL_TRY(to_parquet(c));
+  return publish(c);
+}
+
 static shoal_status check(const shoal_delta_table *table, shoal_error *err) {
   if (!table->get_engine)
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "a checkpoint needs an engine to write Parquet");
@@ -464,8 +470,7 @@ static shoal_status stage(shoal_checkpoint *c) {
     SHOAL_TRY(shoal_delta_below_files(c->table, c->s, &c->arena, &c->below, c->err));
     SHOAL_TRY(add_spoken(c));
   }
-  SHOAL_TRY(find_inputs(c));
-  return look_below(c);
+  return find_inputs(c);
 }
 
 static shoal_status write_checkpoint(const shoal_delta_table *table, const shoal_delta_snapshot *s,
@@ -477,8 +482,8 @@ static shoal_status write_checkpoint(const shoal_delta_table *table, const shoal
   shoal_status status = stage(&c);
   if (status == SHOAL_OK && c.v2)
     status = shoal_checkpoint_v2(&c);
-  else if (status == SHOAL_OK && (status = to_parquet(&c)) == SHOAL_OK)
-    status = publish(&c);
+  else if (status == SHOAL_OK)
+    status = write_classic(&c);
   if (status < 0)
     shoal_context(err, "the checkpoint of version %lld", (long long)s->version);
   *out = (shoal_delta_checkpointed){.version = s->version};

@@ -51,6 +51,8 @@ typedef struct shoal_checkpoint {
 shoal_str shoal_checkpoint_keep(shoal_checkpoint *c, shoal_buf *text);
 /* Only the first n of c->below go over. */
 void shoal_checkpoint_take_below(shoal_checkpoint *c, size_t n);
+/* Learns the columns of the files that `below` has now, all of which the engine opens for that. */
+SHOAL_MUST_USE shoal_status shoal_checkpoint_know_below(shoal_checkpoint *c);
 /* All actions of the checkpoint, as SQL over the inputs. */
 void shoal_checkpoint_query(const shoal_checkpoint *c, shoal_buf *sql);
 /* The key of a file below, an add's or a remove's, as SQL over `log`; false: there is no such column. */

@@ -88,6 +88,7 @@ static shoal_status look(shoal_checkpoint *c, const shoal_scan_file *list, size_
   shoal_rows *rows;
   c->in.scans[2].files = list;
   c->in.scans[2].n_files = n;
+  SHOAL_TRY(shoal_checkpoint_know_below(c));
   add_question(c, &sql);
   const shoal_job job = {.sql = shoal_checkpoint_keep(c, &sql), .inputs = c->in.list, .n_inputs = 3};
   if (!job.sql.ptr)
@@ -186,7 +187,7 @@ static shoal_status choose(sidecars *s) {
     shoal_buf_addz(&c->top, "}\n");
   }
   shoal_checkpoint_take_below(c, left);
-  return SHOAL_OK;
+  return shoal_checkpoint_know_below(c);
 }
 
 /* ---- new ones ---- */
