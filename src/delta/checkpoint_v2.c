@@ -26,7 +26,8 @@ typedef struct looked {
 
 typedef struct sidecars {
   shoal_checkpoint *c;
-  int64_t rows; /* of all that is below */
+  int64_t rows;      /* of all that is below */
+  int64_t left_rows; /* of what of it goes into new ones, or is not needed any more */
   int64_t reused_rows, reused_adds;
   uint64_t bytes; /* of new ones */
   shoal_outcome made;
@@ -178,6 +179,7 @@ static shoal_status choose(sidecars *s) {
     shoal_str sidecar = c->s->below[i].sidecar;
     if (!sidecar.ptr || files[i].spoken || files[i].rows < rows_of_one(s) / 4) {
       c->below[left++] = c->below[i];
+      s->left_rows += files[i].rows;
       continue;
     }
     s->reused_rows += files[i].rows;
@@ -194,16 +196,21 @@ static shoal_status choose(sidecars *s) {
 
 #define PATH "coalesce(\"add\".path, \"remove\".path)"
 
-/* Paths at which one sidecar ends and the next begins. */
+/* Paths at which one sidecar ends and the next begins: all are as long as one should be, or less than twice that. */
 static shoal_status find_cuts(sidecars *s, shoal_str all, shoal_str **out, size_t *n) {
   shoal_checkpoint *c = s->c;
   SHOAL_VEC(shoal_str) cuts = {0};
   shoal_rows *rows = NULL;
+  int64_t most = s->left_rows + (int64_t)c->s->n_files + (int64_t)c->s->n_tombstones, parts = most / rows_of_one(s);
+  *out = NULL;
+  *n = 0;
+  if (parts < 2)
+    return SHOAL_OK;
   char *sql =
       shoal_arena_printf(&c->arena,
                          "SELECT path FROM (SELECT path, row_number() OVER (ORDER BY path) AS i FROM (SELECT " PATH
                          " AS path FROM (%.*s))) WHERE i > 1 AND i %% %lld = 1 ORDER BY path",
-                         SHOAL_FMT(all), (long long)rows_of_one(s));
+                         SHOAL_FMT(all), (long long)((most + parts - 1) / parts));
   const shoal_job job = {.sql = shoal_str_z(sql), .inputs = c->in.list, .n_inputs = c->in.n};
   shoal_status status = sql ? shoal_engine_query(c->engine, &job, &rows, c->err) : shoal_fail_nomem(c->err);
   while (status == SHOAL_OK && (status = shoal_rows_next(rows, c->err)) == SHOAL_OK) {

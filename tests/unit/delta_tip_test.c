@@ -295,19 +295,19 @@ static void test_sidecars_stay(void **state) {
   commit_many(&f, 0, 34000, true);
   CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
   assert_int_equal(made.n_files, 34000 + f.n_live);
-  assert_int_equal(sidecars(&f, &names), 400);
+  assert_int_equal(sidecars(&f, &names), 300);
   check_checkpoint(&f, made.version);
   commit_many(&f, 12000, 12100, false);
   CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
   assert_int_equal(made.n_files, 33900 + f.n_live);
-  assert_int_equal(sidecars(&f, &names), 403);
+  assert_int_equal(sidecars(&f, &names), 302);
   check_checkpoint(&f, made.version);
   commit_many(&f, 34000, 34100, true); /* into a small one, which is packed with the next */
   CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
-  assert_int_equal(sidecars(&f, &names), 504);
+  assert_int_equal(sidecars(&f, &names), 403);
   commit_many(&f, 34100, 34200, true);
   CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
-  assert_int_equal(sidecars(&f, &names), 504);
+  assert_int_equal(sidecars(&f, &names), 403);
   check_checkpoint(&f, made.version);
   shoal_map_dispose(&names);
   tear_down(&f);
