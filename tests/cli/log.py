@@ -156,8 +156,12 @@ def maintenance_of_very_many_files():
         p.shoal("table", "append", "./t", "new.csv")
     p.shoal("table", "checkpoint", "./t")
     before = p.rows(shown)
-    has(p.shoal("table", "optimize", "./t", "--file-size", "1").stdout, "packed 3 files", "into 1")
-    has(p.shoal("table", "optimize", "./t", "--file-size", "1").stdout, "nothing to pack")
+    adds = deltalake.DeltaTable(t).get_add_actions(flatten=True)
+    sizes = sorted((size, n) for size, n in zip(adds["size_bytes"].to_pylist(), adds["num_records"].to_pylist()))
+    same([n for _, n in sizes[:4]], [1, 1, 1, 10])  # the new files are smaller than the others
+    small = f"{2 * sizes[3][0] / 2**20:.8f}"
+    has(p.shoal("table", "optimize", "./t", "--file-size", small).stdout, "packed 3 files", "into 1")
+    has(p.shoal("table", "optimize", "./t", "--file-size", small).stdout, "nothing to pack")
     has(p.shoal("table", "alter", "./t", "--add-constraint", "low=id < 29999", code=1).all, "low")
     p.shoal("table", "alter", "./t", "--add-constraint", "low=id < 30000", "--add-column", "more INT")
     p.shoal("table", "checkpoint", "./t")
