@@ -9,7 +9,7 @@
 
 static unsigned char at(shoal_str s, size_t i) { return i < s.len ? (unsigned char)s.ptr[i] : 0; }
 
-static bool is_letter(unsigned char c) { return (c | 32) >= 'a' ? (c | 32) <= 'z' || c >= 0x80 : c == '_'; }
+static bool is_letter(unsigned char c) { return ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '_' || c >= 0x80; }
 static bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
 static bool is_word(unsigned char c) { return is_letter(c) || is_digit(c) || c == '_' || c == '$'; }
 

@@ -26,6 +26,20 @@ def project():
 
 
 @case
+def names_may_begin_with_an_underscore():
+    p = Project()
+    p.write({"rows.csv": "_x,_y z,a_b\n1,u,2\n5,v,6\n", "new.csv": "_x,_y z,a_b\n2,w,3\n5,z,7\n"})
+    p.shoal("table", "create", "./t", "--schema", '_x BIGINT, "_y z" VARCHAR, a_b INT', "--constraint", "_low=_x > 0")
+    p.shoal("table", "append", "./t", "rows.csv")
+    p.shoal("table", "update", "./t", "--set", "_x = _x + 1", "--where", "_x = 1")
+    p.shoal("table", "merge", "./t", "--using", "new.csv", "--on", "source._x = target._x", "--when", "matched then update set a_b = source.a_b + target._x", "--when", "not matched then insert (_x) values (source._x)")
+    p.shoal("table", "alter", "./t", "--add-column", "_more INT")
+    same(p.rows("select _x, \"_y z\", a_b, _more from './t' order by _x"), [["2", "u", "5", ""], ["5", "v", "12", ""]])
+    has(p.shoal("table", "update", "./t", "--set", "_x = -1", "--all", code=1).all, "_low")
+    p.remove()
+
+
+@case
 def made_of_columns_or_of_files():
     p = project()
     has(p.shoal("table", "create", "crm.orders", "--schema", 'id BIGINT NOT NULL, amount DECIMAL(10,2), "a, b" INTEGER[], day DATE', "--partition-by", "DAY").stdout, "made crm.orders: 0 rows")
