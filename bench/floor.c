@@ -84,29 +84,8 @@ static void copy(const char *lib, const char *text, const char *folder) {
   free(sql);
 }
 
-/* Each put goes into a folder of its own that is there already, as a table's commit does. */
-static void puts_durable(const char *folder, int n, size_t bytes) {
-  char temp[4096], home[4096], path[4200], *data = calloc(bytes, 1);
-  snprintf(temp, sizeof temp, "%s/temp", folder);
-  for (int i = 0; i < n && data; i++) {
-    snprintf(home, sizeof home, "%s/%d", folder, i);
-    snprintf(path, sizeof path, "%s/object-%d", home, (int)getpid());
-    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    if (fd < 0 || write(fd, data, bytes) != (ssize_t)bytes || fsync(fd))
-      die(temp);
-    close(fd);
-    if (link(temp, path))
-      die(path);
-    sync_path(home, O_DIRECTORY);
-    unlink(temp);
-  }
-  free(data);
-}
-
-static void put(const char *temp, const char *home, int i, size_t bytes) {
-  static const char data[4096];
-  char path[4200];
-  snprintf(path, sizeof path, "%s/floor-%d-%d", home, (int)getpid(), i);
+/* An object as a store puts it: whole under another name, then linked to its own, the folder synced. */
+static void put_durably(const char *temp, const char *path, const char *home, const void *data, size_t bytes) {
   int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
   if (fd < 0 || write(fd, data, bytes) != (ssize_t)bytes || fsync(fd))
     die(temp);
@@ -115,6 +94,25 @@ static void put(const char *temp, const char *home, int i, size_t bytes) {
     die(path);
   sync_path(home, O_DIRECTORY);
   unlink(temp);
+}
+
+/* Each put goes into a folder of its own that is there already, as a table's commit does. */
+static void puts_durable(const char *folder, int n, size_t bytes) {
+  char temp[4096], home[4096], path[4200], *data = calloc(bytes, 1);
+  snprintf(temp, sizeof temp, "%s/temp", folder);
+  for (int i = 0; i < n && data; i++) {
+    snprintf(home, sizeof home, "%s/%d", folder, i);
+    snprintf(path, sizeof path, "%s/object-%d", home, (int)getpid());
+    put_durably(temp, path, home, data, bytes);
+  }
+  free(data);
+}
+
+static void put(const char *temp, const char *home, int i, size_t bytes) {
+  static const char data[4096];
+  char path[4200];
+  snprintf(path, sizeof path, "%s/floor-%d-%d", home, (int)getpid(), i);
+  put_durably(temp, path, home, data, bytes);
 }
 
 static double now(void) {

@@ -205,19 +205,26 @@ static void add_elements(shoal_buf *sql, const shoal_type *type, shoal_str value
   }
 }
 
+/* A rule that a column's type makes; NULL: no memory. */
+static shoal_delta_rule *add_rule_of_type(collecting *c, size_t column, shoal_str text) {
+  bool *used = SHOAL_NEW_ARRAY(c->arena, bool, c->schema->n_fields);
+  char *owner = shoal_arena_printf(c->arena, "the type of column '%.*s'", SHOAL_FMT(c->schema->fields[column].name));
+  if (!used || !owner)
+    return NULL;
+  used[column] = true;
+  shoal_delta_rule *r = &c->list[c->n++];
+  *r = (shoal_delta_rule){.owner = owner, .text = text, .used = used, .of_type = true};
+  return r;
+}
+
 static shoal_status add_not_null(collecting *c, size_t column, shoal_error *err) {
   const shoal_field *f = &c->schema->fields[column];
   shoal_buf name = {0}, sql = {0};
   if (!wants_elements(&f->type, false))
     return SHOAL_OK;
-  bool *used = SHOAL_NEW_ARRAY(c->arena, bool, c->schema->n_fields);
-  char *owner = shoal_arena_printf(c->arena, "the type of column '%.*s'", SHOAL_FMT(f->name));
-  if (!used || !owner)
+  shoal_delta_rule *r = add_rule_of_type(c, column, SHOAL_STR("NULL is not allowed inside"));
+  if (!r)
     return shoal_fail_nomem(err);
-  used[column] = true;
-  shoal_delta_rule *r = &c->list[c->n++];
-  *r = (shoal_delta_rule){
-      .owner = owner, .text = SHOAL_STR("NULL is not allowed inside"), .used = used, .of_type = true};
   shoal_buf_sql_ident(&name, f->name);
   shoal_buf_addf(&sql, "CASE WHEN %s IS NULL THEN true ELSE ", shoal_buf_z(&name));
   add_elements(&sql, &f->type, shoal_buf_str(&name), false, 0);
@@ -252,13 +259,9 @@ static shoal_status add_length(collecting *c, size_t column, shoal_error *err) {
     return shoal_fail(err, SHOAL_EUNSUPPORTED,
                       "column '%.*s' is of the type %.*s, whose lengths this build does not keep", SHOAL_FMT(f->name),
                       SHOAL_FMT(text));
-  bool *used = SHOAL_NEW_ARRAY(c->arena, bool, c->schema->n_fields);
-  char *owner = shoal_arena_printf(c->arena, "the type of column '%.*s'", SHOAL_FMT(f->name));
-  if (!used || !owner)
+  shoal_delta_rule *r = add_rule_of_type(c, column, text);
+  if (!r)
     return shoal_fail_nomem(err);
-  used[column] = true;
-  shoal_delta_rule *r = &c->list[c->n++];
-  *r = (shoal_delta_rule){.owner = owner, .text = text, .used = used, .of_type = true};
   shoal_buf_addz(&sql, "coalesce(length(");
   shoal_buf_sql_ident(&sql, f->name);
   shoal_buf_addf(&sql, ") <= %lld, true)", (long long)most);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What only the DuckDB engine can do: types, inputs, errors with places, the sandbox, statistics, settings. */
-#include "support/support.h"
+#include "support/engine_support.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -19,61 +19,9 @@
 #include "engine/duckdb_settings.h"
 #include "engine/engine.h"
 
-typedef struct fixture {
-  char *folder;
-  char staging[512];
-  shoal_engine *engine;
-  shoal_arena arena;
-  shoal_error err;
-} fixture;
-
-static int setup(void **state) {
-  fixture *f = calloc(1, sizeof *f);
-  f->folder = test_folder();
-  snprintf(f->staging, sizeof f->staging, "%s/staging", f->folder);
-  CHECK_OK(shoal_os_mkdir(f->staging, &f->err), &f->err);
-  char allowed[512];
-  snprintf(allowed, sizeof allowed, "%s/", f->folder);
-  shoal_str paths[] = {shoal_str_z(allowed)};
-  shoal_engine_config config = {
-      .threads = 2, .memory = 1u << 30, .allowed = paths, .n_allowed = 1, .locked = true, .progress = true};
-  CHECK_OK(shoal_engine_open_duckdb(&config, &f->engine, &f->err), &f->err);
-  *state = f;
-  return 0;
-}
-
-static int teardown(void **state) {
-  fixture *f = *state;
-  shoal_engine_free(f->engine);
-  shoal_arena_dispose(&f->arena);
-  test_folder_remove(f->folder);
-  free(f);
-  return 0;
-}
-
-/* Rows as "a|b\nc|d\n", NULL as "~". */
-static shoal_status rows_of(fixture *f, const shoal_job *job, shoal_buf *out) {
-  shoal_rows *rows;
-  shoal_status status = shoal_engine_query(f->engine, job, &rows, &f->err);
-  shoal_buf_clear(out);
-  if (status < 0)
-    return status;
-  while ((status = shoal_rows_next(rows, &f->err)) == SHOAL_OK) {
-    for (size_t i = 0; i < shoal_rows_columns(rows); i++) {
-      shoal_str text = shoal_rows_text(rows, i);
-      if (i)
-        shoal_buf_addc(out, '|');
-      shoal_buf_add(out, text.ptr ? text : SHOAL_STR("~"));
-    }
-    shoal_buf_addc(out, '\n');
-  }
-  shoal_rows_free(rows);
-  return status == SHOAL_DONE ? SHOAL_OK : status;
-}
-
 static void check_rows(fixture *f, const shoal_job *job, const char *want) {
   shoal_buf out = {0};
-  CHECK_OK(rows_of(f, job, &out), &f->err);
+  CHECK_OK(test_engine_rows(f, job, &out), &f->err);
   CHECK_STR(shoal_buf_str(&out), want);
   shoal_buf_dispose(&out);
 }
@@ -116,7 +64,7 @@ static void test_every_setting_is_classified(void **state) {
   fixture *f = *state;
   shoal_buf out = {0};
   shoal_job job = {.sql = SHOAL_STR("SELECT name FROM duckdb_settings() ORDER BY name")};
-  CHECK_OK(rows_of(f, &job, &out), &f->err);
+  CHECK_OK(test_engine_rows(f, &job, &out), &f->err);
   shoal_str rest = shoal_buf_str(&out), line;
   size_t missing = 0, n = 0;
   while (shoal_str_split(&rest, '\n', &line)) {
@@ -343,7 +291,7 @@ static void test_settings_are_pinned(void **state) {
     shoal_job job = {.sql = shoal_str_z(shoal_arena_printf(
                          &f->arena, "SELECT upper(%2$s::VARCHAR) LIKE upper(current_setting('%1$s')::VARCHAR) || '%%'",
                          s->name, s->value))};
-    CHECK_OK(rows_of(f, &job, &out), &f->err);
+    CHECK_OK(test_engine_rows(f, &job, &out), &f->err);
     if (!shoal_str_is(shoal_buf_str(&out), "true\n"))
       fail_msg("%s is not %s", s->name, s->value);
     shoal_buf_dispose(&out);
@@ -545,11 +493,11 @@ static void test_rows_that_are_gone(void **state) {
   assert_true(asked > 0);
   shoal_buf none = {0};
   shoal_job stray = {.sql = SHOAL_STR("SELECT \"shoal:keep\"(0, i::UBIGINT, i) FROM range(3) t(i)")};
-  CHECK_STATUS(rows_of(f, &stray, &none), SHOAL_EENGINE, &f->err);
+  CHECK_STATUS(test_engine_rows(f, &stray, &none), SHOAL_EENGINE, &f->err);
   stray.sql = SHOAL_STR("SELECT \"shoal:place\"(create_sort_key(i, 'ASC NULLS FIRST')) FROM range(3) t(i)");
-  CHECK_STATUS(rows_of(f, &stray, &none), SHOAL_EENGINE, &f->err);
+  CHECK_STATUS(test_engine_rows(f, &stray, &none), SHOAL_EENGINE, &f->err);
   stray.sql = SHOAL_STR("SELECT \"shoal:cut\"(i::UBIGINT) FROM range(3) t(i)");
-  CHECK_STATUS(rows_of(f, &stray, &none), SHOAL_EENGINE, &f->err);
+  CHECK_STATUS(test_engine_rows(f, &stray, &none), SHOAL_EENGINE, &f->err);
   shoal_buf_dispose(&none);
 }
 
@@ -1112,7 +1060,7 @@ static void test_progress(void **state) {
   assert_true(calls > 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, test_engine_setup, test_engine_teardown)
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(test_queries),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which rows of a large table a job joins with few others: those among the keys that its scan asks for; and that a join
    is built from its small side, as far as the engine is told how many rows there are. */
-#include "support/support.h"
+#include "support/engine_support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,57 +11,6 @@
 #include "base/os.h"
 #include "base/str.h"
 #include "engine/duckdb_internal.h"
-
-typedef struct fixture {
-  char *folder;
-  char staging[512];
-  shoal_engine *engine;
-  shoal_arena arena;
-  shoal_error err;
-} fixture;
-
-static int setup(void **state) {
-  fixture *f = calloc(1, sizeof *f);
-  f->folder = test_folder();
-  snprintf(f->staging, sizeof f->staging, "%s/staging", f->folder);
-  CHECK_OK(shoal_os_mkdir(f->staging, &f->err), &f->err);
-  char allowed[512];
-  snprintf(allowed, sizeof allowed, "%s/", f->folder);
-  shoal_str paths[] = {shoal_str_z(allowed)};
-  shoal_engine_config config = {
-      .threads = 2, .memory = 1u << 30, .allowed = paths, .n_allowed = 1, .locked = true, .progress = true};
-  CHECK_OK(shoal_engine_open_duckdb(&config, &f->engine, &f->err), &f->err);
-  *state = f;
-  return 0;
-}
-
-static int teardown(void **state) {
-  fixture *f = *state;
-  shoal_engine_free(f->engine);
-  shoal_arena_dispose(&f->arena);
-  test_folder_remove(f->folder);
-  free(f);
-  return 0;
-}
-
-static shoal_status rows_of(fixture *f, const shoal_job *job, shoal_buf *out) {
-  shoal_rows *rows;
-  shoal_status status = shoal_engine_query(f->engine, job, &rows, &f->err);
-  shoal_buf_clear(out);
-  if (status < 0)
-    return status;
-  while ((status = shoal_rows_next(rows, &f->err)) == SHOAL_OK) {
-    for (size_t i = 0; i < shoal_rows_columns(rows); i++) {
-      shoal_str text = shoal_rows_text(rows, i);
-      if (i)
-        shoal_buf_addc(out, '|');
-      shoal_buf_add(out, text.ptr ? text : SHOAL_STR("~"));
-    }
-    shoal_buf_addc(out, '\n');
-  }
-  shoal_rows_free(rows);
-  return status == SHOAL_DONE ? SHOAL_OK : status;
-}
 
 static shoal_outcome execute(fixture *f, shoal_job job) {
   shoal_outcome out;
@@ -97,7 +46,7 @@ static void check_among(fixture *f, const shoal_scan *scan, const char *column, 
   const shoal_job job = {.sql = shoal_str_z(shoal_arena_printf(&f->arena, "SELECT count(%s) FROM t", column)),
                          .inputs = &input,
                          .n_inputs = 1};
-  CHECK_OK(rows_of(f, &job, &out), &f->err);
+  CHECK_OK(test_engine_rows(f, &job, &out), &f->err);
   assert_true(shoal_str_i64(shoal_str_trim(shoal_buf_str(&out)), &n));
   if (n < at_least || n > at_most)
     fail_msg("%s: %lld rows", column, (long long)n);
@@ -139,7 +88,7 @@ static void test_rows_among_keys(void **state) {
   CHECK_OK(shoal_keys_numbers(&keys, numbers, 100, &f->arena, &f->err), &f->err);
   check_among(f, &scan, "a", 50, 50);
   const shoal_job alone = {.sql = SHOAL_STR("SELECT \"shoal:among\"(0, 7)")};
-  CHECK_STATUS(rows_of(f, &alone, &(shoal_buf){0}), SHOAL_EENGINE, &f->err);
+  CHECK_STATUS(test_engine_rows(f, &alone, &(shoal_buf){0}), SHOAL_EENGINE, &f->err);
 }
 
 /* ---- joins ---- */
@@ -215,7 +164,7 @@ static void test_the_small_side_of_a_join_is_built_from(void **state) {
   }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, test_engine_setup, test_engine_teardown)
 int main(void) {
   const struct CMUnitTest tests[] = {TEST(test_rows_among_keys), TEST(test_the_small_side_of_a_join_is_built_from)};
   return cmocka_run_group_tests_name("engine/keys", tests, NULL, NULL);
