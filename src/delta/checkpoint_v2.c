@@ -22,6 +22,7 @@ typedef struct looked {
   int64_t rows, adds, spoken;
   shoal_str first, last; /* of its paths */
   bool told;             /* all of this, by its tags */
+  bool asked;            /* it was looked into */
 } looked;
 
 typedef struct sidecars {
@@ -154,7 +155,8 @@ static shoal_status look_below(sidecars *s, looked *files) {
   for (size_t i = 0; i < c->n_below; i++) {
     if (c->s->below[i].sidecar.ptr)
       SHOAL_TRY(read_tags(s, c->s->below[i].sidecar, &files[i]));
-    if (!files[i].told || lies_between(spoken, n_spoken, &files[i]))
+    files[i].asked = !files[i].told || lies_between(spoken, n_spoken, &files[i]);
+    if (files[i].asked)
       list[n++] = c->below[i];
   }
   return n ? look(c, list, n, files) : SHOAL_OK;
@@ -168,6 +170,7 @@ static int64_t rows_of_one(const sidecars *s) {
 static shoal_status choose(sidecars *s) {
   shoal_checkpoint *c = s->c;
   size_t left = 0, n = c->n_below;
+  bool known = true; /* the columns of what is left: of just what was looked into */
   looked *files = SHOAL_NEW_ARRAY(&c->arena, looked, n);
   if (!files)
     return shoal_fail_nomem(c->err);
@@ -177,7 +180,9 @@ static shoal_status choose(sidecars *s) {
     s->rows += files[i].rows;
   for (size_t i = 0; i < n; i++) {
     shoal_str sidecar = c->s->below[i].sidecar;
-    if (!sidecar.ptr || files[i].spoken || files[i].rows < rows_of_one(s) / 4) {
+    bool goes_over = !sidecar.ptr || files[i].spoken || files[i].rows < rows_of_one(s) / 4;
+    known = known && goes_over == files[i].asked;
+    if (goes_over) {
       c->below[left++] = c->below[i];
       s->left_rows += files[i].rows;
       continue;
@@ -189,7 +194,7 @@ static shoal_status choose(sidecars *s) {
     shoal_buf_addz(&c->top, "}\n");
   }
   shoal_checkpoint_take_below(c, left);
-  return shoal_checkpoint_know_below(c);
+  return known ? SHOAL_OK : shoal_checkpoint_know_below(c);
 }
 
 /* ---- new ones ---- */
