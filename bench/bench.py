@@ -276,14 +276,18 @@ def publication():
     yield row
 
 
-def python(library, *args, folder=None):
-    """Seconds told by a program with a library: ours as pip installs it, joblib."""
-    path = f"{BUILD}/python" if library == "shoal" else f"{DEPS}/joblib:{DEPS}/xxhash:{DEPS}/dds"
-    p = subprocess.run([f"{DEPS}/python/bin/python", *args], cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+def told(args, env, folder=None):
+    p = subprocess.run(args, cwd=folder, env={**os.environ, **env}, capture_output=True, text=True)
     if p.returncode:
         raise SystemExit(f"{args}: {p.stderr}")
     took = float(p.stdout)
     return Took(took, took, 0)
+
+
+def python(library, *args, folder=None):
+    """Seconds told by a program with a library: ours as pip installs it, joblib."""
+    path = f"{BUILD}/python" if library == "shoal" else f"{DEPS}/joblib:{DEPS}/xxhash:{DEPS}/dds"
+    return told([f"{DEPS}/python/bin/python", *args], {"PYTHONPATH": path}, folder)
 
 
 def kept(kind, *args, target, what, n, peer="joblib"):
@@ -368,7 +372,7 @@ def many_files():
 
 
 def one_of_many_files():
-    floor, log, project = floor_program(), f"{CACHE}/log100k", f"{CACHE}/select"
+    floor, query, log, project = floor_program(), library_program("query"), f"{CACHE}/log100k", f"{CACHE}/select"
     big_log(log, 10**5, True)
     fresh(project, {"models/one.sql": "select 1 as n\n"})
     call([SHOAL, "run", "-q"], cwd=project)
@@ -381,11 +385,13 @@ def one_of_many_files():
     yield row
     sql, extension = f"select count(*), sum(v) from t {where}", f"{DEPS}/duckdb_delta/delta.duckdb_extension"
     for what, args in (("delta-rs, its table kept open", ("query",)), ("DuckDB's `delta_scan`, attached, its snapshot pinned", ("delta_scan", extension))):
-        row = Row("the same, a process for each", what, 0.5, "wall")
+        kept = Row("the same, its table kept open (`shoal_table_scan`), each query at the newest version", what, 0.5, "wall")
+        alone = Row("the same, `shoal sql`, a process for each", what, 1, "wall")
         for _ in rounds(3):
-            ours = many(5, [SHOAL, "sql", f"select count(*), sum(v) from '{log}' {where}"], cwd=project)
-            row.add(ours, python("peer", f"{HERE}/peer.py", args[0], log, sql, "9", *args[1:]))
-        yield row
+            theirs = python("peer", f"{HERE}/peer.py", args[0], log, sql, "9", *args[1:])
+            kept.add(told([query, log, sql, "21"], {"SHOAL_DUCKDB": LIBDUCKDB}), theirs)
+            alone.add(many(5, [SHOAL, "sql", f"select count(*), sum(v) from '{log}' {where}"], cwd=project), theirs)
+        yield from (kept, alone)
 
 
 def full_scan():

@@ -206,6 +206,19 @@ static int collect_fixed(cli *c) {
   return 0;
 }
 
+/* Leak checkers see all of it taken down; else the process just ends, with the engine's threads. */
+static int leave(cli *c, int rc) {
+#ifdef SHOAL_SANITIZED
+  shoal_session_close(c->s);
+  shoal_arena_dispose(&c->arena);
+  free(c->argv);
+  return rc;
+#else
+  shoal_session_leave(c->s);
+  _exit(rc);
+#endif
+}
+
 static int run_command(const cli_command *cmd, int argc, char **argv) {
   cli c = {.command = cmd, .argv = calloc((size_t)argc + 1, sizeof(char *))};
   if (!c.argv)
@@ -234,12 +247,9 @@ static int run_command(const cli_command *cmd, int argc, char **argv) {
     cli_help(cmd, c.argc > 0 && !strcmp(c.argv[0], "all"));
   else if (rc == 0)
     rc = cmd->run(&c);
-  shoal_session_close(c.s);
-  shoal_arena_dispose(&c.arena);
-  free(c.argv);
   if (fflush(stdout) && rc == 0)
     rc = EXIT_ERROR;
-  return rc;
+  return leave(&c, rc);
 }
 
 static int unknown_verb(const char *verb) {

@@ -7,21 +7,80 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "delta/changes.h"
 #include "delta/table.h"
+#include "engine/lexer.h"
+
+/* ---- engines ---- */
+
+/* The engine that the last stream was done with, for the next one: the handle and each stream have a share in it. */
+struct shoal_table_idle {
+  shoal_mutex mutex;
+  size_t shares;
+  bool closed; /* by the handle: there is no next one */
+  shoal_engine *engine;
+};
+
+static shoal_status new_idle(shoal_table_idle **out, shoal_error *err) {
+  *out = shoal_calloc(1, sizeof **out);
+  if (!*out)
+    return shoal_fail_nomem(err);
+  shoal_mutex_init(&(*out)->mutex);
+  (*out)->shares = 1;
+  return SHOAL_OK;
+}
+
+static void leave_idle(shoal_table_idle *idle, bool handle) {
+  shoal_engine *engine = NULL;
+  if (!idle)
+    return;
+  shoal_mutex_lock(&idle->mutex);
+  bool last = --idle->shares == 0;
+  idle->closed = idle->closed || handle;
+  if (idle->closed) {
+    engine = idle->engine;
+    idle->engine = NULL;
+  }
+  shoal_mutex_unlock(&idle->mutex);
+  shoal_engine_free(engine);
+  if (!last)
+    return;
+  shoal_mutex_dispose(&idle->mutex);
+  shoal_free(idle);
+}
+
+static shoal_engine *take_idle(shoal_table_idle *idle) {
+  shoal_mutex_lock(&idle->mutex);
+  shoal_engine *engine = idle->engine;
+  idle->engine = NULL;
+  idle->shares++;
+  shoal_mutex_unlock(&idle->mutex);
+  return engine;
+}
+
+static void give_idle(shoal_table_idle *idle, shoal_engine *engine) {
+  shoal_mutex_lock(&idle->mutex);
+  if (!idle->closed && !idle->engine) {
+    idle->engine = engine;
+    engine = NULL;
+  }
+  shoal_mutex_unlock(&idle->mutex);
+  shoal_engine_free(engine);
+}
 
 /* An engine that may touch the table's folder, nothing else. */
-static shoal_status open_engine(const shoal_table *t, shoal_engine **out, shoal_error *err) {
+static shoal_status open_engine(const shoal_table *t, bool plans, shoal_engine **out, shoal_error *err) {
   shoal_arena arena = {0};
   shoal_str allowed = shoal_str_z(shoal_arena_printf(&arena, "%s/", t->folder));
-  const shoal_engine_config config = {.allowed = &allowed, .n_allowed = 1, .locked = true};
+  const shoal_engine_config config = {.allowed = &allowed, .n_allowed = 1, .locked = true, .plans = plans};
   shoal_status status = allowed.ptr ? shoal_engine_open_duckdb(&config, out, err) : shoal_fail_nomem(err);
   shoal_arena_dispose(&arena);
   return status;
 }
 
 shoal_status shoal_table_engine(shoal_table *t, shoal_engine **out, shoal_error *err) {
-  shoal_status status = t->engine ? SHOAL_OK : open_engine(t, &t->engine, err);
+  shoal_status status = t->engine ? SHOAL_OK : open_engine(t, false, &t->engine, err);
   *out = t->engine;
   return status;
 }
@@ -36,7 +95,9 @@ shoal_status shoal_table_open(const char *folder, shoal_table **out, shoal_error
   shoal_table *t = shoal_calloc(1, sizeof *t);
   if (!t)
     return shoal_fail_nomem(err);
-  shoal_status status = shoal_store_open_file(folder, true, &t->store, err);
+  shoal_status status = new_idle(&t->idle, err);
+  if (status == SHOAL_OK)
+    status = shoal_store_open_file(folder, true, &t->store, err);
   if (status == SHOAL_OK)
     status = shoal_os_realpath(folder, &t->arena, &real, err);
   t->folder = real;
@@ -59,6 +120,7 @@ void shoal_table_close(shoal_table *t) {
     return;
   shoal_delta_snapshot_free(t->head);
   shoal_engine_free(t->engine);
+  leave_idle(t->idle, true);
   shoal_store_free(t->store);
   shoal_arena_dispose(&t->arena);
   shoal_free(t);
@@ -73,6 +135,7 @@ shoal_status shoal_table_version(shoal_table *t, int64_t *out, shoal_error *err)
 /* What a stream's rows rest on. */
 typedef struct table_stream {
   struct ArrowArrayStream rows; /* the engine's */
+  shoal_table_idle *idle;       /* a share, which comes with the engine */
   shoal_engine *engine;
   shoal_delta_view *view;
   shoal_delta_snapshot *snapshot;
@@ -83,7 +146,9 @@ typedef struct table_stream {
 static void free_stream(table_stream *s) {
   if (s->rows.release)
     s->rows.release(&s->rows);
-  shoal_engine_free(s->engine);
+  if (s->idle && s->engine)
+    give_idle(s->idle, s->engine);
+  leave_idle(s->idle, false);
   shoal_delta_view_free(s->view);
   shoal_delta_snapshot_free(s->snapshot);
   shoal_delta_changes_dispose(&s->changes);
@@ -111,6 +176,12 @@ static void stream_release(struct ArrowArrayStream *stream) {
   stream->release = NULL;
 }
 
+static shoal_status stream_engine(shoal_table *t, bool plans, table_stream *s, shoal_error *err) {
+  s->idle = t->idle;
+  s->engine = take_idle(t->idle);
+  return s->engine ? SHOAL_OK : open_engine(t, plans, &s->engine, err);
+}
+
 static shoal_status start_scan(shoal_table *t, int64_t version, const char *query, table_stream *s, shoal_error *err) {
   shoal_scan *scan = SHOAL_NEW(&s->arena, shoal_scan);
   shoal_str sql = shoal_arena_str(&s->arena, shoal_str_z(query ? query : "SELECT * FROM t"));
@@ -126,7 +197,7 @@ static shoal_status start_scan(shoal_table *t, int64_t version, const char *quer
     SHOAL_TRY(shoal_delta_view_open(&t->table, version, &s->view, err));
     SHOAL_TRY(shoal_delta_view_scan(&t->table, s->view, &s->arena, scan, err));
   }
-  SHOAL_TRY(open_engine(t, &s->engine, err));
+  SHOAL_TRY(stream_engine(t, shoal_sql_has_conditions(sql), s, err));
   const shoal_input input = {SHOAL_STR("t"), scan};
   const shoal_job job = {.sql = sql, .inputs = &input, .n_inputs = 1};
   return shoal_engine_stream(s->engine, &job, &s->rows, err);
@@ -134,7 +205,7 @@ static shoal_status start_scan(shoal_table *t, int64_t version, const char *quer
 
 static shoal_status start_changes(shoal_table *t, int64_t from, int64_t to, table_stream *s, shoal_error *err) {
   SHOAL_TRY(shoal_delta_changes_open(&t->table, from, to, &s->arena, &s->changes, err));
-  SHOAL_TRY(open_engine(t, &s->engine, err));
+  SHOAL_TRY(stream_engine(t, false, s, err));
   return shoal_engine_stream(s->engine, &s->changes.job, &s->rows, err);
 }
 

@@ -6,11 +6,14 @@
 #include "delta/delta.h"
 #include "shoal/delta.h"
 
+typedef struct shoal_table_idle shoal_table_idle;
+
 struct shoal_table {
   shoal_arena arena;
   const char *folder;
   shoal_store *store;
-  shoal_engine *engine; /* opened when it is needed */
+  shoal_engine *engine;   /* opened when it is needed */
+  shoal_table_idle *idle; /* for streams */
   shoal_delta_table table;
   shoal_delta_snapshot *head; /* between appends */
 };

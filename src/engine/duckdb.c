@@ -311,8 +311,15 @@ static void op_interrupt(shoal_engine *e) {
   shoal_mutex_unlock(&d->mutex);
 }
 
+static void op_leave(shoal_engine *e) {
+  const shoal_duckdb *d = (const shoal_duckdb *)e;
+  if (d->config.temp)
+    shoal_ignore(shoal_os_remove_tree(d->config.temp, NULL));
+}
+
 static void op_free(shoal_engine *e) {
   shoal_duckdb *d = (shoal_duckdb *)e;
+  shoal_thread_join(&d->planning);
   shoal_engine_free(d->planner);
   close_instance(d);
   shoal_mutex_dispose(&d->each.mutex);
@@ -335,6 +342,7 @@ static const shoal_engine_ops duckdb_ops = {
     .each = shoal_duckdb_op_each,
     .filters = shoal_duckdb_op_filters,
     .interrupt = op_interrupt,
+    .leave = op_leave,
     .free = op_free,
 };
 
@@ -368,6 +376,8 @@ shoal_status shoal_engine_open_duckdb(const shoal_engine_config *config, shoal_e
   shoal_mutex_init(&d->tap.mutex);
   shoal_mutex_init(&d->each.mutex);
   shoal_status status = copy_config(d, config, err);
+  if (status == SHOAL_OK && config->plans)
+    shoal_duckdb_plan_soon(d);
   if (status == SHOAL_OK)
     status = open_instance(d, err);
   if (status < 0) {

@@ -60,7 +60,7 @@ static shoal_status check_version(const shoal_duckdb_api *api, const char *path,
 static shoal_status open_library(const char *path, shoal_duckdb_api *api, shoal_error *err) {
   if (strchr(path, '/') && access(path, R_OK) != 0)
     return shoal_fail(err, SHOAL_ENOTFOUND, "no DuckDB library at %s", path);
-  void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  void *handle = dlopen(path, RTLD_LAZY | RTLD_LOCAL); /* NOW looks up 24,000 functions, for 5 ms */
   if (!handle)
     return shoal_fail(err, strchr(path, '/') ? SHOAL_EUNSUPPORTED : SHOAL_ENOTFOUND, "can't load DuckDB: %s",
                       dlerror());

@@ -57,7 +57,8 @@ typedef struct shoal_duckdb {
   } each;
   bool recording;        /* the job is being set up */
   shoal_buf made;        /* the statements that set it up */
-  shoal_engine *planner; /* made at first use */
+  shoal_engine *planner; /* made at first use, or by `planning`, whose it is until it is joined */
+  shoal_thread planning;
   shoal_str streamed;    /* in job_arena: the query whose rows are fetched, and the number of its columns */
   size_t n_streamed;
 } shoal_duckdb;
@@ -160,6 +161,8 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_skip(shoal_duckdb *d, const shoal_job *
 SHOAL_MUST_USE shoal_status shoal_duckdb_op_filters(shoal_engine *e, const shoal_job *job, size_t input,
                                                     shoal_arena *arena, const shoal_predicate **out, size_t *n,
                                                     shoal_error *err);
+/* Opens the planner in a thread; as well as that goes. */
+void shoal_duckdb_plan_soon(shoal_duckdb *d);
 /* In a planner: the view's query over a table without rows, which this makes. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_add_stub(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql,
                                                   shoal_error *err);

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/os.h"
 #include "base/str.h"
 #include "engine/duckdb_internal.h"
 #include "engine/lexer.h"
@@ -64,21 +65,8 @@ static bool is_plannable(const shoal_job *job) {
   return plain;
 }
 
-static bool has_word(shoal_str sql, const char *const *words, size_t n) {
-  shoal_lexer lexer = {.sql = sql};
-  shoal_token token;
-  while (shoal_lexer_next(&lexer, &token))
-    for (size_t i = 0; i < n; i++)
-      if (shoal_token_is(&token, words[i]))
-        return true;
-  return false;
-}
-
-/* Without any of these words no scan is filtered by anything. Macros may bring them. */
-static bool has_conditions(const shoal_job *job) {
-  static const char *const words[] = {"where", "having", "qualify", "join", "on", "using"};
-  return job->n_macros || has_word(job->sql, words, sizeof words / sizeof *words);
-}
+/* Macros may bring conditions. */
+static bool has_conditions(const shoal_job *job) { return job->n_macros || shoal_sql_has_conditions(job->sql); }
 
 /* Whether what the query says may depend on when it is asked: a part of a word will do. */
 static bool names_clock(shoal_str sql) {
@@ -131,16 +119,30 @@ shoal_status shoal_duckdb_add_stub(shoal_duckdb *d, const shoal_scan *scan, size
   return status;
 }
 
-static shoal_status need_planner(shoal_duckdb *d, shoal_error *err) {
-  if (d->planner)
-    return SHOAL_OK;
+static shoal_status open_planner(shoal_duckdb *d, shoal_error *err) {
   shoal_engine_config config = d->config;
   config.planner = true;
+  config.plans = false;
   config.progress = false;
   config.temp = NULL;
   config.threads = 1;
   config.memory = PLANNER_MEMORY;
   return shoal_engine_open_duckdb(&config, &d->planner, err);
+}
+
+static void open_meanwhile(void *arg) {
+  shoal_error ignored; /* who needs it tries again */
+  shoal_ignore(open_planner(arg, &ignored));
+}
+
+void shoal_duckdb_plan_soon(shoal_duckdb *d) {
+  if (shoal_os_cpus() > 1)
+    shoal_ignore(shoal_thread_start(&d->planning, open_meanwhile, d, NULL));
+}
+
+static shoal_status need_planner(shoal_duckdb *d, shoal_error *err) {
+  shoal_thread_join(&d->planning);
+  return d->planner ? SHOAL_OK : open_planner(d, err);
 }
 
 /* The second column of EXPLAIN's only row. */

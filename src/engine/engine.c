@@ -44,6 +44,11 @@ void shoal_engine_free(shoal_engine *e) {
     e->ops->free(e);
 }
 
+void shoal_engine_leave(shoal_engine *e) {
+  if (e && e->ops->leave)
+    e->ops->leave(e);
+}
+
 const char *shoal_engine_version(shoal_engine *e) { return e->ops->version(e); }
 
 shoal_status shoal_engine_parse(shoal_engine *e, shoal_str sql, shoal_buf *json, shoal_error *err) {

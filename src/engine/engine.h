@@ -34,6 +34,7 @@ typedef struct shoal_engine_config {
   size_t n_allowed;
   bool locked;   /* true: no file but `allowed`, settings locked (always for models) */
   bool progress; /* jobs may ask for it: the engine counts what is done, which costs some percent */
+  bool plans;    /* queries that may leave files out will come: a thread makes ready for them meanwhile */
   bool planner;  /* for duckdb_skip.c: tables are stubs without rows, and filters reach them whatever statistics say */
 } shoal_engine_config;
 
@@ -223,6 +224,7 @@ typedef struct shoal_engine_ops {
   shoal_status (*filters)(shoal_engine *e, const shoal_job *job, size_t input, shoal_arena *arena,
                           const shoal_predicate **out, size_t *n, shoal_error *err);
   void (*interrupt)(shoal_engine *e);
+  void (*leave)(shoal_engine *e); /* NULL: it spills nothing */
   void (*free)(shoal_engine *e);
 } shoal_engine_ops;
 struct shoal_engine {
@@ -237,6 +239,9 @@ SHOAL_MUST_USE shoal_status shoal_engine_open_duckdb(const shoal_engine_config *
    the SQL's bytes alone. For thread-sanitised tests of everything above. */
 SHOAL_MUST_USE shoal_status shoal_engine_open_null(shoal_engine **out, shoal_error *err);
 void shoal_engine_free(shoal_engine *e);
+/* Instead of freeing it, where the process ends at once: removes what it spilled; memory and threads, which take
+   milliseconds to take down, go with the process. */
+void shoal_engine_leave(shoal_engine *e);
 const char *shoal_engine_version(shoal_engine *e); /* "duckdb 1.5.5" */
 /* Feeds every engine setting that affects results, name and value, to a key. Loads nothing. */
 void shoal_engine_settings_hash(shoal_hasher *h);

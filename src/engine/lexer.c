@@ -155,6 +155,17 @@ shoal_str shoal_sql_body(shoal_str sql) {
   return shoal_str_sub(sql, 0, end);
 }
 
+bool shoal_sql_has_conditions(shoal_str sql) {
+  static const char *const words[] = {"where", "having", "qualify", "join", "on", "using"};
+  shoal_lexer lexer = {.sql = sql};
+  shoal_token token;
+  while (shoal_lexer_next(&lexer, &token))
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+      if (shoal_token_is(&token, words[i]))
+        return true;
+  return false;
+}
+
 void shoal_sql_point(shoal_error *err, shoal_str sql, size_t offset) {
   if (!err || offset > sql.len)
     return;

@@ -108,6 +108,16 @@ void shoal_session_close(shoal_session *s) {
   shoal_free(s);
 }
 
+void shoal_session_leave(shoal_session *s) {
+  if (!s)
+    return;
+  shoal_session_remember(s);
+  cache_state(s);
+  shoal_store_free(s->store); /* has a folder of its own */
+  shoal_engine_leave(s->engine);
+  shoal_worker_free(s->python.worker);
+}
+
 shoal_status shoal_session_read(shoal_session *s, shoal_str path, const shoal_hash *expect, shoal_arena *arena,
                                 shoal_str *out, shoal_error *err) {
   shoal_buf b = {0};
@@ -502,7 +512,8 @@ shoal_status shoal_session_open_engine(shoal_session *s, unsigned workers, shoal
                                                              .temp_max = s->config.engine_temp_max,
                                                              .allowed = allowed,
                                                              .n_allowed = n_allowed,
-                                                             .locked = true},
+                                                             .locked = true,
+                                                             .plans = s->filters},
                                       out, err);
   shoal_arena_dispose(&arena);
   return status;

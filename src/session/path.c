@@ -60,6 +60,23 @@ static shoal_status open_folder(shoal_session *s, shoal_str path, char **real, s
   return shoal_session_allow(s, *real, err);
 }
 
+shoal_status shoal_path_allow(shoal_session *s, shoal_str sql, shoal_error *err) {
+  shoal_lexer lexer = {.sql = sql};
+  shoal_token t;
+  shoal_error ignored;
+  for (bool table = false; shoal_lexer_next(&lexer, &t);
+       table = shoal_token_is(&t, "from") || shoal_token_is(&t, "join")) {
+    char *real = NULL;
+    if (!table || !shoal_at_is_path(&t))
+      continue;
+    shoal_status status = open_folder(s, shoal_str_sub(t.text, 1, t.text.len - 1), &real, &ignored);
+    if (status == SHOAL_ENOMEM)
+      return shoal_fail_nomem(err);
+    s->filters = s->filters || (status >= 0 && shoal_sql_has_conditions(sql));
+  }
+  return SHOAL_OK; /* what is no folder may be a file, and is told of when it is read */
+}
+
 shoal_status shoal_session_ids_scan(const shoal_delta_table *table, int64_t version, shoal_query *q, shoal_scan *out,
                                     shoal_error *err) {
   if (!shoal_delta_asks_ids(q->job.sql))

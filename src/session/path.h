@@ -9,11 +9,14 @@
  */
 SHOAL_MUST_USE shoal_status shoal_path_spelled(shoal_str sql, shoal_str name, shoal_arena *arena, shoal_str *out,
                                                shoal_error *err);
-/* The table in a folder, relative to the project's (as files are), now or at what a clause says (NULL: now). */
+/* Lets the engine, which has yet to be opened, read the tables that the text names by path right behind FROM or JOIN:
+   the others it is opened once more for. */
+SHOAL_MUST_USE shoal_status shoal_path_allow(shoal_session *s, shoal_str sql, shoal_error *err);
 /* A table's version with the ids of its rows, where the query names them. SHOAL_DONE: it does not, or there are none.
  */
 SHOAL_MUST_USE shoal_status shoal_session_ids_scan(const shoal_delta_table *table, int64_t version, shoal_query *q,
                                                    shoal_scan *out, shoal_error *err);
+/* The table in a folder, relative to the project's (as files are), now or at what a clause says (NULL: now). */
 SHOAL_MUST_USE shoal_status shoal_path_scan(shoal_session *s, shoal_str path, const shoal_at *at, shoal_query *q,
                                             shoal_scan *out, shoal_error *err);
 

@@ -182,6 +182,7 @@ static shoal_status fill(shoal_session *s, const shoal_state *at, shoal_query *q
   size_t n_ats;
   SHOAL_TRY(shoal_session_configure(s, err));
   SHOAL_TRY(shoal_session_open_lake(s, false, err));
+  SHOAL_TRY(shoal_path_allow(s, q->job.sql, err));
   SHOAL_TRY(parse(s, q, &form, err));
   SHOAL_TRY(take_ats(s, q, &form, &ats, &n_ats, err));
   SHOAL_TRY(add_macros(s, &form, q, err));

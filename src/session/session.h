@@ -122,6 +122,7 @@ typedef struct shoal_session {
   shoal_hash
       nonce;       /* of volatile models' keys: one for the whole session, so that planning again finds their results */
   int64_t now_us;  /* what the clock says: --now, or when the session began to sign */
+  bool filters;    /* the query that the engine is opened for reads tables by path, on conditions */
   bool one_thread; /* engines opened from here on have one thread each */
   shoal_python python;
   shoal_session_learned learned;
@@ -146,6 +147,9 @@ typedef struct shoal_session {
 SHOAL_MUST_USE shoal_status shoal_session_open(const shoal_session_options *options, shoal_session **out,
                                                shoal_error *err);
 void shoal_session_close(shoal_session *s);
+/* Instead of closing it, where the process ends at once: what is to be remembered is, workers are ended, and what the
+   engine spilled is removed; memory and threads are left to the system. */
+void shoal_session_leave(shoal_session *s);
 
 /* Reads shoal.yaml and opens store and lake. With `create`, a project's lake is made when it is missing. */
 SHOAL_MUST_USE shoal_status shoal_session_configure(shoal_session *s, shoal_error *err);

@@ -105,6 +105,24 @@ static void rows_come_go_and_change(void **state) {
   test_folder_remove(folder);
 }
 
+/* Streams share the handle's engines: at once, after each other, after one that failed, and without the handle. */
+static void streams_stand_alone(void **state) {
+  (void)state;
+  char *folder = test_folder();
+  shoal_table *t = made(folder);
+  struct ArrowArrayStream rows, first = scan(t, SHOAL_TABLE_LATEST, "SELECT id FROM t WHERE id = 1"),
+                                second = scan(t, SHOAL_TABLE_LATEST, "SELECT id FROM t WHERE id = 2");
+  assert_int_equal(number(second), 2);
+  CHECK_STATUS(shoal_table_scan(t, SHOAL_TABLE_LATEST, "SELECT id FROM nothing", &rows, &err), SHOAL_EENGINE, &err);
+  struct ArrowArrayStream third = scan(t, SHOAL_TABLE_LATEST, "SELECT id FROM t WHERE id = 3");
+  struct ArrowArrayStream unread = scan(t, SHOAL_TABLE_LATEST, "SELECT id FROM t, range(1000000)");
+  shoal_table_close(t);
+  assert_int_equal(number(first), 1);
+  unread.release(&unread);
+  assert_int_equal(number(third), 3);
+  test_folder_remove(folder);
+}
+
 static void what_does_not_fit_is_refused_and_released(void **state) {
   (void)state;
   char *folder = test_folder();
@@ -282,6 +300,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rows_come_go_and_change),    cmocka_unit_test(what_does_not_fit_is_refused_and_released),
       cmocka_unit_test(partitions_are_overwritten), cmocka_unit_test(it_is_altered),
-      cmocka_unit_test(numbers_are_given),          cmocka_unit_test(tables_are_kept_well)};
+      cmocka_unit_test(numbers_are_given),          cmocka_unit_test(tables_are_kept_well),
+      cmocka_unit_test(streams_stand_alone)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
