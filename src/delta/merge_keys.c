@@ -4,6 +4,7 @@
  * that may have one of them, and what is joined is about as small as the source. They are looked up by one query over
  * one column, which ends early where they turn out to be many.
  */
+#include "base/mem.h"
 #include "delta/change.h"
 #include "engine/arrow.h"
 
@@ -12,8 +13,7 @@
 #define RARE 4          /* the table has so many rows for each key, or they are not worth it */
 
 typedef struct collecting {
-  shoal_arena scratch; /* numbers as they come */
-  int64_t *numbers;
+  int64_t *numbers; /* as they come: room for `most`, of which few pages may be touched */
   shoal_keys *keys;
   size_t n, most;
   bool of_numbers, too_many;
@@ -103,7 +103,7 @@ shoal_status shoal_change_find_keys(shoal_change *c, const shoal_scan *source, c
   shoal_status status = SHOAL_OK;
   if (!k.of_numbers)
     status = shoal_keys_texts(&keys, k.most, &c->arena, err);
-  else if (!(k.numbers = SHOAL_NEW_ARRAY(&k.scratch, int64_t, k.most)))
+  else if (!(k.numbers = shoal_malloc(k.most * sizeof *k.numbers)))
     status = shoal_fail_nomem(err);
   if (status == SHOAL_OK)
     status = ask_keys(c, source, key, &k, err);
@@ -111,6 +111,6 @@ shoal_status shoal_change_find_keys(shoal_change *c, const shoal_scan *source, c
     status = shoal_keys_numbers(&keys, k.numbers, k.n, &c->arena, err);
   if (status == SHOAL_OK && !k.too_many)
     take_better(c, column, &keys);
-  shoal_arena_dispose(&k.scratch);
+  shoal_free(k.numbers);
   return status;
 }
