@@ -59,7 +59,7 @@ typedef struct shoal_duckdb {
   shoal_buf made;        /* the statements that set it up */
   shoal_engine *planner; /* made at first use, or by `planning`, whose it is until it is joined */
   shoal_thread planning;
-  shoal_str streamed;    /* in job_arena: the query whose rows are fetched, and the number of its columns */
+  shoal_str streamed; /* in job_arena: the query whose rows are fetched, and the number of its columns */
   size_t n_streamed;
 } shoal_duckdb;
 
