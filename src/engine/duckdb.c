@@ -158,6 +158,7 @@ shoal_status shoal_duckdb_begin(shoal_duckdb *d, const shoal_job *job, shoal_err
     return shoal_fail(err, SHOAL_EBUSY, "the engine still gives the rows of another query");
   SHOAL_TRY(need_instance(d, err));
   SHOAL_TRY(shoal_duckdb_schemas(d, job, err));
+  SHOAL_TRY(shoal_duckdb_sniff(d, job, err));
   SHOAL_TRY(shoal_duckdb_run(d, "BEGIN TRANSACTION", err));
   d->in_job = true;
   d->job = job;
@@ -326,6 +327,8 @@ static void op_free(shoal_engine *e) {
   shoal_mutex_dispose(&d->tap.mutex);
   shoal_mutex_dispose(&d->mutex);
   shoal_buf_dispose(&d->made);
+  shoal_duckdb_forget_csv(d);
+  shoal_arena_dispose(&d->job_arena); /* of a job that did not begin */
   shoal_arena_dispose(&d->arena);
   shoal_free(d);
 }

@@ -20,14 +20,8 @@
 #include "engine/duckdb_internal.h"
 #include "engine/lexer.h"
 
-/* Files of a scan that are read by one call of a reader, and the name of the list of them. */
-typedef struct file_range {
-  size_t first, n;
-  const char *name;
-} file_range;
-
 /* The variable of input i: a range of its files; of its k-th partition column: the values, one for each file. */
-static shoal_str files_variable(char *out, size_t size, size_t input, const file_range *range) {
+static shoal_str files_variable(char *out, size_t size, size_t input, const shoal_duckdb_files *range) {
   return (shoal_str){out, (size_t)snprintf(out, size, "shoal:%zu:%s", input, range->name)};
 }
 
@@ -112,7 +106,7 @@ static shoal_status set_list(shoal_duckdb *d, shoal_str name, duckdb_value *valu
   return status;
 }
 
-static shoal_status set_files(shoal_duckdb *d, const shoal_scan *scan, size_t input, const file_range *range,
+static shoal_status set_files(shoal_duckdb *d, const shoal_scan *scan, size_t input, const shoal_duckdb_files *range,
                               shoal_error *err) {
   char name[64];
   shoal_buf scratch = {0};
@@ -173,9 +167,8 @@ static shoal_status set_parts(shoal_duckdb *d, const shoal_scan *scan, size_t in
 
 #define SHORT_LIST 8
 
-/* The first argument of a reader: a scan's files. */
-static shoal_status add_files(shoal_duckdb *d, const shoal_scan *scan, size_t input, const file_range *range,
-                              shoal_buf *sql, shoal_error *err) {
+shoal_status shoal_duckdb_add_files(shoal_duckdb *d, const shoal_scan *scan, size_t input,
+                                    const shoal_duckdb_files *range, shoal_buf *sql, shoal_error *err) {
   char name[64];
   if (range->n > SHORT_LIST) {
     shoal_buf_addf(sql, "getvariable('%s')", files_variable(name, sizeof name, input, range).ptr);
@@ -209,8 +202,8 @@ static bool is_guarded(const shoal_field *f) {
 }
 
 /* Whether a column's variants are structs of their parts, which files of a range may differ in; NULL: it has none. */
-static const char *parts_of(const shoal_scan *scan, size_t column, size_t input, const file_range *range, char *out,
-                            size_t size) {
+static const char *parts_of(const shoal_scan *scan, size_t column, size_t input, const shoal_duckdb_files *range,
+                            char *out, size_t size) {
   char name[64];
   const bool *of = scan->variants ? scan->variants + column * scan->n_files : NULL;
   size_t n = 0;
@@ -225,7 +218,8 @@ static const char *parts_of(const shoal_scan *scan, size_t column, size_t input,
   return out;
 }
 
-static void add_read(shoal_buf *sql, const shoal_scan *scan, size_t column, size_t input, const file_range *range) {
+static void add_read(shoal_buf *sql, const shoal_scan *scan, size_t column, size_t input,
+                     const shoal_duckdb_files *range) {
   char expression[32], parts[128];
   const shoal_field *field = &scan->schema->fields[column];
   bool guarded = is_guarded(field);
@@ -237,7 +231,7 @@ static void add_read(shoal_buf *sql, const shoal_scan *scan, size_t column, size
 }
 
 static void add_select_item(shoal_buf *sql, const shoal_scan *scan, size_t column, size_t input,
-                            const file_range *range) {
+                            const shoal_duckdb_files *range) {
   char name[64];
   ptrdiff_t k = partition_index(scan, column);
   const shoal_field *field = &scan->schema->fields[column];
@@ -303,7 +297,7 @@ static shoal_status check_table(const shoal_scan *scan, shoal_error *err) {
 }
 
 /* What a row's file says of it, else what the log says of the file: an id counts from the file's first row on. */
-static void add_ids(shoal_buf *sql, const shoal_scan *scan, size_t input, const file_range *range) {
+static void add_ids(shoal_buf *sql, const shoal_scan *scan, size_t input, const shoal_duckdb_files *range) {
   char name[64];
   size_t own = scan->schema->n_fields - SHOAL_TRACKED_COLUMNS;
   for (size_t i = 0; i < 2; i++) {
@@ -317,7 +311,7 @@ static void add_ids(shoal_buf *sql, const shoal_scan *scan, size_t input, const 
   }
 }
 
-static void add_select_items(shoal_buf *sql, const shoal_scan *scan, size_t input, const file_range *range) {
+static void add_select_items(shoal_buf *sql, const shoal_scan *scan, size_t input, const shoal_duckdb_files *range) {
   char name[64];
   size_t n = scan->schema->n_fields - (scan->tracked ? SHOAL_TRACKED_COLUMNS : 0);
   for (size_t i = 0; i < n; i++) {
@@ -340,17 +334,17 @@ static void add_select_items(shoal_buf *sql, const shoal_scan *scan, size_t inpu
 }
 
 /* As many of the rows as of the files. */
-static void add_cardinality(const shoal_scan *scan, const file_range *range, shoal_buf *sql) {
+static void add_cardinality(const shoal_scan *scan, const shoal_duckdb_files *range, shoal_buf *sql) {
   uint64_t rows = (uint64_t)((double)scan->rows * (double)range->n / (double)scan->n_files);
   if (rows)
     shoal_buf_addf(sql, ", explicit_cardinality = %llu", (unsigned long long)rows);
 }
 
-static shoal_status add_range(shoal_duckdb *d, const shoal_scan *scan, size_t input, const file_range *range,
+static shoal_status add_range(shoal_duckdb *d, const shoal_scan *scan, size_t input, const shoal_duckdb_files *range,
                               shoal_buf *sql, shoal_error *err) {
   add_select_items(sql, scan, input, range);
   shoal_buf_addz(sql, " FROM read_parquet(");
-  SHOAL_TRY(add_files(d, scan, input, range, sql, err));
+  SHOAL_TRY(shoal_duckdb_add_files(d, scan, input, range, sql, err));
   shoal_buf_addz(sql, ", hive_partitioning = false, schema = ");
   add_schema_map(sql, scan);
   add_cardinality(scan, range, sql);
@@ -375,7 +369,7 @@ static void add_conditions(const shoal_scan *scan, size_t input, bool kept, shoa
 /* A cast to the type that a column has costs nothing. */
 static shoal_status add_uniform(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql,
                                 shoal_error *err) {
-  const file_range all = {0, scan->n_files, "whole"};
+  const shoal_duckdb_files all = {0, scan->n_files, "whole"};
   for (size_t i = 0; i < scan->schema->n_fields; i++) {
     shoal_buf_addz(sql, i ? ", CAST(" : "SELECT CAST(");
     shoal_buf_sql_ident(sql, scan->schema->fields[i].name);
@@ -385,7 +379,7 @@ static shoal_status add_uniform(shoal_duckdb *d, const shoal_scan *scan, size_t 
     shoal_buf_sql_ident(sql, scan->schema->fields[i].name);
   }
   shoal_buf_addz(sql, " FROM read_parquet(");
-  SHOAL_TRY(add_files(d, scan, input, &all, sql, err));
+  SHOAL_TRY(shoal_duckdb_add_files(d, scan, input, &all, sql, err));
   shoal_buf_addz(sql, ", hive_partitioning = false)");
   return SHOAL_OK;
 }
@@ -414,7 +408,7 @@ static bool is_like_table(shoal_duckdb *d, const shoal_scan *scan) {
   duckdb_prepared_statement statement = NULL;
   shoal_duckdb_column *columns;
   size_t n = 0;
-  const file_range all = {0, 1, "whole"};
+  const shoal_duckdb_files all = {0, 1, "whole"};
   bool like =
       scan->n_files == 1 && !scan->tracked && scan->n_partition_columns == 0 && !scan->positions && !scan->by_field_id;
   for (size_t i = 0; like && i < scan->schema->n_fields; i++) {
@@ -424,7 +418,7 @@ static bool is_like_table(shoal_duckdb *d, const shoal_scan *scan) {
   if (!like)
     return false;
   shoal_buf_addz(&sql, "SELECT * FROM read_parquet(");
-  like = add_files(d, scan, 0, &all, &sql, &ignored) == SHOAL_OK;
+  like = shoal_duckdb_add_files(d, scan, 0, &all, &sql, &ignored) == SHOAL_OK;
   shoal_buf_addz(&sql, ", hive_partitioning = false)");
   like = like && shoal_buf_check(&sql, &ignored) == SHOAL_OK &&
          shoal_duckdb_prepare(d, shoal_buf_z(&sql), (shoal_duckdb_place){0}, &statement, &ignored) == SHOAL_OK &&
@@ -442,7 +436,7 @@ static shoal_status add_table(shoal_duckdb *d, const shoal_scan *given, size_t i
   shoal_scan own = *given;
   const shoal_scan *scan = &own;
   size_t n_whole = scan->keep ? scan->n_whole : scan->n_files;
-  const file_range whole = {0, n_whole, "whole"}, kept = {n_whole, scan->n_files - n_whole, "kept"};
+  const shoal_duckdb_files whole = {0, n_whole, "whole"}, kept = {n_whole, scan->n_files - n_whole, "kept"};
   SHOAL_TRY(check_table(scan, err));
   if (scan->stand_in) {
     shoal_buf_addz(sql, scan->stand_in);
@@ -619,11 +613,14 @@ static shoal_status add_source(shoal_duckdb *d, const shoal_scan *scan, size_t i
                                shoal_error *err) {
   if (scan->n_files == 0)
     return shoal_fail(err, SHOAL_ENOTFOUND, "the source has no files");
+  shoal_status status = shoal_duckdb_add_csv(d, scan, input, sql, err);
+  if (status != SHOAL_DONE)
+    return status;
   shoal_buf_addz(sql, "SELECT *");
   add_told_names(scan, sql);
   shoal_buf_addf(sql, " FROM %s(", reader(scan->format));
-  const file_range all = {0, scan->n_files, "all"};
-  SHOAL_TRY(add_files(d, scan, input, &all, sql, err));
+  const shoal_duckdb_files all = {0, scan->n_files, "all"};
+  SHOAL_TRY(shoal_duckdb_add_files(d, scan, input, &all, sql, err));
   SHOAL_TRY(add_options(scan, sql, err));
   shoal_buf_addz(sql, ")");
   return SHOAL_OK;
@@ -859,5 +856,6 @@ void shoal_duckdb_reset_variables(shoal_duckdb *d) {
   shoal_vec_dispose(&d->variables);
   d->scans = NULL;
   d->n_scans = 0;
+  d->job_csv = NULL;
   shoal_arena_dispose(&d->job_arena);
 }

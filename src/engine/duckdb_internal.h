@@ -29,6 +29,8 @@
 #define SHOAL_DUCKDB_CUT "shoal:cut"
 #define SHOAL_DUCKDB_VARIANT "shoal:variant"
 
+typedef struct shoal_duckdb_csv shoal_duckdb_csv; /* duckdb_csv.c */
+
 typedef struct shoal_duckdb {
   shoal_engine base;
   const shoal_duckdb_api *api;
@@ -59,7 +61,9 @@ typedef struct shoal_duckdb {
   shoal_buf made;        /* the statements that set it up */
   shoal_engine *planner; /* made at first use, or by `planning`, whose it is until it is joined */
   shoal_thread planning;
-  shoal_str streamed; /* in job_arena: the query whose rows are fetched, and the number of its columns */
+  SHOAL_VEC(shoal_duckdb_csv *) csv; /* what is known of CSV files that the last job read */
+  const shoal_duckdb_csv **job_csv;  /* in job_arena: by input; NULL: nothing */
+  shoal_str streamed;                /* in job_arena: the query whose rows are fetched, and the number of its columns */
   size_t n_streamed;
 } shoal_duckdb;
 
@@ -116,6 +120,14 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_macros(shoal_duckdb *d, const shoal_job
 shoal_str shoal_duckdb_macro_name(shoal_str sql);
 /* A path in quotes, which names that file and no other. */
 void shoal_duckdb_add_path(shoal_buf *out, shoal_str path);
+/* Files of a scan that are read by one call of a reader, and a name that no other such list of the input has. */
+typedef struct shoal_duckdb_files {
+  size_t first, n;
+  const char *name;
+} shoal_duckdb_files;
+/* The first argument of a reader. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_add_files(shoal_duckdb *d, const shoal_scan *scan, size_t input,
+                                                   const shoal_duckdb_files *files, shoal_buf *sql, shoal_error *err);
 /* Fixes clock and chance as the job says. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_fix(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_duckdb_variables(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
@@ -180,6 +192,14 @@ typedef struct shoal_duckdb_function {
   unsigned flags;
 } shoal_duckdb_function;
 SHOAL_MUST_USE shoal_status shoal_duckdb_register(shoal_duckdb *d, const shoal_duckdb_function *what, shoal_error *err);
+/* duckdb_csv.c */
+/* Looks into the CSV files of a job that is about to begin, outside its transaction, which a file that can't be read
+   would end. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_sniff(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
+/* The query over an input's files as they were found to be; SHOAL_DONE, and nothing added: the reader is to look. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_add_csv(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql,
+                                                 shoal_error *err);
+void shoal_duckdb_forget_csv(shoal_duckdb *d);
 /* duckdb_each.c */
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_each(shoal_duckdb *d, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_duckdb_op_each(shoal_engine *e, const shoal_job *job, shoal_take *take, void *arg,
