@@ -72,7 +72,8 @@ int cli_open(cli *c);
 SHOAL_MUST_USE shoal_status cli_open_for_table(cli *c, shoal_str table, shoal_error *err);
 /* Without a project and a lake, too: what has no name there is read by its path. */
 int cli_open_anywhere(cli *c);
-/* The absolute path of --output, asked for before cli_open leaves the user's folder; NULL: none was given. */
+/* The absolute path of --output, asked for before cli_open leaves the user's folder; NULL: none was given, or "-", the
+   standard output. */
 SHOAL_MUST_USE shoal_status cli_output_path(cli *c, char **out, shoal_error *err);
 /* Prints an error (or its JSON) and gives the exit code that belongs to it. */
 int cli_fail(const cli *c, const shoal_error *err);

@@ -183,13 +183,11 @@ static shoal_status write_out(cli *c, const shoal_plan *plan, const shoal_item *
 static int run(cli *c) {
   shoal_error err = {0};
   shoal_plan *plan = NULL;
-  char *cwd;
-  const char *o = cli_value(c, "output");
+  char *path = NULL;
   if (cli_has(c, "columns"))
     return cli_usage(c, "lineage of columns comes later; shoal graph shows which dataset reads which");
-  if (shoal_os_cwd(&c->arena, &cwd, &err) < 0)
+  if (cli_output_path(c, &path, &err) < 0)
     return cli_fail(c, &err);
-  const char *path = !o ? NULL : o[0] == '/' ? o : shoal_arena_printf(&c->arena, "%s/%s", cwd, o);
   c->session.dry = true;
   int rc = cli_open(c);
   if (rc)
@@ -204,13 +202,13 @@ static int run(cli *c) {
   if (status < 0)
     rc = cli_fail(c, &err);
   else if (path && !c->quiet)
-    printf("wrote %s: %u models\n", o, plan->graph->n_models);
+    printf("wrote %s: %u models\n", cli_value(c, "output"), plan->graph->n_models);
   shoal_plan_free(plan);
   return rc;
 }
 
 static const cli_option options[] = {
-    {"output", 'o', "FILE", "a picture (.svg, .png, .pdf), .dot or .json", false, false},
+    {"output", 'o', "FILE", "a picture (.svg, .png, .pdf), .dot or .json; -: standard output", false, false},
     {"openlineage", 0, NULL, "one OpenLineage job event a line for each model", false, false},
     {"columns", 0, NULL, "lineage of columns, which comes later", true, false},
     {NULL, 0, NULL, NULL, false, false}};

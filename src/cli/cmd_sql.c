@@ -61,7 +61,7 @@ static int run(cli *c) {
 static const cli_option options[] = {
     {"at", 0, "REV", "read the datasets as they were: main~1, main@{2h}, #42", false, false},
     {"format", 0, "FORMAT", "box, csv, json, parquet or arrow", false, false},
-    {"output", 'o', "FILE", "write into a file; its ending says the format", false, false},
+    {"output", 'o', "FILE", "write into a file; its ending says the format; -: standard output", false, false},
     {"file", 'f', "FILE", "take the query from a file, a model's for example", false, false},
     {"var", 0, "NAME=VALUE", "set a variable", false, true},
     {"result", 0, "latest", "also what was computed and not published: held back, for one", true, false},

@@ -64,7 +64,7 @@ static const cli_option options[] = {
     {"from", 0, "VERSION|TIME", "the first version, or the first one from a time on", false, false},
     {"to", 0, "VERSION|TIME", "the last version, or the last one until a time; else the latest", false, false},
     {"format", 0, "FORMAT", "box, csv, json, parquet or arrow", false, false},
-    {"output", 'o', "FILE", "write into a file; its ending says the format", false, false},
+    {"output", 'o', "FILE", "write into a file; its ending says the format; -: standard output", false, false},
     {NULL, 0, NULL, NULL, false, false}};
 static const cli_example examples[] = {
     {"shoal table changes tables/visits --from 0", "every change that the table kept"},

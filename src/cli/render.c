@@ -271,7 +271,7 @@ shoal_status cli_output_path(cli *c, char **out, shoal_error *err) {
   const char *o = cli_value(c, "output");
   char *cwd;
   *out = NULL;
-  if (!o)
+  if (!o || !strcmp(o, "-"))
     return SHOAL_OK;
   SHOAL_TRY(shoal_os_cwd(&c->arena, &cwd, err));
   *out = o[0] == '/' ? shoal_arena_cstr(&c->arena, shoal_str_z(o)) : shoal_arena_printf(&c->arena, "%s/%s", cwd, o);

@@ -123,7 +123,8 @@ static const char *format_of(cli *c, const char *path) {
   for (size_t i = 0; !format && path && i < sizeof known / sizeof *known; i++)
     if (shoal_str_ends(shoal_str_z(path), shoal_str_z(known[i][0])))
       format = known[i][1];
-  return format ? format : path ? "csv" : c->json ? "json" : isatty(1) ? "box" : "csv";
+  bool for_people = !path && !cli_has(c, "output") && isatty(1);
+  return format ? format : !path && c->json ? "json" : for_people ? "box" : "csv";
 }
 
 /* Passes Ctrl-C on to the engine while a query runs. An interrupt before the engine begins is lost, so it is repeated.

@@ -130,6 +130,28 @@ def the_standard_output_and_another_file_system():
 
 
 @case
+def a_dash_is_the_standard_output():
+    """In the format that is asked for, CSV if none, also on a terminal; nothing else is said there, and no file has that name."""
+    env, csv = {**p.env, "TERM": "xterm"}, "x\n1\n"
+    same(p.shoal("sql", "from a", "-o", "-").all, csv)
+    same(p.shoal("sql", "from a", "--output=-", "--format", "json").all, '{"x":1}\n')
+    same(p.shoal("sql", "from a", "-o", "-", "--json").all, '{"x":1}\n')
+    has(p.shoal("sql", "from a", "-o", "-", "--format", "box").all, "x │", "1 row")
+    out = subprocess.run([SHOAL, "sql", "from big", "-o", "-", "--format", "parquet"], cwd=p.dir, env=env, capture_output=True)
+    same((out.stdout[:4], out.stdout[-4:], out.stderr), (b"PAR1", b"PAR1", b""))
+    terminal, end = os.openpty()
+    subprocess.run([SHOAL, "sql", "from a", "-o", "-"], cwd=p.dir, env=env, stdout=end, check=True)
+    same(os.read(terminal, 1000).decode().replace("\r", ""), csv)
+    os.close(terminal), os.close(end)
+    same(p.shoal("graph", "-o", "-").all, p.shoal("graph").stdout)
+    has(p.shoal("plan", "-o", "-", code=1).stderr, "ends in .json")
+    p.write({"one.csv": "x\n1\n"})
+    p.shoal("table", "create", "./feed", "--as", path("one.csv"), "--property", "delta.enableChangeDataFeed=true")
+    has(p.shoal("table", "changes", "./feed", "--from", "0", "-o", "-").all, "_change_type", "1,insert,0,")
+    assert not os.path.exists(path("-"))
+
+
+@case
 def a_folder_that_is_not_there_is_named():
     for call in CALLS:
         has(p.shoal(*call, "-o", "nowhere/x.csv", code=1).stderr, "nowhere/x.csv")
