@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "base/str.h"
+#include "engine/lexer.h"
 #include "engine/rows.h"
 
 static shoal_status check_sql(shoal_str sql, const char *what, shoal_error *err) {
@@ -51,9 +52,28 @@ void shoal_engine_leave(shoal_engine *e) {
 
 const char *shoal_engine_version(shoal_engine *e) { return e->ops->version(e); }
 
+/* Tables have columns called `at`, which the grammar takes for a clause: the error stands there or at the next token.
+ */
+static void hint_keyword(shoal_str sql, shoal_error *err) {
+  shoal_lexer lexer = {.sql = sql};
+  shoal_token token;
+  size_t place = (size_t)err->position - 1;
+  bool before = false, here = false;
+  while (!here && shoal_lexer_next(&lexer, &token) && token.offset <= place) {
+    here = token.offset == place && shoal_token_is(&token, "at");
+    if (token.offset < place)
+      before = shoal_token_is(&token, "at");
+  }
+  if (here || before)
+    shoal_hint(err, "AT begins a clause: write \"at\" for a column or a table of that name");
+}
+
 shoal_status shoal_engine_parse(shoal_engine *e, shoal_str sql, shoal_buf *json, shoal_error *err) {
   SHOAL_TRY(check_sql(sql, "query", err));
-  return e->ops->parse(e, sql, json, err);
+  shoal_status status = e->ops->parse(e, sql, json, err);
+  if (status == SHOAL_EENGINE && err && err->position > 0)
+    hint_keyword(sql, err);
+  return status;
 }
 
 shoal_status shoal_engine_bind(shoal_engine *e, const shoal_job *job, shoal_arena *arena, shoal_schema *out,

@@ -40,9 +40,20 @@ bool shoal_at_is_path(const shoal_token *t) {
          shoal_str_chr(inside, '/') >= 0 && shoal_str_chr(inside, '\'') < 0 && shoal_str_chr(inside, '"') < 0;
 }
 
+/* Words that no table can be called, of those that may stand before a table or before a call of a function `at`. */
+static bool is_keyword(const shoal_token *t) {
+  static const char *const words[] = {"from", "join", "pivot", "unpivot", "select", "distinct", "where",  "and",
+                                      "or",   "not",  "on",    "by",      "having", "qualify",  "case",   "when",
+                                      "then", "else", "in",    "limit",   "offset", "like",     "between"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (shoal_token_is(t, words[i]))
+      return true;
+  return false;
+}
+
 /* A table: a name, or a path between quotes. */
 static bool is_table(const scanner *s, size_t i) {
-  return is_name(s, i) || (i < s->n && shoal_at_is_path(&s->tokens[i]));
+  return i < s->n && ((is_name(s, i) && !is_keyword(&s->tokens[i])) || shoal_at_is_path(&s->tokens[i]));
 }
 
 /* The name without quotes, lower case, as references are; a path as it is. */
@@ -91,8 +102,7 @@ static size_t find_table(const scanner *s, size_t i) {
   }
   if (!is_table(s, at))
     return 0;
-  if (at == 0 || !is_table(s, at - 1) || shoal_token_is(&s->tokens[at - 1], "from") ||
-      shoal_token_is(&s->tokens[at - 1], "join"))
+  if (at == 0 || !is_table(s, at - 1))
     return at;
   bool as = shoal_token_is(&s->tokens[at - 1], "as");
   return as && at >= 2 && is_table(s, at - 2) ? at - 2 : as ? 0 : at - 1;

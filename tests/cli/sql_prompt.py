@@ -190,6 +190,33 @@ def at_reads_a_dataset_as_it_was():
 
 
 @case
+def at_is_a_clause_only_behind_a_table():
+    p = Project({**BASE, "macros/at.sql": 'create macro "at"(version := 1) as version * 2', "models/gold/times.sql": 'select n as "at", n as version from gold.delays'})
+    p.shoal("run")
+    p.write({"models/bronze/a.sql": "select range as id, range * 3 as velocity from range(20)\n"})
+    p.shoal("run")
+    old = "gold.times at (version => 1)"
+    for table in ("gold.times as", "gold.times"):  # other words with that meaning
+        same(p.rows(f'select "at" from {table} "at" at (version => 1)'), [["10"]])
+        same(p.rows(f"select version.version from {table} version at (version => 1)"), [["10"]])
+    same(p.rows(f'with "at" as (from {old}) select "at"."at" from "at"'), [["10"]])
+    same(p.rows(f'select min("at"), times.at, at(version => 4) from {old} group by all'), [["10", "10", "8"]])
+    same(p.rows("select at(version => 4)"), [["8"]])
+    for before in ("where at(version => 4) = 8", "where true and at(version => 4) = 8", "order by at(version => 4)", "group by \"at\" having at(version => 4) = 8"):
+        same(p.rows(f"select count(*) from {old} join (select 1 as n from range(2)) on true {before}"), [["2"]])
+    same(p.rows(f"select case when at(version => 1) = 2 then at(version => 4) else at(version => 5) end from {old}"), [["8"]])
+    same(p.rows(f"pivot {old} on \"at\" in (10, 20) using sum(version)"), [["10", ""]])
+    same(p.rows(f"unpivot {old} on \"at\", version order by name"), [["at", "10"], ["version", "10"]])
+    same(p.rows(f"select a.version from gold.times a semi join {old} using (version)"), [])
+    same(p.rows(f"select (select max(version) from {old}) as was from gold.times"), [["10"]])
+    for wrong in ("select min(at) from gold.times", "select at from gold.times", "select at, n from gold.times", "from gold.times order by at", "from gold.times as at",
+                  "with at as (from gold.times) from at", "from gold.times select at", "select n at from gold.times"):
+        has(p.shoal("sql", wrong, code=1).stderr, "syntax error", 'write "at"')  # the engine's grammar has it so
+    lacks(p.shoal("sql", f"select from {old}, 'at' 'at'", code=1).stderr, 'write "at"')
+    p.remove()
+
+
+@case
 def a_model_may_not_read_another_time():
     p = Project({**BASE, "models/gold/old.sql": "select n\nfrom gold.delays at (version => 1)\n"})
     r = p.shoal("plan", code=1)
