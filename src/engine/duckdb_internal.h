@@ -44,7 +44,9 @@ typedef struct shoal_duckdb {
   bool fatal;   /* the instance reported an internal error and is to be opened anew */
   bool binding; /* the job that begins is not run: no table's files are needed */
   bool in_job;
-  shoal_map schemas; /* made in this instance, by name; the names are in `arena` */
+  bool looks_for_damage; /* it reads files one by one for another one */
+  bool damage;           /* the last error may come of a damaged file */
+  shoal_map schemas;     /* made in this instance, by name; the names are in `arena` */
   shoal_arena job_arena;
   SHOAL_VEC(shoal_str) variables; /* in job_arena: to be reset when the job ends */
   const shoal_scan *scans;        /* in job_arena: of the inputs, by number */
@@ -102,6 +104,12 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_set_variable(shoal_duckdb *d, shoal_str
                                                       const char *type, shoal_error *err);
 /* Turns the engine's message, JSON or plain, into an error. */
 shoal_status shoal_duckdb_fail(shoal_duckdb *d, const char *message, shoal_duckdb_place place, shoal_error *err);
+
+/* duckdb_damage.c */
+/* Whether such an error, of the type that the engine calls it, may come of a damaged file. */
+bool shoal_duckdb_is_damage(shoal_str type, shoal_str message);
+/* Names the file that the job's error is about, if it is about one and does not. */
+void shoal_duckdb_name_file(shoal_duckdb *d, shoal_error *err);
 
 /* duckdb_again.c */
 void shoal_duckdb_record(shoal_duckdb *d, const char *sql);

@@ -160,6 +160,7 @@ shoal_status shoal_duckdb_fail(shoal_duckdb *d, const char *message, shoal_duckd
     (void)!shoal_json_parse(shoal_str_sub(text, (size_t)brace, text.len), "the engine's message", &doc, NULL);
   yyjson_val *root = yyjson_doc_get_root(doc);
   shoal_status status;
+  d->damage = shoal_duckdb_is_damage(shoal_json_str(root, "exception_type"), text);
   if (root && yyjson_obj_get(root, "exception_message")) {
     status = fail_json(d, root, place, err);
   } else {
@@ -167,6 +168,8 @@ shoal_status shoal_duckdb_fail(shoal_duckdb *d, const char *message, shoal_duckd
     shoal_fail(err, status, "%.*s", SHOAL_FMT(first_line(text)));
   }
   yyjson_doc_free(doc);
+  if (d->damage && status != SHOAL_ECANCELLED)
+    shoal_duckdb_name_file(d, err);
   return status;
 }
 
