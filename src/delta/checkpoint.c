@@ -80,7 +80,8 @@ static void add_action(shoal_checkpoint *c, shoal_buf *text, const char *kind, s
 }
 
 /* A file's action, but with dataChange false: a checkpoint changes nothing. */
-static shoal_status add_file(shoal_checkpoint *c, const char *kind, shoal_str raw) {
+static shoal_status add_file(shoal_checkpoint *c, size_t column, shoal_str raw) {
+  bool is_add = column == SHOAL_CHECKPOINT_ADD;
   yyjson_doc *doc;
   shoal_buf body = {0};
   size_t i, max;
@@ -90,18 +91,20 @@ static shoal_status add_file(shoal_checkpoint *c, const char *kind, shoal_str ra
   shoal_buf_addz(&body, "{\"dataChange\":false");
   yyjson_obj_foreach(yyjson_doc_get_root(doc), i, max, key, value) {
     shoal_str name = shoal_str_n(yyjson_get_str(key), yyjson_get_len(key));
-    if (status < 0 || shoal_str_is(name, "dataChange") || yyjson_is_null(value))
+    if (status < 0 || shoal_str_is(name, "dataChange") || shoal_str_is(name, "stats_parsed") || yyjson_is_null(value))
       continue;
     shoal_buf_addc(&body, ',');
     shoal_buf_json_str(&body, name);
     shoal_buf_addc(&body, ':');
     status = shoal_json_write(value, &body, c->err);
   }
+  if (status == SHOAL_OK && is_add)
+    status = shoal_checkpoint_parse_stats(&c->form, shoal_json_str(yyjson_doc_get_root(doc), "stats"), &body, c->err);
   shoal_buf_addc(&body, '}');
   if (status == SHOAL_OK)
     status = shoal_buf_check(&body, c->err);
   if (status == SHOAL_OK)
-    add_action(c, &c->text, kind, shoal_buf_str(&body));
+    add_action(c, &c->text, columns[column].name, shoal_buf_str(&body));
   shoal_buf_dispose(&body);
   yyjson_doc_free(doc);
   return status;
@@ -119,10 +122,10 @@ static shoal_status add_state(shoal_checkpoint *c) {
       add_action(c, top, "domainMetadata", s->domains.ptr[i].raw);
   }
   for (size_t i = 0; i < s->n_files; i++)
-    SHOAL_TRY(add_file(c, "add", s->files[i].raw));
+    SHOAL_TRY(add_file(c, SHOAL_CHECKPOINT_ADD, s->files[i].raw));
   for (size_t i = 0; i < s->n_tombstones; i++)
     if (s->tombstones[i].deleted_ms >= c->oldest)
-      SHOAL_TRY(add_file(c, "remove", s->tombstones[i].file.raw));
+      SHOAL_TRY(add_file(c, SHOAL_CHECKPOINT_REMOVE, s->tombstones[i].file.raw));
   SHOAL_TRY(shoal_buf_check(&c->text, c->err));
   return shoal_os_create_file(c->json.ptr, shoal_buf_str(&c->text), c->err);
 }
@@ -173,12 +176,13 @@ static void add_member_type(shoal_buf *sql, const member *m) {
   shoal_buf_addc(sql, ')');
 }
 
-static void add_column_type(shoal_buf *sql, size_t column) {
+/* With the member that only lines of JSON have: typed statistics, as text still. */
+static void add_column_type(const shoal_checkpoint *c, shoal_buf *sql, size_t column) {
   for (size_t i = 0; i < columns[column].n; i++) {
     shoal_buf_addf(sql, "%s\"%s\" ", i ? ", " : "STRUCT(", columns[column].members[i].name);
     add_member_type(sql, &columns[column].members[i]);
   }
-  shoal_buf_addc(sql, ')');
+  shoal_buf_addz(sql, column == SHOAL_CHECKPOINT_ADD && c->form.parsed ? ", stats_parsed VARCHAR)" : ")");
 }
 
 static const shoal_type *old_column(const shoal_checkpoint *c, const char *name) {
@@ -224,8 +228,10 @@ static void add_old(const shoal_checkpoint *c, shoal_buf *sql, size_t column) {
     else
       shoal_buf_addz(sql, "NULL");
   }
+  if (column == SHOAL_CHECKPOINT_ADD && c->form.parsed)
+    shoal_buf_addz(sql, ", stats_parsed := NULL");
   shoal_buf_addz(sql, ") AS ");
-  add_column_type(sql, column);
+  add_column_type(c, sql, column);
   shoal_buf_addc(sql, ')');
 }
 
@@ -247,7 +253,8 @@ static void add_old_key(const shoal_checkpoint *c, shoal_buf *sql, size_t column
 
 static void add_below(const shoal_checkpoint *c, shoal_buf *sql, size_t column) {
   const char *name = columns[column].name;
-  if (!old_column(c, name))
+  const shoal_type *type = old_column(c, name);
+  if (!type)
     return;
   shoal_buf_addz(sql, " UNION ALL SELECT ");
   for (size_t i = 0; i < SHOAL_CHECKPOINT_COLUMNS; i++) {
@@ -257,6 +264,11 @@ static void add_below(const shoal_checkpoint *c, shoal_buf *sql, size_t column) 
     else
       shoal_buf_addz(sql, "NULL");
   }
+  shoal_buf_addz(sql, ", ");
+  if (c->form.parsed && column == SHOAL_CHECKPOINT_ADD)
+    shoal_checkpoint_below_stats(&c->form, type, sql);
+  else
+    shoal_buf_addz(sql, "NULL");
   /* NOT IN and not NOT EXISTS, which the engine would make into a join of whole rows. */
   shoal_buf_addf(sql, " FROM below AS log WHERE log.\"%s\".path IS NOT NULL AND (", name);
   add_old_key(c, sql, column);
@@ -272,14 +284,43 @@ bool shoal_checkpoint_key(const shoal_checkpoint *c, size_t column, shoal_buf *s
   return there;
 }
 
+/* An add as the checkpoint is to have it: with or without text, with or without typed columns. */
+static void add_formed(const shoal_checkpoint *c, shoal_buf *sql) {
+  const char *separator = "";
+  shoal_buf_addz(sql, "CASE WHEN \"add\".path IS NOT NULL THEN struct_pack(");
+  for (size_t i = 0; i < columns[SHOAL_CHECKPOINT_ADD].n; i++) {
+    const char *name = columns[SHOAL_CHECKPOINT_ADD].members[i].name;
+    if (!c->form.text && shoal_str_is(shoal_str_z(name), "stats"))
+      continue;
+    shoal_buf_addf(sql, "%s\"%s\" := \"add\".\"%s\"", separator, name, name);
+    separator = ", ";
+  }
+  if (c->form.parsed)
+    shoal_checkpoint_typed(&c->form, sql);
+  shoal_buf_addz(sql, ") END AS \"add\"");
+}
+
 void shoal_checkpoint_query(const shoal_checkpoint *c, shoal_buf *sql) {
+  for (size_t i = 0; i < SHOAL_CHECKPOINT_COLUMNS; i++) {
+    shoal_buf_addz(sql, i ? ", " : "SELECT ");
+    if (i == SHOAL_CHECKPOINT_ADD && c->form.name.ptr)
+      add_formed(c, sql);
+    else
+      shoal_buf_addf(sql, "\"%s\"", columns[i].name);
+  }
+  shoal_buf_addz(sql, " FROM (SELECT ");
   for (size_t i = 0; i < SHOAL_CHECKPOINT_COLUMNS; i++)
-    shoal_buf_addf(sql, "%s\"%s\"", i ? ", " : "SELECT ", columns[i].name);
-  shoal_buf_addz(sql, " FROM state");
-  if (!c->n_below)
-    return;
-  add_below(c, sql, SHOAL_CHECKPOINT_ADD);
-  add_below(c, sql, SHOAL_CHECKPOINT_REMOVE);
+    shoal_buf_addf(sql, "\"%s\", ", columns[i].name);
+  if (c->form.parsed)
+    shoal_checkpoint_state_stats(&c->form, sql);
+  else
+    shoal_buf_addz(sql, "NULL");
+  shoal_buf_addz(sql, " AS parsed FROM state");
+  if (c->n_below) {
+    add_below(c, sql, SHOAL_CHECKPOINT_ADD);
+    add_below(c, sql, SHOAL_CHECKPOINT_REMOVE);
+  }
+  shoal_buf_addc(sql, ')');
 }
 
 /* What is compared: how many there are, and which. What goes over from below is not read once more for its statistics.
@@ -295,7 +336,10 @@ static void add_summary(const shoal_checkpoint *c, shoal_buf *sql) {
       sql,
       " || ' ' || coalesce(sum(\"add\".size), 0) || ' ' || coalesce(bit_xor(hash(\"add\".path%s)), 0) || ' ' "
       "|| coalesce(bit_xor(hash(\"remove\".path)), 0) FROM ",
-      c->n_below ? "" : ", \"add\".stats");
+      c->n_below       ? ""
+      : c->form.text   ? ", \"add\".stats"
+      : c->form.parsed ? ", \"add\".stats_parsed"
+                       : "");
 }
 
 /* ---- running it ---- */
@@ -314,7 +358,7 @@ static shoal_status find_inputs(shoal_checkpoint *c) {
   shoal_buf types = {0};
   for (size_t i = 0; i < SHOAL_CHECKPOINT_COLUMNS; i++) {
     shoal_buf_addf(&types, "%s%s: '", i ? ", " : "{", columns[i].name);
-    add_column_type(&types, i);
+    add_column_type(c, &types, i);
     shoal_buf_addc(&types, '\'');
   }
   shoal_buf_addc(&types, '}');
@@ -355,7 +399,7 @@ shoal_status shoal_checkpoint_know_below(shoal_checkpoint *c) {
                    *values = add ? shoal_delta_checkpoint_field(add, "partitionValues") : NULL;
   if (values && values->kind != SHOAL_TYPE_MAP)
     return shoal_fail(c->err, SHOAL_EUNSUPPORTED, "its partition values are no map");
-  return SHOAL_OK;
+  return add ? shoal_checkpoint_below_check(&c->form, add, c->err) : SHOAL_OK;
 }
 
 static shoal_status summarize(shoal_checkpoint *c, const shoal_job *job, shoal_str *actions, shoal_str *adds,
@@ -463,6 +507,7 @@ static shoal_status stage(shoal_checkpoint *c) {
   if (!c->json.ptr || !c->spoken.ptr || !c->parquet.ptr)
     return shoal_fail_nomem(c->err);
   int64_t kept = shoal_delta_file_retention(&c->s->metadata);
+  SHOAL_TRY(shoal_checkpoint_form_of(&c->s->metadata, &c->arena, &c->form, c->err));
   c->oldest = kept < 0 ? INT64_MIN : shoal_time_now() / 1000 - kept;
   SHOAL_TRY(add_state(c));
   c->n_below = c->s->n_below;

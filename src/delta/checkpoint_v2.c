@@ -22,6 +22,7 @@ typedef struct looked {
   int64_t rows, adds, spoken;
   shoal_str first, last; /* of its paths */
   bool told;             /* all of this, by its tags */
+  bool formed;           /* its statistics stand as they are to stand now */
   bool asked;            /* it was looked into */
 } looked;
 
@@ -40,6 +41,7 @@ typedef struct sidecars {
 #define ADDS "shoal.adds"
 #define FIRST "shoal.first"
 #define LAST "shoal.last"
+#define FORM "shoal.stats" /* absent: statistics are text alone, or somebody else's */
 
 /* ---- which may be named again (S2) ---- */
 
@@ -108,9 +110,14 @@ static shoal_status read_tags(const sidecars *s, shoal_str sidecar, looked *out)
   shoal_str first = shoal_json_str(tags, FIRST), last = shoal_json_str(tags, LAST);
   out->told = first.ptr && last.ptr && shoal_str_i64(shoal_json_str(tags, ROWS), &out->rows) &&
               shoal_str_i64(shoal_json_str(tags, ADDS), &out->adds);
+  shoal_str form = shoal_json_str(tags, FORM), wanted = s->c->form.name;
+  out->formed = form.ptr && wanted.ptr ? shoal_str_eq(form, wanted) : !form.ptr && !wanted.ptr;
+  bool lacks = s->c->form.parsed && (!form.ptr || shoal_str_is(form, "none"));
   out->first = shoal_arena_str(&s->c->arena, first);
   out->last = shoal_arena_str(&s->c->arena, last);
   yyjson_doc_free(doc);
+  if (lacks)
+    return shoal_fail(s->c->err, SHOAL_EUNSUPPORTED, "statistics of its sidecars are text only");
   return out->told && (!out->first.ptr || !out->last.ptr) ? shoal_fail_nomem(s->c->err) : SHOAL_OK;
 }
 
@@ -180,7 +187,7 @@ static shoal_status choose(sidecars *s) {
     s->rows += files[i].rows;
   for (size_t i = 0; i < n; i++) {
     shoal_str sidecar = c->s->below[i].sidecar;
-    bool goes_over = !sidecar.ptr || files[i].spoken || files[i].rows < rows_of_one(s) / 4;
+    bool goes_over = !sidecar.ptr || !files[i].formed || files[i].spoken || files[i].rows < rows_of_one(s) / 4;
     known = known && goes_over == files[i].asked;
     if (goes_over) {
       c->below[left++] = c->below[i];
@@ -331,7 +338,7 @@ static shoal_status verify(sidecars *s, shoal_str all) {
   return shoal_checkpoint_verify(s->c, &scan, all);
 }
 
-static void add_sidecar(shoal_buf *text, const shoal_output_file *f, const looked *l) {
+static void add_sidecar(shoal_buf *text, const shoal_output_file *f, const looked *l, shoal_str form) {
   char rows[24], adds[24];
   shoal_jw w = {.out = text};
   snprintf(rows, sizeof rows, "%lld", (long long)l->rows);
@@ -349,6 +356,7 @@ static void add_sidecar(shoal_buf *text, const shoal_output_file *f, const looke
     shoal_jw_kz(&w, ADDS, adds);
     shoal_jw_kstr(&w, FIRST, l->first);
     shoal_jw_kstr(&w, LAST, l->last);
+    shoal_jw_kstr(&w, FORM, form);
   }
   shoal_jw_end(&w);
   shoal_jw_end(&w);
@@ -368,7 +376,7 @@ static shoal_status put_sidecars(sidecars *s) {
     files[i].key = shoal_delta_key(c->table, &c->arena, "_delta_log/_sidecars/%.*s", SHOAL_FMT(f->name));
     if (!files[i].key.ptr)
       return shoal_fail_nomem(c->err);
-    add_sidecar(&c->top, f, &s->new[i]);
+    add_sidecar(&c->top, f, &s->new[i], c->form.name);
     s->bytes += f->bytes;
   }
   return s->made.n_files ? shoal_store_put_files(c->table->store, files, s->made.n_files, c->err) : SHOAL_OK;

@@ -263,6 +263,7 @@ SHOAL_MUST_USE shoal_status shoal_delta_scan_ordered(const shoal_delta_table *ta
 /* --- stats.c and commit.c --- */
 /* numRecords of its statistics: the rows in the file, whether deleted or not. -1: it does not say. */
 int64_t shoal_delta_file_rows(const shoal_delta_file *f);
+#define SHOAL_DELTA_MEASURED_LEAVES 32 /* Spark's default of delta.dataSkippingNumIndexedCols */
 /* Whether statistics are written of a leaf of the columns that they are of. */
 bool shoal_delta_is_measured(const shoal_schema *columns, const shoal_field *leaf);
 /* How a type's least and greatest values stand in statistics, if they do. */

@@ -19,6 +19,8 @@ static const shoal_delta_property kept[] = {
     {"delta.logRetentionDuration", NULL, NULL, NULL, false, false},
     {"delta.enableExpiredLogCleanup", SWITCH, NULL, false, false},
     {"delta.checkpointPolicy", "classic|v2", "classic", "v2Checkpoint", true, false},
+    {"delta.checkpoint.writeStatsAsJson", SWITCH, NULL, false, false},
+    {"delta.checkpoint.writeStatsAsStruct", SWITCH, NULL, false, false},
     {"delta.checkpointInterval", NULL, NULL, NULL, false, false}};
 enum { N_KEPT = sizeof kept / sizeof *kept };
 

@@ -14,7 +14,6 @@
 #include "base/time.h"
 #include "delta/delta_internal.h"
 
-#define MAX_LEAVES 32   /* Spark's default of delta.dataSkippingNumIndexedCols */
 #define PREFIX_CHARS 32 /* Spark's default length */
 #define MAX_CHARS 64    /* a maximum that needs more to be a bound is left out */
 
@@ -182,7 +181,7 @@ static bool write_struct(writer *w, const shoal_field *fields, size_t n);
 static bool write_field(writer *w, const shoal_field *field, bool first) {
   size_t start = w->out->len;
   bool nested = field->type.kind == SHOAL_TYPE_STRUCT, wrote;
-  if (!nested && ++w->leaves > MAX_LEAVES)
+  if (!nested && ++w->leaves > SHOAL_DELTA_MEASURED_LEAVES)
     return false;
   shoal_buf_addz(w->out, first ? "" : ",");
   shoal_buf_json_str(w->out, field->physical.ptr ? field->physical : field->name);
@@ -236,7 +235,7 @@ static size_t leaf_number(const shoal_field *fields, size_t n, const shoal_field
 
 bool shoal_delta_is_measured(const shoal_schema *columns, const shoal_field *leaf) {
   bool found = false;
-  return leaf_number(columns->fields, columns->n_fields, leaf, &found) < MAX_LEAVES && found;
+  return leaf_number(columns->fields, columns->n_fields, leaf, &found) < SHOAL_DELTA_MEASURED_LEAVES && found;
 }
 
 int64_t shoal_delta_file_rows(const shoal_delta_file *f) {

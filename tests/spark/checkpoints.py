@@ -88,6 +88,36 @@ def v2_with_deletion_vectors():
 
 
 @case
+def statistics_as_columns():
+    for policy in ("classic", "v2"):
+        for text in ("true", "false"):
+            p = project()
+            settings = [a for s in (f"delta.checkpointPolicy={policy}", "delta.checkpoint.writeStatsAsStruct=true", f"delta.checkpoint.writeStatsAsJson={text}") for a in ("--property", s)]
+            history(p, *settings)
+            check(p)
+            if text == "false":
+                gone_but_for(p, "id = 9")
+            p.remove()
+
+
+def gone_but_for(p, where):
+    """Files that statistics tell to be of no use are taken away: who reads just the others sees nothing of it."""
+    t = p.dir + "/u"
+    p.shoal("table", "create", "./u", "--schema", "id BIGINT, s VARCHAR, p INTEGER, d DECIMAL(38, 2)", "--property", "delta.checkpoint.writeStatsAsJson=false")
+    for k in range(12):
+        p.write({"r.csv": f"id,s,p,d\n{k},row {k},{k % 3},{k}.5\n"})
+        p.shoal("table", "append", "./u", "r.csv")
+    p.shoal("table", "checkpoint", "./u")
+    forget(t, 12)
+    kept = [os.path.basename(r[0]) for r in spark.read.format("delta").load(t).where(where).select("_metadata.file_path").collect()]
+    for f in glob.glob(t + "/*.parquet"):
+        if os.path.basename(f) not in kept:
+            os.unlink(f)
+    same([[str(v) for v in r] for r in spark.sql(f"select id, s, p, cast(d as string) from delta.`{t}` where {where}").collect()], [["9", "row 9", "0", "9.50"]])
+    same(p.rows(f"select id, s, p, d from './u' where {where}"), [["9", "row 9", "0", "9.50"]])
+
+
+@case
 def on_top_of_sparks():
     for policy in ("classic", "v2"):
         p = project()

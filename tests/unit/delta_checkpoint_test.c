@@ -55,6 +55,7 @@ static void commit(fixture *f, int64_t v) {
                           {.name = SHOAL_STR("p"), .type = {.kind = SHOAL_TYPE_STRING}, .nullable = true}};
   shoal_str partitions[] = {SHOAL_STR("p")};
   shoal_delta_kv value = {SHOAL_STR("p"), v % 2 ? SHOAL_STR("x'\"\\ \xc3\xa4") : SHOAL_STR_NONE};
+  shoal_delta_kv typed = {SHOAL_STR("delta.checkpoint.writeStatsAsStruct"), SHOAL_STR("true")}; /* beside text */
   shoal_delta_kv tag = {SHOAL_STR("k"), SHOAL_STR("v")};
   snprintf(path, sizeof path, "f%d", (int)v);
   snprintf(before, sizeof before, "f%d", (int)v - 1);
@@ -64,7 +65,9 @@ static void commit(fixture *f, int64_t v) {
     shoal_delta_commit_metadata(&c, &(shoal_delta_metadata){.id = SHOAL_STR("i"),
                                                             .schema = {fields, 2},
                                                             .partition_columns = partitions,
-                                                            .n_partition_columns = 1});
+                                                            .n_partition_columns = 1,
+                                                            .configuration = &typed,
+                                                            .n_configuration = 1});
   } else {
     /* Long ago for the first: its tombstone has expired. */
     shoal_delta_commit_remove(&c, &(shoal_delta_file){.path = shoal_str_z(before), .size = 5},
