@@ -76,6 +76,19 @@ static int print_table_json(cli *c, const shoal_delta_verified *t) {
   shoal_jw_ki64(&w, "bytes", (int64_t)t->bytes);
   shoal_jw_ki64(&w, "broken", (int64_t)t->n_broken);
   shoal_jw_kstr(&w, "log", t->log);
+  if (t->told) {
+    shoal_jw_ki64(&w, "contradictions", (int64_t)t->n_found);
+    shoal_jw_key(&w, "told");
+    shoal_jw_arr(&w);
+    for (size_t i = 0; i < t->n_told; i++) {
+      shoal_jw_obj(&w);
+      shoal_jw_kstr(&w, "file", t->told[i].file);
+      shoal_jw_kstr(&w, "column", t->told[i].column);
+      shoal_jw_kstr(&w, "what", t->told[i].what);
+      shoal_jw_end(&w);
+    }
+    shoal_jw_end(&w);
+  }
   shoal_jw_end(&w);
   shoal_error err = {0};
   int rc = shoal_buf_check(&text, &err) < 0 ? cli_fail(c, &err) : EXIT_DONE;
@@ -85,27 +98,43 @@ static int print_table_json(cli *c, const shoal_delta_verified *t) {
   return rc;
 }
 
+static void print_told(cli *c, const shoal_delta_verified *t) {
+  for (size_t i = 0; i < t->n_told; i++) {
+    const shoal_delta_contradiction *told = &t->told[i];
+    printf("%sbroken%s  %.*s%s%.*s: %.*s\n", cli_on(c, STYLE_RED), cli_off(c), SHOAL_FMT(told->file),
+           told->column.ptr ? ", column " : "", SHOAL_FMT(told->column), SHOAL_FMT(told->what));
+  }
+  if (t->n_found > t->n_told)
+    printf("and %zu more\n", t->n_found - t->n_told);
+}
+
+static void print_table(cli *c, const shoal_delta_verified *t) {
+  if (t->n_broken)
+    printf("%sbroken%s  version %lld: %zu of %zu files are missing or have another size, %.*s for one\n",
+           cli_on(c, STYLE_RED), cli_off(c), (long long)t->version, t->n_broken, t->n_files,
+           SHOAL_FMT(t->first_broken));
+  else if (!c->quiet)
+    printf("version %lld: %zu files, %s: all are there%s\n", (long long)t->version, t->n_files, cli_bytes(c, t->bytes),
+           t->told && !t->n_found ? ", and hold what the log says" : "");
+  print_told(c, t);
+  if (t->log.ptr)
+    printf("%sbroken%s  the log: %.*s\n", cli_on(c, STYLE_RED), cli_off(c), SHOAL_FMT(t->log));
+}
+
 /* A Delta table that is none of this lake's. */
 static int check_table(cli *c, const char *path) {
   shoal_error err = {0};
   shoal_delta_verified t;
-  if (cli_has(c, "all") || cli_has(c, "content") || cli_has(c, "repair"))
-    return cli_usage(c,
-                     "of a table outside the lake only the log, the files' sizes and deletion vectors are looked at");
-  if (shoal_session_fsck_table(c->s, path, &t, &err) < 0)
+  if (cli_has(c, "all") || cli_has(c, "repair"))
+    return cli_usage(c, "a table outside the lake has no publications, and nothing can be computed anew");
+  if (shoal_session_fsck_table(c->s, path, cli_has(c, "content"), &t, &err) < 0)
     return cli_fail(c, &err);
-  if (c->json) {
-    int rc = print_table_json(c, &t);
-    return rc != EXIT_DONE || !(t.n_broken || t.log.ptr) ? rc : EXIT_ERROR;
-  }
-  if (t.n_broken)
-    printf("%sbroken%s  version %lld: %zu of %zu files are missing or have another size, %.*s for one\n",
-           cli_on(c, STYLE_RED), cli_off(c), (long long)t.version, t.n_broken, t.n_files, SHOAL_FMT(t.first_broken));
-  else if (!c->quiet)
-    printf("version %lld: %zu files, %s: all are there\n", (long long)t.version, t.n_files, cli_bytes(c, t.bytes));
-  if (t.log.ptr)
-    printf("%sbroken%s  the log: %.*s\n", cli_on(c, STYLE_RED), cli_off(c), SHOAL_FMT(t.log));
-  return t.n_broken || t.log.ptr ? EXIT_ERROR : EXIT_DONE;
+  int rc = EXIT_DONE;
+  if (c->json)
+    rc = print_table_json(c, &t);
+  else
+    print_table(c, &t);
+  return rc == EXIT_DONE && (t.n_broken || t.log.ptr || t.n_found) ? EXIT_ERROR : rc;
 }
 
 /* The argument is a dataset, a pattern, or a folder: absolute, or from where the user is. */
@@ -166,13 +195,15 @@ static int run(cli *c) {
 }
 
 static const cli_option options[] = {
-    {"content", 0, NULL, "read the rows too and compare them with their recorded hash", false, false},
+    {"content", 0, NULL, "read the rows, too, and compare them with their hash, or with a table's log", false, false},
     {"all", 0, NULL, "every publication of every branch, not only the head", false, false},
     {"repair", 0, NULL, "condemn what is broken, so that the next run computes it anew", false, false},
     {NULL, 0, NULL, NULL, false, false}};
-static const cli_example examples[] = {{"shoal fsck", "the branch's head: files and sizes"},
-                                       {"shoal fsck --all --content", "everything, by its rows"},
-                                       {"shoal fsck gold.delays", "one dataset; lake/gold/delays means it, too"},
-                                       {NULL, NULL}};
+static const cli_example examples[] = {
+    {"shoal fsck", "the branch's head: files and sizes"},
+    {"shoal fsck --all --content", "everything, by its rows"},
+    {"shoal fsck gold.delays", "one dataset; lake/gold/delays means it, too"},
+    {"shoal fsck tables/carriers --content", "a Delta table's log, and its rows against it"},
+    {NULL, NULL}};
 const cli_command cmd_fsck = {
     "fsck", "Verify that what was published is whole.", "[DATASET | PATH] [options]", options, examples, 1, run};

@@ -232,6 +232,9 @@ void shoal_delta_vector_free(shoal_delta_vector *v) {
 }
 
 uint64_t shoal_delta_vector_count(const shoal_delta_vector *v) { return v->count; }
+uint64_t shoal_delta_vector_end(const shoal_delta_vector *v) {
+  return v->count ? roaring64_bitmap_maximum(v->rows) + 1 : 0;
+}
 
 /* Asked of every row that is read: four at a time, without a branch between them. */
 static bool is_run(const int64_t *rows, size_t n) {

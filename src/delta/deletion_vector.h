@@ -32,6 +32,8 @@ SHOAL_MUST_USE shoal_status shoal_delta_vector_path(const shoal_delta_vector_des
                                                     shoal_error *err);
 void shoal_delta_vector_free(shoal_delta_vector *v);
 uint64_t shoal_delta_vector_count(const shoal_delta_vector *v);
+/* One more than the last row that is deleted; 0: none is. */
+uint64_t shoal_delta_vector_end(const shoal_delta_vector *v);
 /* alive[i]: rows[i] is not deleted. Ascending runs of rows are fast, any order is right. */
 void shoal_delta_vector_keep(const shoal_delta_vector *v, const int64_t *rows, size_t n, bool *alive);
 

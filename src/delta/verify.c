@@ -40,14 +40,18 @@ static bool is_whole(const verifying *v, const shoal_delta_file *f) {
           shoal_delta_scan_vector(v->table, f->deletion_vector, v->arena, &vector, NULL) == SHOAL_OK);
 }
 
-static shoal_status check_files(verifying *v, const shoal_delta_snapshot *s) {
+/* *whole: those that are there, in the arena. */
+static shoal_status check_files(verifying *v, const shoal_delta_snapshot *s, const shoal_delta_file ***whole) {
+  size_t n = 0;
+  *whole = SHOAL_NEW_ARRAY(v->arena, const shoal_delta_file *, s->n_files);
+  if (!*whole)
+    return shoal_fail_nomem(v->err);
   v->out->n_files = s->n_files;
   for (size_t i = 0; i < s->n_files; i++) {
     v->out->bytes += s->files[i].size;
-    if (is_whole(v, &s->files[i]) || v->out->n_broken++ > 0)
-      continue;
-    v->out->first_broken = shoal_arena_str(v->arena, s->files[i].path);
-    if (!v->out->first_broken.ptr)
+    if (is_whole(v, &s->files[i]))
+      (*whole)[n++] = &s->files[i];
+    else if (v->out->n_broken++ == 0 && !(v->out->first_broken = shoal_arena_str(v->arena, s->files[i].path)).ptr)
       return shoal_fail_nomem(v->err);
   }
   return SHOAL_OK;
@@ -199,16 +203,19 @@ static shoal_status check_checksum(verifying *v) {
   return status == SHOAL_ENOTFOUND ? SHOAL_OK : status; /* its version was cleaned up */
 }
 
-shoal_status shoal_delta_verify(const shoal_delta_table *table, shoal_arena *arena, shoal_delta_verified *out,
-                                shoal_error *err) {
+shoal_status shoal_delta_verify(const shoal_delta_table *table, bool content, shoal_arena *arena,
+                                shoal_delta_verified *out, shoal_error *err) {
   verifying v = {.table = table, .arena = arena, .out = out, .err = err};
   shoal_delta_snapshot *s = NULL;
+  const shoal_delta_file **whole;
   *out = (shoal_delta_verified){0};
   shoal_status status = shoal_delta_snapshot_open(table, SHOAL_DELTA_LATEST, &s, err);
   if (status == SHOAL_OK) {
     out->version = s->version;
-    status = check_files(&v, s);
+    status = check_files(&v, s, &whole);
   }
+  if (status == SHOAL_OK && content)
+    status = shoal_delta_verify_content(table, s, whole, out->n_files - out->n_broken, arena, out, err);
   shoal_delta_snapshot_free(s);
   if (status == SHOAL_OK)
     status = shoal_delta_log_list(table, 0, arena, &v.log, err);

@@ -176,7 +176,7 @@ shoal_status shoal_session_dataset_of(shoal_session *s, const char *path, shoal_
   shoal_str rest, schema, name, skipped;
   *out = SHOAL_STR_NONE;
   shoal_status status = s->outside ? SHOAL_ENOTFOUND : shoal_session_open_lake(s, false, err);
-  if (status == SHOAL_ENOTFOUND) /* what is not there holds nothing */
+  if (status == SHOAL_ENOTFOUND || s->imagined) /* what is not there holds nothing */
     return SHOAL_OK;
   SHOAL_TRY(status);
   SHOAL_TRY(shoal_os_realpath(path, &s->arena, &real, err));
@@ -202,16 +202,19 @@ static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) 
   return shoal_session_engine(arg, out, err);
 }
 
-shoal_status shoal_session_fsck_table(shoal_session *s, const char *path, shoal_delta_verified *out, shoal_error *err) {
+shoal_status shoal_session_fsck_table(shoal_session *s, const char *path, bool content, shoal_delta_verified *out,
+                                      shoal_error *err) {
   shoal_store *store = NULL;
   char *real;
   *out = (shoal_delta_verified){0};
   SHOAL_TRY(shoal_session_configure(s, err));
   SHOAL_TRY(shoal_os_realpath(path, &s->arena, &real, err));
+  if (content) /* a clone's files lie wherever its log says, and no more is told of them than what contradicts it */
+    SHOAL_TRY(shoal_session_allow(s, "", err));
   SHOAL_TRY(shoal_store_open_file(real, false, &store, err));
   shoal_delta_table table = {
       .store = store, .prefix = SHOAL_STR(""), .get_engine = get_engine, .engine_arg = s, .anywhere = true};
-  shoal_status status = shoal_delta_verify(&table, &s->arena, out, err);
+  shoal_status status = shoal_delta_verify(&table, content, &s->arena, out, err);
   shoal_store_free(store);
   return status;
 }

@@ -344,9 +344,9 @@ SHOAL_MUST_USE shoal_status shoal_session_fsck(shoal_session *s, const shoal_fsc
 /* The dataset whose table or results a folder holds, if it lies in the lake; else {NULL,0}. In s's arena. */
 SHOAL_MUST_USE shoal_status shoal_session_dataset_of(shoal_session *s, const char *path, shoal_str *out,
                                                      shoal_error *err);
-/* Any Delta table, by its folder. Texts are in s's arena. */
-SHOAL_MUST_USE shoal_status shoal_session_fsck_table(shoal_session *s, const char *path, shoal_delta_verified *out,
-                                                     shoal_error *err);
+/* Any Delta table, by its folder (shoal_delta_verify). Texts are in s's arena. */
+SHOAL_MUST_USE shoal_status shoal_session_fsck_table(shoal_session *s, const char *path, bool content,
+                                                     shoal_delta_verified *out, shoal_error *err);
 void shoal_fsck_report_dispose(shoal_fsck_report *r);
 
 /* --- local caches --- */
