@@ -16,6 +16,7 @@ struct shoal_table {
   shoal_table_idle *idle; /* for streams */
   shoal_delta_table table;
   shoal_delta_snapshot *head; /* between appends */
+  bool merge_schema;
 };
 
 /* Its engine, for work that is over when the call returns. */

@@ -116,6 +116,8 @@ shoal_status shoal_table_alter(shoal_table *t, const shoal_table_alteration *lis
 
 /* ---- rows that come ---- */
 
+void shoal_table_merge_schema(shoal_table *t, bool on) { t->merge_schema = on; }
+
 static void release(struct ArrowArrayStream *rows) {
   if (rows->release)
     rows->release(rows);
@@ -155,7 +157,7 @@ static shoal_status append(shoal_table *t, shoal_engine *engine, const shoal_sca
   shoal_delta_appended done = {.version = -1};
   const shoal_input input = {SHOAL_STR("rows"), rows};
   const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM rows"), .inputs = &input, .n_inputs = 1};
-  const shoal_delta_append wanted = {.job = &job, .create = true};
+  const shoal_delta_append wanted = {.job = &job, .create = true, .merge_schema = t->merge_schema};
   shoal_status status = shoal_delta_append_rows(&t->table, engine, &wanted, &done, err);
   *version = done.version;
   return status;
@@ -205,6 +207,7 @@ static shoal_status overwrite(shoal_table *t, struct ArrowArrayStream *rows, sho
   kept_rows kept = {0};
   shoal_delta_changed done = {.version = -1};
   wanted.source = &kept.scan;
+  wanted.merge_schema = t->merge_schema;
   shoal_status status = shoal_table_engine(t, &engine, err);
   if (status == SHOAL_OK)
     status = keep_rows(t, engine, rows, &kept, err);
@@ -291,7 +294,7 @@ shoal_status shoal_table_merge(shoal_table *t, struct ArrowArrayStream *rows, co
   shoal_engine *engine;
   kept_rows kept = {0};
   shoal_delta_changed done = {.version = -1};
-  shoal_delta_merge merge = {.source = &kept.scan, .on = shoal_str_z(on)};
+  shoal_delta_merge merge = {.source = &kept.scan, .on = shoal_str_z(on), .merge_schema = t->merge_schema};
   shoal_status status = parse_clauses(clauses, n, &kept.arena, &merge, err);
   if (status == SHOAL_OK)
     status = shoal_table_engine(t, &engine, err);

@@ -637,8 +637,10 @@ static void split_name(shoal_str name, shoal_str *schema, shoal_str *table) {
 static shoal_status add_stream(shoal_duckdb *d, const shoal_scan *scan, size_t input, shoal_buf *sql,
                                shoal_error *err) {
   char name[64];
+  struct ArrowArrayStream *lent;
   snprintf(name, sizeof name, "shoal:arrow:%zu", input);
-  if (!scan->stream || d->api->arrow_scan(d->con, name, (duckdb_arrow_stream)scan->stream) != DuckDBSuccess)
+  SHOAL_TRY(shoal_duckdb_lend(d, scan->stream, &lent, err));
+  if (d->api->arrow_scan(d->con, name, (duckdb_arrow_stream)lent) != DuckDBSuccess)
     return shoal_fail(err, SHOAL_EENGINE, "the engine did not take the Arrow stream");
   shoal_buf_addf(sql, "SELECT * FROM \"%s\"", name);
   return SHOAL_OK;

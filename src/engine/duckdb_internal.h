@@ -234,6 +234,10 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_write_arrow(shoal_duckdb *d, const shoa
                                                      shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_duckdb_op_stream(shoal_engine *e, const shoal_job *job, struct ArrowArrayStream *out,
                                                    shoal_error *err);
+/* duckdb_lend.c. A stream for the engine, which lasts as long as the job and reads from `of`. SHOAL_EENGINE: that gives
+   no schema. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_lend(shoal_duckdb *d, struct ArrowArrayStream *of,
+                                              struct ArrowArrayStream **out, shoal_error *err);
 /* duckdb_mapped.c: columns whose structs have other names in the files. */
 /* An expression of the physical type as one of the logical type. `parts` is an expression for duckdb_variant.c, whether
    the file's variants are structs of their parts; NULL: there are none. */
