@@ -93,6 +93,7 @@ void shoal_session_close(shoal_session *s) {
     shoal_state_free(s->old_states.ptr[i]);
   shoal_vec_dispose(&s->old_graphs);
   shoal_vec_dispose(&s->old_states);
+  shoal_vec_dispose(&s->readable);
   shoal_vec_dispose(&s->learned.all);
   shoal_map_dispose(&s->learned.by_key);
   if (s->scanned)
