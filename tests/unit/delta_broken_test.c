@@ -6,7 +6,7 @@
  * thing, and Parquet has no checksums, so that of a flipped bit it need not be told either. An error that a data file
  * is behind names it in any case, and one that a query makes by itself names none.
  */
-#include "support/support.h"
+#include "support/table_support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,54 +22,34 @@
 #include "delta/view.h"
 
 typedef struct fixture {
-  char *folder, *root;
-  shoal_engine *engine;
-  shoal_delta_table table;
-  shoal_arena arena;
+  test_table t;
   test_random random;
 } fixture;
-
-static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) {
-  (void)err;
-  *out = ((fixture *)arg)->engine;
-  return SHOAL_OK;
-}
 
 #define FILES 9 /* from eight on statistics are asked */
 
 /* Rows 0 … 89 in nine files, of which two have lost a row by deletion vectors. */
 static void begin(fixture *f, const char *policy) {
   shoal_error err = {0};
-  *f = (fixture){.folder = test_folder(), .random = test_random_start("delta/broken")};
-  CHECK_OK(shoal_os_realpath(f->folder, &f->arena, &f->root, &err), &err);
-  shoal_str allowed = shoal_str_z(shoal_arena_printf(&f->arena, "%s/", f->root));
-  shoal_engine_config config = {
-      .threads = 1, .memory = 512u << 20, .allowed = &allowed, .n_allowed = 1, .locked = true};
-  CHECK_OK(shoal_engine_open_duckdb(&config, &f->engine, &err), &err);
-  f->table = (shoal_delta_table){.prefix = SHOAL_STR(""), .get_engine = get_engine, .engine_arg = f};
-  CHECK_OK(shoal_store_open_file(f->root, false, &f->table.store, &err), &err);
+  *f = (fixture){.random = test_random_start("delta/broken")};
+  test_table_open(&f->t, "", 1);
   const shoal_delta_kv properties[] = {{SHOAL_STR("delta.enableDeletionVectors"), SHOAL_STR("true")},
                                        {SHOAL_STR("delta.checkpointPolicy"), shoal_str_z(policy)}};
   for (int i = 0; i < FILES; i++) {
     shoal_delta_appended done;
     const char *sql = shoal_arena_printf(
-        &f->arena, "SELECT i::BIGINT AS id, 'text ' || i AS s, i * 1.5::DOUBLE AS x FROM range(%d, %d) r(i)", 10 * i,
+        &f->t.arena, "SELECT i::BIGINT AS id, 'text ' || i AS s, i * 1.5::DOUBLE AS x FROM range(%d, %d) r(i)", 10 * i,
         10 * i + 10);
     const shoal_job job = {.sql = shoal_str_z(sql)};
     const shoal_delta_append append = {.job = &job, .create = true, .properties = properties, .n_properties = 2};
-    CHECK_OK(shoal_delta_append_rows(&f->table, f->engine, &append, &done, &err), &err);
+    CHECK_OK(shoal_delta_append_rows(&f->t.table, f->t.engine, &append, &done, &err), &err);
   }
   shoal_delta_changed changed;
-  CHECK_OK(shoal_delta_delete_rows(&f->table, f->engine, SHOAL_STR("id IN (17, 55)"), false, &changed, &err), &err);
+  CHECK_OK(shoal_delta_delete_rows(&f->t.table, f->t.engine, SHOAL_STR("id IN (17, 55)"), false, &changed, &err), &err);
   assert_int_equal(changed.vectors, 2);
 }
 
-static void end(fixture *f) {
-  shoal_engine_free(f->engine);
-  shoal_store_free(f->table.store);
-  shoal_arena_dispose(&f->arena);
-  test_folder_remove(f->folder);
-}
+static void end(fixture *f) { test_table_close(&f->t); }
 
 /* ---- reading ---- */
 
@@ -89,9 +69,9 @@ static shoal_status read_view(fixture *f, shoal_delta_view *v, const char *sql, 
   shoal_rows *rows = NULL;
   const shoal_input input = {SHOAL_STR("t"), &scan};
   const shoal_job job = {.sql = shoal_str_z(sql), .inputs = &input, .n_inputs = 1};
-  shoal_status status = shoal_delta_view_scan(&f->table, v, &arena, &scan, err);
+  shoal_status status = shoal_delta_view_scan(&f->t.table, v, &arena, &scan, err);
   if (status == SHOAL_OK)
-    status = shoal_engine_query(f->engine, &job, &rows, err);
+    status = shoal_engine_query(f->t.engine, &job, &rows, err);
   if (status == SHOAL_OK)
     status = take_rows(rows, out, err);
   shoal_rows_free(rows);
@@ -106,7 +86,7 @@ static shoal_status read_rows(fixture *f, shoal_buf *out, shoal_error *err) {
   shoal_status status = SHOAL_OK;
   for (size_t i = 0; i < 2 && status == SHOAL_OK; i++) {
     shoal_delta_view *v;
-    status = shoal_delta_view_open(&f->table, SHOAL_DELTA_LATEST, &v, err);
+    status = shoal_delta_view_open(&f->t.table, SHOAL_DELTA_LATEST, &v, err);
     if (status == SHOAL_OK)
       status = read_view(f, v, queries[i], out, err);
     shoal_delta_view_free(v);
@@ -202,11 +182,11 @@ static char *find(fixture *f, const char *folder, const char *part, const char *
   shoal_error err = {0};
   shoal_dirent *entries;
   size_t n;
-  char *path = shoal_arena_printf(&f->arena, "%s/%s", f->root, folder);
-  CHECK_OK(shoal_os_list(path, &f->arena, &entries, &n, &err), &err);
+  char *path = shoal_arena_printf(&f->t.arena, "%s/%s", f->t.root, folder);
+  CHECK_OK(shoal_os_list(path, &f->t.arena, &entries, &n, &err), &err);
   for (size_t i = 0; i < n; i++)
     if (shoal_str_find(entries[i].name, shoal_str_z(part)) >= 0 && shoal_str_ends(entries[i].name, shoal_str_z(ending)))
-      return shoal_arena_printf(&f->arena, "%s/%.*s", path, SHOAL_FMT(entries[i].name));
+      return shoal_arena_printf(&f->t.arena, "%s/%.*s", path, SHOAL_FMT(entries[i].name));
   fail_msg("there is no %s/…%s…%s", folder, part, ending);
   return NULL;
 }
@@ -215,10 +195,11 @@ static char *find(fixture *f, const char *folder, const char *part, const char *
 static void leave_checkpoint(fixture *f) {
   shoal_error err = {0};
   shoal_delta_checkpointed made;
-  CHECK_OK(shoal_delta_checkpoint_version(&f->table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  CHECK_OK(shoal_delta_checkpoint_version(&f->t.table, SHOAL_DELTA_LATEST, &made, &err), &err);
   for (int64_t v = 0; v < made.version; v++)
-    CHECK_OK(shoal_os_unlink(shoal_arena_printf(&f->arena, "%s/_delta_log/%020lld.json", f->root, (long long)v), &err),
-             &err);
+    CHECK_OK(
+        shoal_os_unlink(shoal_arena_printf(&f->t.arena, "%s/_delta_log/%020lld.json", f->t.root, (long long)v), &err),
+        &err);
 }
 
 static void test_commits(void **state) {

@@ -1,53 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checkpoints: what they hold, which of several counts, and every failure on the way (K1 … K3 of delta/checkpoint.c).
  */
-#include "support/support.h"
+#include "support/table_support.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "base/os.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "delta/delta_internal.h"
 #include "store/faulty.h"
 
-typedef struct fixture {
-  char *folder;
-  shoal_arena arena;
-  shoal_engine *engine;
-  shoal_delta_table table;
-} fixture;
-
-static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) {
-  (void)err;
-  *out = ((fixture *)arg)->engine;
-  return SHOAL_OK;
-}
-
-static void set_up(fixture *f) {
-  shoal_error err = {0};
-  char *root;
-  *f = (fixture){.folder = test_folder()};
-  CHECK_OK(shoal_os_realpath(f->folder, &f->arena, &root, &err), &err);
-  shoal_str allowed[] = {shoal_str_z(shoal_arena_printf(&f->arena, "%s/", root))};
-  shoal_engine_config config = {.threads = 1, .memory = 256u << 20, .allowed = allowed, .n_allowed = 1, .locked = true};
-  CHECK_OK(shoal_engine_open_duckdb(&config, &f->engine, &err), &err);
-  f->table = (shoal_delta_table){.prefix = SHOAL_STR("t"), .get_engine = get_engine, .engine_arg = f};
-  CHECK_OK(shoal_store_open_file(root, false, &f->table.store, &err), &err);
-}
-
-static void tear_down(fixture *f) {
-  shoal_store_free(f->table.store);
-  shoal_engine_free(f->engine);
-  shoal_arena_dispose(&f->arena);
-  test_folder_remove(f->folder);
-}
-
 /* Version `v` adds file f<v> and removes the one before; version 0 describes the table. */
-static void commit(fixture *f, int64_t v) {
+static void commit(test_table *f, int64_t v) {
   shoal_error err = {0};
   shoal_delta_commit c = {0};
   char path[16], before[16];
@@ -86,7 +53,7 @@ static void commit(fixture *f, int64_t v) {
   shoal_delta_commit_dispose(&c);
 }
 
-static void del(fixture *f, const char *name) {
+static void del(test_table *f, const char *name) {
   shoal_error err = {0};
   char key[128];
   snprintf(key, sizeof key, "t/_delta_log/%s", name);
@@ -111,7 +78,7 @@ static void check_state(const shoal_delta_table *table, int64_t version, size_t 
   shoal_delta_snapshot_free(s);
 }
 
-static void write_checkpoint(fixture *f, int64_t version) {
+static void write_checkpoint(test_table *f, int64_t version) {
   shoal_error err = {0};
   shoal_delta_snapshot *s;
   CHECK_OK(shoal_delta_snapshot_open(&f->table, version, &s, &err), &err);
@@ -122,11 +89,11 @@ static void write_checkpoint(fixture *f, int64_t version) {
 
 static void test_holds_the_state(void **state) {
   (void)state;
-  fixture f;
+  test_table f;
   shoal_error err = {0};
   shoal_delta_snapshot *s;
   shoal_log_hint hint;
-  set_up(&f);
+  test_table_open(&f, "t", 1);
   for (int64_t v = 0; v <= 4; v++)
     commit(&f, v);
   write_checkpoint(&f, 4);
@@ -146,15 +113,15 @@ static void test_holds_the_state(void **state) {
   check_state(&f.table, 5, 4);
   f.table.get_engine = NULL;
   CHECK_STATUS(shoal_delta_snapshot_open(&f.table, SHOAL_DELTA_LATEST, &s, &err), SHOAL_EUNSUPPORTED, &err);
-  tear_down(&f);
+  test_table_close(&f);
 }
 
 static void test_wrong_hint_and_broken(void **state) {
   (void)state;
-  fixture f;
+  test_table f;
   shoal_error err = {0};
   shoal_delta_snapshot *s;
-  set_up(&f);
+  test_table_open(&f, "t", 1);
   for (int64_t v = 0; v <= 3; v++)
     commit(&f, v);
   CHECK_OK(shoal_store_rewrite(f.table.store, SHOAL_STR("t/_delta_log/_last_checkpoint"), SHOAL_STR("{\"version\":99}"),
@@ -185,17 +152,17 @@ static void test_wrong_hint_and_broken(void **state) {
   shoal_status status = shoal_delta_snapshot_open(&f.table, SHOAL_DELTA_LATEST, &s, &err);
   assert_true(status < 0);
   assert_non_null(strstr(err.context, "00000000000000000002.checkpoint.parquet"));
-  tear_down(&f);
+  test_table_close(&f);
 }
 
 /* A V2 checkpoint in JSON whose files stand in a sidecar; ours of the same version serves as one. */
 static void test_json_with_sidecar(void **state) {
   (void)state;
-  fixture f;
+  test_table f;
   shoal_error err = {0};
   shoal_delta_snapshot *s;
   shoal_buf parquet = {0}, text = {0};
-  set_up(&f);
+  test_table_open(&f, "t", 1);
   for (int64_t v = 0; v <= 3; v++)
     commit(&f, v);
   CHECK_OK(shoal_delta_snapshot_open(&f.table, 3, &s, &err), &err);
@@ -219,19 +186,19 @@ static void test_json_with_sidecar(void **state) {
   assert_int_equal(status, SHOAL_ECORRUPT);
   shoal_buf_dispose(&text);
   shoal_buf_dispose(&parquet);
-  tear_down(&f);
+  test_table_close(&f);
 }
 
 /* Whatever fails, the table reads the same afterwards. */
 static void test_every_store_call(void **state) {
   (void)state;
-  fixture f;
+  test_table f;
   shoal_error err = {0};
   shoal_delta_snapshot *s;
   for (int fault = SHOAL_FAULT_BEFORE; fault <= SHOAL_FAULT_SPACE; fault++) {
     shoal_status status = SHOAL_EIO;
     for (uint64_t n = 1; status != SHOAL_OK; n++) {
-      set_up(&f);
+      test_table_open(&f, "t", 1);
       for (int64_t v = 0; v <= 3; v++)
         commit(&f, v);
       shoal_delta_table faulty = f.table;
@@ -250,7 +217,7 @@ static void test_every_store_call(void **state) {
       shoal_delta_snapshot_free(s);
       check_state(&f.table, 3, 2);
       shoal_store_free(faulty.store);
-      tear_down(&f);
+      test_table_close(&f);
       if (!reached)
         break;
       status = SHOAL_EIO;
@@ -258,7 +225,7 @@ static void test_every_store_call(void **state) {
   }
 }
 
-static shoal_status write_and_read(fixture *f, shoal_error *err) {
+static shoal_status write_and_read(test_table *f, shoal_error *err) {
   shoal_delta_snapshot *s = NULL, *again = NULL;
   shoal_status status = shoal_delta_snapshot_open(&f->table, SHOAL_DELTA_LATEST, &s, err);
   if (status == SHOAL_OK)
@@ -274,10 +241,10 @@ static shoal_status write_and_read(fixture *f, shoal_error *err) {
 
 static void test_allocations(void **state) {
   (void)state;
-  fixture f;
+  test_table f;
   shoal_status status = SHOAL_ENOMEM;
   test_random r = test_random_start("delta/checkpoint allocations");
-  set_up(&f);
+  test_table_open(&f, "t", 1);
   for (int64_t v = 0; v <= 2; v++)
     commit(&f, v);
   for (uint64_t n = 1; status != SHOAL_OK; n += 1 + test_random_below(&r, 2 + n / 16)) {
@@ -290,7 +257,7 @@ static void test_allocations(void **state) {
                err.message);
   }
   check_state(&f.table, 2, 1);
-  tear_down(&f);
+  test_table_close(&f);
 }
 
 int main(void) {

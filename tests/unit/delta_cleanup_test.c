@@ -1,56 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What log clean-up takes and what it leaves (L1 … L5 of delta/cleanup.c), whatever fails on the way. */
-#include "support/support.h"
+#include "support/table_support.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/os.h"
 #include "base/time.h"
 #include "delta/delta_internal.h"
 #include "store/faulty.h"
 
 #define DAY_US ((int64_t)24 * 3600 * 1000000)
 
-typedef struct fixture {
-  char *folder;
-  shoal_arena arena;
-  shoal_engine *engine;
-  shoal_delta_table table;
-} fixture;
-
-static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) {
-  (void)err;
-  *out = ((fixture *)arg)->engine;
-  return SHOAL_OK;
-}
-
-static const char *key_of(fixture *f, const char *name) {
+static const char *key_of(test_table *f, const char *name) {
   return shoal_arena_printf(&f->arena, "t/_delta_log/%s", name);
 }
 
 /* As if it had been written so many days ago. */
-static void age(fixture *f, const char *name, int days) {
+static void age(test_table *f, const char *name, int days) {
   char *path = shoal_store_local_path(f->table.store, shoal_str_z(key_of(f, name)), &f->arena);
   int64_t us = shoal_time_now() - days * DAY_US;
   const struct timespec times[] = {{us / 1000000, 0}, {us / 1000000, 0}};
   assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
 }
 
-static void put(fixture *f, const char *name, const char *text) {
+static void put(test_table *f, const char *name, const char *text) {
   shoal_error err = {0};
   CHECK_OK(shoal_store_put_new(f->table.store, shoal_str_z(key_of(f, name)), shoal_str_z(text), &err), &err);
 }
 
-static bool is_there(fixture *f, const char *name) {
+static bool is_there(test_table *f, const char *name) {
   shoal_object o;
   return shoal_store_head(f->table.store, shoal_str_z(key_of(f, name)), &o, NULL) == SHOAL_OK;
 }
 
 /* Version v adds f<v>, and was committed 60 - 5 v days ago. */
-static void commit(fixture *f, int64_t v, const shoal_delta_metadata *m, const char *extra) {
+static void commit(test_table *f, int64_t v, const shoal_delta_metadata *m, const char *extra) {
   shoal_error err = {0};
   shoal_delta_commit c = {0};
   char path[16], name[64];
@@ -70,21 +56,14 @@ static void commit(fixture *f, int64_t v, const shoal_delta_metadata *m, const c
 
 /* Ten versions, checkpoints of 2, 4 and 7; what is older than 30 days is not needed, but for a checkpoint to begin
    with: that of 4. */
-static void set_up(fixture *f, const char *key, const char *value) {
+static void set_up(test_table *f, const char *key, const char *value) {
   shoal_error err = {0};
-  char *root;
   shoal_delta_checkpointed made;
   shoal_field field = {.name = SHOAL_STR("a"), .type = {.kind = SHOAL_TYPE_LONG}, .nullable = true};
   const shoal_delta_kv pair = {shoal_str_z(key ? key : ""), shoal_str_z(value ? value : "")};
   const shoal_delta_metadata m = {
       .id = SHOAL_STR("i"), .schema = {&field, 1}, .configuration = &pair, .n_configuration = key != NULL};
-  *f = (fixture){.folder = test_folder()};
-  CHECK_OK(shoal_os_realpath(f->folder, &f->arena, &root, &err), &err);
-  shoal_str allowed[] = {shoal_str_z(shoal_arena_printf(&f->arena, "%s/", root))};
-  shoal_engine_config config = {.threads = 1, .memory = 256u << 20, .allowed = allowed, .n_allowed = 1, .locked = true};
-  CHECK_OK(shoal_engine_open_duckdb(&config, &f->engine, &err), &err);
-  f->table = (shoal_delta_table){.prefix = SHOAL_STR("t"), .get_engine = get_engine, .engine_arg = f};
-  CHECK_OK(shoal_store_open_file(root, false, &f->table.store, &err), &err);
+  test_table_open(f, "t", 1);
   bool stamped = key && strcmp(key, "delta.enableInCommitTimestamps") == 0;
   char *stamp = shoal_arena_printf(&f->arena, "{\"inCommitTimestamp\":%lld}", (long long)shoal_time_now() / 1000);
   for (int64_t v = 0; v < 10; v++) {
@@ -100,14 +79,7 @@ static void set_up(fixture *f, const char *key, const char *value) {
       "{\"add\":{\"path\":\"f6\",\"partitionValues\":{},\"size\":5,\"modificationTime\":0,\"dataChange\":true}}\n");
 }
 
-static void tear_down(fixture *f) {
-  shoal_store_free(f->table.store);
-  shoal_engine_free(f->engine);
-  shoal_arena_dispose(&f->arena);
-  test_folder_remove(f->folder);
-}
-
-static void check_versions(fixture *f, int64_t from) {
+static void check_versions(test_table *f, int64_t from) {
   shoal_error err = {0};
   shoal_delta_snapshot *s;
   shoal_delta_view *view;
@@ -121,7 +93,7 @@ static void check_versions(fixture *f, int64_t from) {
   }
 }
 
-static void check_cleaned(fixture *f) {
+static void check_cleaned(test_table *f) {
   shoal_error err = {0};
   shoal_delta_snapshot *s;
   shoal_delta_view *view;
@@ -150,18 +122,18 @@ static void check_cleaned(fixture *f) {
 
 static void test_what_nothing_needs_goes(void **state) {
   (void)state;
-  fixture f;
+  test_table f;
   shoal_error err = {0};
   set_up(&f, NULL, NULL);
   CHECK_OK(shoal_delta_clean_log(&f.table, &err), &err);
   check_cleaned(&f);
   CHECK_OK(shoal_delta_clean_log(&f.table, &err), &err);
   check_cleaned(&f);
-  tear_down(&f);
+  test_table_close(&f);
 }
 
 static void check_nothing_goes(const char *key, const char *value, const char *lost) {
-  fixture f;
+  test_table f;
   shoal_error err = {0};
   set_up(&f, key, value);
   if (lost)
@@ -171,7 +143,7 @@ static void check_nothing_goes(const char *key, const char *value, const char *l
   assert_true(is_there(&f, "00000000000000000003.crc"));
   if (!lost)
     check_versions(&f, 0);
-  tear_down(&f);
+  test_table_close(&f);
 }
 
 static void test_what_must_stay_stays(void **state) {
@@ -186,7 +158,7 @@ static void test_what_must_stay_stays(void **state) {
 /* A shorter retention goes further, but never into the last day. */
 static void test_the_last_day_stays(void **state) {
   (void)state;
-  fixture f;
+  test_table f;
   shoal_error err = {0};
   set_up(&f, "delta.logRetentionDuration", "interval 0 days");
   age(&f, "00000000000000000006.json", 1);
@@ -197,13 +169,13 @@ static void test_the_last_day_stays(void **state) {
   assert_false(is_there(&f, "00000000000000000003.json"));
   assert_true(is_there(&f, "00000000000000000004.json"));
   check_versions(&f, 4);
-  tear_down(&f);
+  test_table_close(&f);
 }
 
 static void test_every_store_call(void **state) {
   (void)state;
   for (uint64_t n = 1, calls = n; calls >= n; n++) {
-    fixture f;
+    test_table f;
     shoal_error err = {0};
     set_up(&f, NULL, NULL);
     shoal_delta_table faulty = f.table;
@@ -222,14 +194,14 @@ static void test_every_store_call(void **state) {
     CHECK_OK(shoal_delta_clean_log(&f.table, &err), &err);
     check_cleaned(&f);
     shoal_store_free(faulty.store);
-    tear_down(&f);
+    test_table_close(&f);
   }
 }
 
 /* L3 */
 static void test_sidecars(void **state) {
   (void)state;
-  fixture f;
+  test_table f;
   shoal_error err = {0};
   shoal_buf parquet = {0};
   set_up(&f, NULL, NULL);
@@ -255,7 +227,7 @@ static void test_sidecars(void **state) {
   assert_true(is_there(&f, names[0]));
   assert_false(is_there(&f, names[1]));
   assert_true(is_there(&f, names[2]));
-  tear_down(&f);
+  test_table_close(&f);
 }
 
 int main(void) {

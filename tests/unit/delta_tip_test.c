@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tips and the checkpoints that are made of them: whatever is left below, the state is that of the commits alone. */
-#include "support/support.h"
+#include "support/table_support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +15,7 @@
 #include "store/faulty.h"
 
 typedef struct fixture {
-  char *folder;
-  shoal_arena arena;
-  shoal_engine *engine;
-  shoal_delta_table table;
+  test_table t;
   test_random r;
   int64_t version;
   int next;         /* number of the next file */
@@ -28,40 +25,23 @@ typedef struct fixture {
   bool v2, plain; /* plain: no vectors */
 } fixture;
 
-static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) {
-  (void)err;
-  *out = ((fixture *)arg)->engine;
-  return SHOAL_OK;
-}
-
 static void set_up(fixture *f, const char *name) {
-  shoal_error err = {0};
-  char *root;
-  *f = (fixture){.folder = test_folder(), .r = test_random_start(name)};
-  CHECK_OK(shoal_os_realpath(f->folder, &f->arena, &root, &err), &err);
-  shoal_str allowed[] = {shoal_str_z(shoal_arena_printf(&f->arena, "%s/", root))};
-  shoal_engine_config config = {.threads = 2, .memory = 256u << 20, .allowed = allowed, .n_allowed = 1, .locked = true};
-  CHECK_OK(shoal_engine_open_duckdb(&config, &f->engine, &err), &err);
-  f->table = (shoal_delta_table){.prefix = SHOAL_STR("t"), .get_engine = get_engine, .engine_arg = f, .tip_from = 1};
-  CHECK_OK(shoal_store_open_file(root, false, &f->table.store, &err), &err);
+  *f = (fixture){.r = test_random_start(name)};
+  test_table_open(&f->t, "t", 2);
+  f->t.table.tip_from = 1;
 }
 
-static void tear_down(fixture *f) {
-  shoal_store_free(f->table.store);
-  shoal_engine_free(f->engine);
-  shoal_arena_dispose(&f->arena);
-  test_folder_remove(f->folder);
-}
+static void tear_down(fixture *f) { test_table_close(&f->t); }
 
 /* ---- a history ---- */
 
 static shoal_delta_file file_of(fixture *f, int number) {
-  shoal_delta_kv *value = SHOAL_NEW(&f->arena, shoal_delta_kv), *tag = SHOAL_NEW(&f->arena, shoal_delta_kv);
+  shoal_delta_kv *value = SHOAL_NEW(&f->t.arena, shoal_delta_kv), *tag = SHOAL_NEW(&f->t.arena, shoal_delta_kv);
   int vector = f->vector[number];
   *value = (shoal_delta_kv){SHOAL_STR("p"), number % 3 ? SHOAL_STR("x'\"\\ \xc3\xa4") : SHOAL_STR_NONE};
   *tag = (shoal_delta_kv){SHOAL_STR("k"), SHOAL_STR("v")};
   return (shoal_delta_file){
-      .path = shoal_str_z(shoal_arena_printf(&f->arena, "p=%d/f%%20'%d", number % 7, number)),
+      .path = shoal_str_z(shoal_arena_printf(&f->t.arena, "p=%d/f%%20'%d", number % 7, number)),
       .size = (uint64_t)number + 5,
       .modified_ms = 1700000000000 + number,
       .data_change = true,
@@ -74,13 +54,13 @@ static shoal_delta_file file_of(fixture *f, int number) {
       .row_commit_version = number % 5 == 0 ? 3 : -1,
       .deletion_vector =
           vector
-              ? shoal_str_z(shoal_arena_printf(&f->arena,
+              ? shoal_str_z(shoal_arena_printf(&f->t.arena,
                                                "{\"storageType\":\"u\",\"pathOrInlineDv\":\"ab^-aqEH.-t@S}K{vb[*k^\","
                                                "\"offset\":%d,\"sizeInBytes\":40,\"cardinality\":2}",
                                                vector))
               : SHOAL_STR_NONE,
-      .stats = number % 4 ? shoal_str_z(
-                                shoal_arena_printf(&f->arena, "{\"numRecords\":%d,\"maxValues\":{\"a\":1.10}}", number))
+      .stats = number % 4 ? shoal_str_z(shoal_arena_printf(&f->t.arena,
+                                                           "{\"numRecords\":%d,\"maxValues\":{\"a\":1.10}}", number))
                           : SHOAL_STR_NONE};
 }
 
@@ -128,10 +108,10 @@ static void commit(fixture *f) {
     shoal_delta_commit_add(&c, &file);
     f->live[f->n_live++] = f->next++;
   }
-  shoal_delta_commit_txn(&c, shoal_str_z(shoal_arena_printf(&f->arena, "app%d", (int)(v % 3))), v, shoal_time_now());
-  shoal_delta_commit_domain(&c, shoal_str_z(shoal_arena_printf(&f->arena, "d%d", (int)(v % 4))), SHOAL_STR("{}"),
+  shoal_delta_commit_txn(&c, shoal_str_z(shoal_arena_printf(&f->t.arena, "app%d", (int)(v % 3))), v, shoal_time_now());
+  shoal_delta_commit_domain(&c, shoal_str_z(shoal_arena_printf(&f->t.arena, "d%d", (int)(v % 4))), SHOAL_STR("{}"),
                             v % 8 == 7);
-  CHECK_OK(shoal_delta_commit_put(&f->table, &c, v, &err), &err);
+  CHECK_OK(shoal_delta_commit_put(&f->t.table, &c, v, &err), &err);
   shoal_delta_commit_dispose(&c);
 }
 
@@ -197,15 +177,15 @@ static void check_same(const shoal_delta_snapshot *is, const shoal_delta_snapsho
 static void check_checkpoint(fixture *f, int64_t version) {
   shoal_error err = {0};
   shoal_delta_snapshot *is, *wanted;
-  shoal_delta_table plain = f->table;
+  shoal_delta_table plain = f->t.table;
   plain.get_engine = NULL;
   CHECK_OK(shoal_delta_snapshot_open(&plain, version, &wanted, &err), &err);
-  shoal_str commit = shoal_delta_key(&f->table, &f->arena, "_delta_log/%020lld.json", (long long)0);
+  shoal_str commit = shoal_delta_key(&f->t.table, &f->t.arena, "_delta_log/%020lld.json", (long long)0);
   shoal_buf text = {0};
-  CHECK_OK(shoal_store_get(f->table.store, commit, &text, &err), &err);
-  CHECK_OK(shoal_store_del(f->table.store, commit, &err), &err); /* so that it is not gone around the checkpoint */
-  CHECK_OK(shoal_delta_snapshot_open(&f->table, version, &is, &err), &err);
-  CHECK_OK(shoal_store_put_new(f->table.store, commit, shoal_buf_str(&text), &err), &err);
+  CHECK_OK(shoal_store_get(f->t.table.store, commit, &text, &err), &err);
+  CHECK_OK(shoal_store_del(f->t.table.store, commit, &err), &err); /* so that it is not gone around the checkpoint */
+  CHECK_OK(shoal_delta_snapshot_open(&f->t.table, version, &is, &err), &err);
+  CHECK_OK(shoal_store_put_new(f->t.table.store, commit, shoal_buf_str(&text), &err), &err);
   shoal_buf_dispose(&text);
   check_same(is, wanted);
   shoal_delta_snapshot_free(is);
@@ -223,11 +203,11 @@ static void check_chain(bool v2) {
   for (int k = 0; k < 6; k++) {
     for (int i = 0; i < 15; i++)
       commit(&f);
-    CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+    CHECK_OK(shoal_delta_checkpoint_version(&f.t.table, SHOAL_DELTA_LATEST, &made, &err), &err);
     assert_int_equal(made.version, f.version - 1);
     assert_int_equal(made.n_files, f.n_live);
     check_checkpoint(&f, made.version);
-    CHECK_OK(shoal_delta_tip_open(&f.table, SHOAL_DELTA_LATEST, &tip, &err), &err);
+    CHECK_OK(shoal_delta_tip_open(&f.t.table, SHOAL_DELTA_LATEST, &tip, &err), &err);
     assert_int_equal(tip->n_below, 1);
     assert_int_equal(tip->n_files, 0);
     shoal_delta_snapshot_free(tip);
@@ -248,7 +228,7 @@ static void test_v2_checkpoints_of_checkpoints(void **state) {
 static size_t sidecars(fixture *f, shoal_map *names) {
   shoal_error err = {0};
   shoal_delta_snapshot *tip;
-  CHECK_OK(shoal_delta_tip_open(&f->table, SHOAL_DELTA_LATEST, &tip, &err), &err);
+  CHECK_OK(shoal_delta_tip_open(&f->t.table, SHOAL_DELTA_LATEST, &tip, &err), &err);
   size_t same = 0, n = tip->n_below;
   for (size_t i = 0; i < n; i++) {
     assert_non_null(tip->below[i].sidecar.ptr);
@@ -256,7 +236,7 @@ static size_t sidecars(fixture *f, shoal_map *names) {
   }
   shoal_map_dispose(names);
   for (size_t i = 0; i < n; i++)
-    CHECK_OK(shoal_map_put(names, shoal_arena_str(&f->arena, tip->below[i].key), 1, &err), &err);
+    CHECK_OK(shoal_map_put(names, shoal_arena_str(&f->t.arena, tip->below[i].key), 1, &err), &err);
   shoal_delta_snapshot_free(tip);
   return n * 100 + same;
 }
@@ -268,7 +248,7 @@ static void commit_many(fixture *f, int from, int to, bool add) {
   shoal_delta_commit_info(&c, shoal_time_now(), "WRITE", SHOAL_STR_NONE, false, SHOAL_STR_NONE);
   for (int i = from; i < to; i++) {
     shoal_delta_kv value = {SHOAL_STR("p"), SHOAL_STR("x")};
-    shoal_delta_file file = {.path = shoal_str_z(shoal_arena_printf(&f->arena, "g%06d", i)),
+    shoal_delta_file file = {.path = shoal_str_z(shoal_arena_printf(&f->t.arena, "g%06d", i)),
                              .size = 5,
                              .data_change = true,
                              .partition_values = &value,
@@ -278,7 +258,7 @@ static void commit_many(fixture *f, int from, int to, bool add) {
     else
       shoal_delta_commit_remove(&c, &file, shoal_time_now());
   }
-  CHECK_OK(shoal_delta_commit_put(&f->table, &c, f->version++, &err), &err);
+  CHECK_OK(shoal_delta_commit_put(&f->t.table, &c, f->version++, &err), &err);
   shoal_delta_commit_dispose(&c);
 }
 
@@ -293,20 +273,20 @@ static void test_sidecars_stay(void **state) {
   f.v2 = true;
   commit(&f);
   commit_many(&f, 0, 34000, true);
-  CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  CHECK_OK(shoal_delta_checkpoint_version(&f.t.table, SHOAL_DELTA_LATEST, &made, &err), &err);
   assert_int_equal(made.n_files, 34000 + f.n_live);
   assert_int_equal(sidecars(&f, &names), 300);
   check_checkpoint(&f, made.version);
   commit_many(&f, 12000, 12100, false);
-  CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  CHECK_OK(shoal_delta_checkpoint_version(&f.t.table, SHOAL_DELTA_LATEST, &made, &err), &err);
   assert_int_equal(made.n_files, 33900 + f.n_live);
   assert_int_equal(sidecars(&f, &names), 302);
   check_checkpoint(&f, made.version);
   commit_many(&f, 34000, 34100, true); /* into a small one, which is packed with the next */
-  CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  CHECK_OK(shoal_delta_checkpoint_version(&f.t.table, SHOAL_DELTA_LATEST, &made, &err), &err);
   assert_int_equal(sidecars(&f, &names), 403);
   commit_many(&f, 34100, 34200, true);
-  CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  CHECK_OK(shoal_delta_checkpoint_version(&f.t.table, SHOAL_DELTA_LATEST, &made, &err), &err);
   assert_int_equal(sidecars(&f, &names), 403);
   check_checkpoint(&f, made.version);
   shoal_map_dispose(&names);
@@ -316,7 +296,7 @@ static void test_sidecars_stay(void **state) {
 static int64_t last_checkpoint(fixture *f) {
   shoal_error err = {0};
   shoal_log_hint hint;
-  CHECK_OK(shoal_delta_log_hint(&f->table, &f->arena, &hint, &err), &err);
+  CHECK_OK(shoal_delta_log_hint(&f->t.table, &f->t.arena, &hint, &err), &err);
   return hint.version;
 }
 
@@ -331,18 +311,18 @@ static void test_large_checkpoints_are_rarer(void **state) {
   set_up(&f, "delta/tip rarer");
   commit(&f);
   commit_many(&f, 0, 5000, true);
-  CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  CHECK_OK(shoal_delta_checkpoint_version(&f.t.table, SHOAL_DELTA_LATEST, &made, &err), &err);
   for (int64_t v = 100; v <= 400; v += 100) {
     while (f.version <= v)
       commit_many(&f, 0, 0, true);
-    shoal_delta_after_commit(&f.table, &silent, v);
+    shoal_delta_after_commit(&f.t.table, &silent, v);
     assert_int_equal(last_checkpoint(&f), v < 300 ? 1 : 300);
   }
   while (f.version <= 450)
     commit_many(&f, 0, 0, true);
-  shoal_delta_after_commit(&f.table, &silent, 450);
+  shoal_delta_after_commit(&f.t.table, &silent, 450);
   assert_int_equal(last_checkpoint(&f), 300);
-  shoal_delta_after_commit(&f.table, &says, 450);
+  shoal_delta_after_commit(&f.t.table, &says, 450);
   assert_int_equal(last_checkpoint(&f), 450);
   tear_down(&f);
 }
@@ -360,16 +340,16 @@ static void test_every_store_call(void **state) {
       f.v2 = true;
       for (int i = 0; i < 4; i++)
         commit(&f);
-      CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+      CHECK_OK(shoal_delta_checkpoint_version(&f.t.table, SHOAL_DELTA_LATEST, &made, &err), &err);
       for (int i = 0; i < 3; i++)
         commit(&f);
-      shoal_delta_table faulty = f.table;
-      CHECK_OK(shoal_store_open_faulty(f.table.store, &faulty.store, &err), &err);
+      shoal_delta_table faulty = f.t.table;
+      CHECK_OK(shoal_store_open_faulty(f.t.table.store, &faulty.store, &err), &err);
       shoal_store_faulty_at(faulty.store, n, faults[kind], false);
       shoal_ignore(shoal_delta_checkpoint_version(&faulty, SHOAL_DELTA_LATEST, &made, NULL));
       calls = shoal_store_faulty_calls(faulty.store);
       check_checkpoint(&f, f.version - 1);
-      CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+      CHECK_OK(shoal_delta_checkpoint_version(&f.t.table, SHOAL_DELTA_LATEST, &made, &err), &err);
       assert_int_equal(made.n_files, f.n_live);
       check_checkpoint(&f, f.version - 1);
       shoal_store_free(faulty.store);
@@ -387,34 +367,34 @@ static void test_what_is_wanted_is_brought(void **state) {
   set_up(&f, "delta/tip brings");
   for (int i = 0; i < 40; i++)
     commit(&f);
-  CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  CHECK_OK(shoal_delta_checkpoint_version(&f.t.table, SHOAL_DELTA_LATEST, &made, &err), &err);
   for (int i = 0; i < 10; i++)
     commit(&f);
-  CHECK_OK(shoal_delta_snapshot_open(&f.table, SHOAL_DELTA_LATEST, &whole, &err), &err);
+  CHECK_OK(shoal_delta_snapshot_open(&f.t.table, SHOAL_DELTA_LATEST, &whole, &err), &err);
   shoal_str paths[4000];
   for (int round = 0; round < 5; round++) {
     size_t n = 0;
-    CHECK_OK(shoal_delta_tip_open(&f.table, SHOAL_DELTA_LATEST, &tip, &err), &err);
+    CHECK_OK(shoal_delta_tip_open(&f.t.table, SHOAL_DELTA_LATEST, &tip, &err), &err);
     assert_int_equal(tip->n_below, 1);
     assert_true(tip->n_files < whole->n_files);
     for (size_t i = 0; i < whole->n_files; i++)
       if (test_random_below(&f.r, (uint64_t)round + 1) == 0)
         paths[n++] = whole->files[i].path;
-    CHECK_OK(shoal_delta_tip_bring(&f.table, tip, paths, n, &err), &err);
-    CHECK_OK(shoal_delta_tip_bring(&f.table, tip, paths, n, &err), &err); /* they are there: nothing happens */
+    CHECK_OK(shoal_delta_tip_bring(&f.t.table, tip, paths, n, &err), &err);
+    CHECK_OK(shoal_delta_tip_bring(&f.t.table, tip, paths, n, &err), &err); /* they are there: nothing happens */
     for (size_t i = 0, k = 0; i < whole->n_files && k < n; i++)
       if (shoal_str_eq(whole->files[i].path, paths[k])) {
         k++;
         assert_non_null(find(tip, whole->keys[i]));
         check_file(find(tip, whole->keys[i]), &whole->files[i]);
       }
-    CHECK_OK(shoal_delta_tip_bring(&f.table, tip, NULL, 0, &err), &err);
+    CHECK_OK(shoal_delta_tip_bring(&f.t.table, tip, NULL, 0, &err), &err);
     assert_int_equal(tip->n_files, whole->n_files);
     shoal_delta_snapshot_free(tip);
   }
-  CHECK_OK(shoal_delta_tip_open(&f.table, SHOAL_DELTA_LATEST, &tip, &err), &err);
+  CHECK_OK(shoal_delta_tip_open(&f.t.table, SHOAL_DELTA_LATEST, &tip, &err), &err);
   paths[0] = SHOAL_STR("nowhere");
-  CHECK_STATUS(shoal_delta_tip_bring(&f.table, tip, paths, 1, &err), SHOAL_ECORRUPT, &err);
+  CHECK_STATUS(shoal_delta_tip_bring(&f.t.table, tip, paths, 1, &err), SHOAL_ECORRUPT, &err);
   shoal_delta_snapshot_free(tip);
   shoal_delta_snapshot_free(whole);
   tear_down(&f);
@@ -424,7 +404,7 @@ static void test_what_is_wanted_is_brought(void **state) {
 
 /* The same table, but read whole. */
 static shoal_delta_table whole_of(const fixture *f) {
-  shoal_delta_table t = f->table;
+  shoal_delta_table t = f->t.table;
   t.tip_from = UINT64_MAX;
   return t;
 }
@@ -437,7 +417,7 @@ static void history(fixture *f, const char *name, bool v2, bool plain) {
   f->plain = plain;
   for (int i = 0; i < 60; i++)
     commit(f);
-  CHECK_OK(shoal_delta_checkpoint_version(&f->table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  CHECK_OK(shoal_delta_checkpoint_version(&f->t.table, SHOAL_DELTA_LATEST, &made, &err), &err);
   for (int i = 0; i < 10; i++)
     commit(f);
 }
@@ -454,8 +434,8 @@ static size_t lines_of(fixture *f, const shoal_delta_table *t, shoal_str *out, s
   shoal_buf text = {0};
   shoal_str line, rest;
   size_t n = 0;
-  CHECK_OK(shoal_store_get(t->store, shoal_delta_key(t, &f->arena, "_delta_log/%020d.json", 0), &text, &err), &err);
-  rest = shoal_arena_str(&f->arena, shoal_buf_str(&text));
+  CHECK_OK(shoal_store_get(t->store, shoal_delta_key(t, &f->t.arena, "_delta_log/%020d.json", 0), &text, &err), &err);
+  rest = shoal_arena_str(&f->t.arena, shoal_buf_str(&text));
   while (shoal_str_split(&rest, '\n', &line)) {
     if (line.len == 0 || shoal_str_starts(line, SHOAL_STR("{\"commitInfo")) ||
         shoal_str_starts(line, SHOAL_STR("{\"metaData")))
@@ -474,10 +454,10 @@ static void check_clones(bool v2) {
   size_t n;
   shoal_str a[5000], b[5000];
   history(&f, "delta/tip clones", v2, false);
-  shoal_delta_table whole = whole_of(&f), one = f.table, other = f.table;
+  shoal_delta_table whole = whole_of(&f), one = f.t.table, other = f.t.table;
   one.prefix = SHOAL_STR("one");
   other.prefix = SHOAL_STR("other");
-  CHECK_OK(shoal_delta_clone(&one, &f.table, SHOAL_DELTA_LATEST, &n, &err), &err);
+  CHECK_OK(shoal_delta_clone(&one, &f.t.table, SHOAL_DELTA_LATEST, &n, &err), &err);
   assert_int_equal(n, f.n_live);
   CHECK_OK(shoal_delta_clone(&other, &whole, SHOAL_DELTA_LATEST, &n, &err), &err);
   assert_int_equal(n, f.n_live);
@@ -487,7 +467,7 @@ static void check_clones(bool v2) {
   for (size_t i = 0; i < n; i++)
     if (!shoal_str_eq(a[i], b[i]))
       fail_msg("%.*s\n%.*s", SHOAL_FMT(a[i]), SHOAL_FMT(b[i]));
-  CHECK_STATUS(shoal_delta_clone(&one, &f.table, SHOAL_DELTA_LATEST, &n, &err), SHOAL_EEXIST, &err);
+  CHECK_STATUS(shoal_delta_clone(&one, &f.t.table, SHOAL_DELTA_LATEST, &n, &err), SHOAL_EEXIST, &err);
   tear_down(&f);
 }
 
@@ -499,13 +479,13 @@ static void test_clones(void **state) {
 
 static void put_object(fixture *f, const char *key) {
   shoal_error err = {0};
-  CHECK_OK(shoal_store_put_new(f->table.store, shoal_str_z(key), SHOAL_STR("x"), &err), &err);
+  CHECK_OK(shoal_store_put_new(f->t.table.store, shoal_str_z(key), SHOAL_STR("x"), &err), &err);
 }
 
 /* Every file that there was, and some that there never were. */
 static void put_objects(fixture *f, int n) {
   for (int i = 0; i < n; i++)
-    put_object(f, shoal_arena_printf(&f->arena, "t/p=%d/f '%d", i % 7, i));
+    put_object(f, shoal_arena_printf(&f->t.arena, "t/p=%d/f '%d", i % 7, i));
   put_object(f, "t/p=1/stray");
   put_object(f, "t/_hidden/f");
 }
@@ -519,13 +499,13 @@ static void test_vacuums(void **state) {
   history(&f, "delta/tip vacuums", false, false);
   put_objects(&f, f.next);
   shoal_delta_table whole = whole_of(&f);
-  CHECK_OK(shoal_delta_vacuum_files(&f.table, &all, &f.arena, &is, &err), &err);
-  CHECK_OK(shoal_delta_vacuum_files(&whole, &all, &f.arena, &wanted, &err), &err);
+  CHECK_OK(shoal_delta_vacuum_files(&f.t.table, &all, &f.t.arena, &is, &err), &err);
+  CHECK_OK(shoal_delta_vacuum_files(&whole, &all, &f.t.arena, &wanted, &err), &err);
   assert_int_equal(is.n, (size_t)f.next - f.n_live + 1);
   assert_int_equal(wanted.n, is.n);
   for (size_t i = 0; i < is.n; i++)
     assert_true(shoal_str_eq(is.keys[i], wanted.keys[i]));
-  CHECK_OK(shoal_delta_vacuum_files(&f.table, &kept, &f.arena, &is, &err), &err);
+  CHECK_OK(shoal_delta_vacuum_files(&f.t.table, &kept, &f.t.arena, &is, &err), &err);
   assert_int_equal(is.n, 0); /* all are young */
   tear_down(&f);
 }
@@ -533,9 +513,9 @@ static void test_vacuums(void **state) {
 static size_t count_actions(fixture *f, int64_t version, const char *kind) {
   shoal_error err = {0};
   shoal_buf text = {0};
-  shoal_str key = shoal_delta_key(&f->table, &f->arena, "_delta_log/%020lld.json", (long long)version), rest, line;
+  shoal_str key = shoal_delta_key(&f->t.table, &f->t.arena, "_delta_log/%020lld.json", (long long)version), rest, line;
   size_t n = 0;
-  CHECK_OK(shoal_store_get(f->table.store, key, &text, &err), &err);
+  CHECK_OK(shoal_store_get(f->t.table.store, key, &text, &err), &err);
   rest = shoal_buf_str(&text);
   while (shoal_str_split(&rest, '\n', &line))
     n += shoal_str_find(line, shoal_str_z(kind)) == 0;
@@ -557,7 +537,7 @@ static void test_restores(void **state) {
   for (size_t k = 0; k < sizeof targets / sizeof *targets; k++) {
     CHECK_OK(shoal_delta_snapshot_open(&whole, SHOAL_DELTA_LATEST, &before, &err), &err);
     CHECK_OK(shoal_delta_snapshot_open(&whole, targets[k], &wanted, &err), &err);
-    CHECK_OK(shoal_delta_restore(&f.table, targets[k], &done, &err), &err);
+    CHECK_OK(shoal_delta_restore(&f.t.table, targets[k], &done, &err), &err);
     CHECK_OK(shoal_delta_snapshot_open(&whole, SHOAL_DELTA_LATEST, &is, &err), &err);
     assert_int_equal(is->n_files, wanted->n_files);
     for (size_t i = 0; i < wanted->n_files; i++)
@@ -592,11 +572,11 @@ static void write_parsed(fixture *f) {
           "\"minValues\": {d: 1234567890123456789012345678901234.5678::DECIMAL(38, 4), \"at\": TIMESTAMPTZ '2020-01-01 "
           "00:00:00.5+00', t: 'a\"\\b', x: 'nan'::DOUBLE, day: DATE '2020-02-29'}, \"nullCount\": {d: 0::BIGINT, "
           "\"at\": NULL::BIGINT}}}")};
-  CHECK_OK(shoal_store_staging(f->table.store, &f->arena, &staging, &err), &err);
-  path = shoal_arena_printf(&f->arena, "%s/c.parquet", staging);
-  CHECK_OK(shoal_engine_copy(f->engine, &job, path, SHOAL_STR("parquet"), &err), &err);
+  CHECK_OK(shoal_store_staging(f->t.table.store, &f->t.arena, &staging, &err), &err);
+  path = shoal_arena_printf(&f->t.arena, "%s/c.parquet", staging);
+  CHECK_OK(shoal_engine_copy(f->t.engine, &job, path, SHOAL_STR("parquet"), &err), &err);
   const shoal_put_file put = {shoal_str_z(path), SHOAL_STR("t/_delta_log/00000000000000000000.checkpoint.parquet")};
-  CHECK_OK(shoal_store_put_files(f->table.store, &put, 1, &err), &err);
+  CHECK_OK(shoal_store_put_files(f->t.table.store, &put, 1, &err), &err);
   CHECK_OK(shoal_os_remove_tree(staging, &err), &err);
 }
 
@@ -612,18 +592,18 @@ static void test_statistics_in_columns_stay(void **state) {
                       "\"nullCount\":{\"d\":0}}";
   set_up(&f, "delta/tip parsed");
   write_parsed(&f);
-  CHECK_OK(shoal_delta_snapshot_open(&f.table, 0, &s, &err), &err);
+  CHECK_OK(shoal_delta_snapshot_open(&f.t.table, 0, &s, &err), &err);
   assert_int_equal(s->n_files, 1);
   CHECK_STR(s->files[0].stats, stats);
   shoal_delta_snapshot_free(s);
   shoal_delta_commit_info(&c, shoal_time_now(), "WRITE", SHOAL_STR_NONE, true, SHOAL_STR_NONE);
-  CHECK_OK(shoal_delta_commit_put(&f.table, &c, 1, &err), &err);
+  CHECK_OK(shoal_delta_commit_put(&f.t.table, &c, 1, &err), &err);
   shoal_delta_commit_dispose(&c);
-  CHECK_OK(shoal_delta_checkpoint_version(&f.table, SHOAL_DELTA_LATEST, &made, &err), &err);
+  CHECK_OK(shoal_delta_checkpoint_version(&f.t.table, SHOAL_DELTA_LATEST, &made, &err), &err);
   assert_int_equal(made.version, 1);
-  CHECK_OK(shoal_store_del(f.table.store, SHOAL_STR("t/_delta_log/00000000000000000000.checkpoint.parquet"), &err),
+  CHECK_OK(shoal_store_del(f.t.table.store, SHOAL_STR("t/_delta_log/00000000000000000000.checkpoint.parquet"), &err),
            &err);
-  CHECK_OK(shoal_delta_snapshot_open(&f.table, 1, &s, &err), &err);
+  CHECK_OK(shoal_delta_snapshot_open(&f.t.table, 1, &s, &err), &err);
   CHECK_STR(s->files[0].stats, stats);
   shoal_delta_snapshot_free(s);
   tear_down(&f);

@@ -3,7 +3,7 @@
  * Snapshots for reading (delta/view.c) against those for writing (delta/snapshot.c), which replay the other way around:
  * over logs made at random, with checkpoints, compactions and the cache (V1 to V3 of delta/view_cache.c).
  */
-#include "support/support.h"
+#include "support/table_support.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,50 +24,31 @@
   "\"p\"],\"configuration\":{%s}}}\n"
 
 typedef struct fixture {
-  char *folder, *root;
-  shoal_engine *engine;
-  shoal_delta_table table;
-  shoal_arena arena;
+  test_table t;
   test_random random;
 } fixture;
 
-static shoal_status get_engine(void *arg, shoal_engine **out, shoal_error *err) {
-  fixture *f = arg;
-  (void)err;
-  *out = f->engine;
-  return SHOAL_OK;
-}
-
 static void open_table(fixture *f) {
   shoal_error err = {0};
-  char *folder = shoal_arena_printf(&f->arena, "%s/table", f->root);
-  CHECK_OK(shoal_store_open_file(folder, true, &f->table.store, &err), &err);
+  char *folder = shoal_arena_printf(&f->t.arena, "%s/table", f->t.root);
+  CHECK_OK(shoal_store_open_file(folder, true, &f->t.table.store, &err), &err);
 }
 
 static void begin(fixture *f) {
-  shoal_error err = {0};
-  *f = (fixture){.folder = test_folder(), .random = test_random_start("delta/view")};
-  CHECK_OK(shoal_os_realpath(f->folder, &f->arena, &f->root, &err), &err);
-  shoal_str allowed[] = {shoal_str_z(shoal_arena_printf(&f->arena, "%s/", f->root))};
-  shoal_engine_config config = {.threads = 2, .memory = 512u << 20, .allowed = allowed, .n_allowed = 1, .locked = true};
-  CHECK_OK(shoal_engine_open_duckdb(&config, &f->engine, &err), &err);
-  f->table = (shoal_delta_table){.get_engine = get_engine, .engine_arg = f, .cache_from = 1};
-  f->table.prefix = SHOAL_STR("");
+  *f = (fixture){.random = test_random_start("delta/view")};
+  test_table_open(&f->t, "", 2);
+  f->t.table.cache_from = 1;
+  shoal_store_free(f->t.table.store); /* what is remembered stands beside the table's folder */
   open_table(f);
 }
 
-static void end(fixture *f) {
-  shoal_engine_free(f->engine);
-  shoal_store_free(f->table.store);
-  shoal_arena_dispose(&f->arena);
-  test_folder_remove(f->folder);
-}
+static void end(fixture *f) { test_table_close(&f->t); }
 
 static void put(fixture *f, const char *name, const shoal_buf *text) {
   shoal_error err = {0};
   char key[96];
   snprintf(key, sizeof key, "_delta_log/%s", name);
-  CHECK_OK(shoal_store_put_new(f->table.store, shoal_str_z(key), shoal_buf_str(text), &err), &err);
+  CHECK_OK(shoal_store_put_new(f->t.table.store, shoal_str_z(key), shoal_buf_str(text), &err), &err);
 }
 
 static void put_commit(fixture *f, int64_t version, const shoal_buf *text) {
@@ -208,9 +189,9 @@ static void compact(fixture *f, int64_t from, int64_t to) {
   char name[96];
   for (int64_t v = from; v <= to; v++) {
     shoal_buf text = {0};
-    shoal_str key = shoal_delta_key(&f->table, &f->arena, "_delta_log/%020lld.json", (long long)v);
-    CHECK_OK(shoal_store_get(f->table.store, key, &text, &err), &err);
-    CHECK_OK(shoal_replay_commit(&r, shoal_buf_str(&text), "a commit", &f->arena, &err), &err);
+    shoal_str key = shoal_delta_key(&f->t.table, &f->t.arena, "_delta_log/%020lld.json", (long long)v);
+    CHECK_OK(shoal_store_get(f->t.table.store, key, &text, &err), &err);
+    CHECK_OK(shoal_replay_commit(&r, shoal_buf_str(&text), "a commit", &f->t.arena, &err), &err);
     shoal_buf_dispose(&text);
   }
   if (r.protocol.ptr)
@@ -228,8 +209,8 @@ static void compact(fixture *f, int64_t from, int64_t to) {
 static void checkpoint(fixture *f) {
   shoal_error err = {0};
   shoal_delta_snapshot *s;
-  CHECK_OK(shoal_delta_snapshot_open(&f->table, SHOAL_DELTA_LATEST, &s, &err), &err);
-  CHECK_OK(shoal_delta_checkpoint(&f->table, s, &err), &err);
+  CHECK_OK(shoal_delta_snapshot_open(&f->t.table, SHOAL_DELTA_LATEST, &s, &err), &err);
+  CHECK_OK(shoal_delta_checkpoint(&f->t.table, s, &err), &err);
   shoal_delta_snapshot_free(s);
 }
 
@@ -239,7 +220,7 @@ static void test_random_logs(void **state) {
   uint64_t vectors[N_FILES] = {0};
   size_t recalled = 0;
   begin(&f);
-  f.table.cache = shoal_arena_printf(&f.arena, "%s/cache", f.root);
+  f.t.table.cache = shoal_arena_printf(&f.t.arena, "%s/cache", f.t.root);
   int64_t versions = (int64_t)test_budget(60), compacted = -1;
   for (int64_t v = 0; v < versions; v++) {
     random_commit(&f, v, vectors);
@@ -247,8 +228,8 @@ static void test_random_logs(void **state) {
       compact(&f, compacted + 1, v);
       compacted = v;
     }
-    recalled += check_version(&f.table, SHOAL_DELTA_LATEST);
-    check_version(&f.table, (int64_t)test_random_below(&f.random, (uint64_t)v + 1));
+    recalled += check_version(&f.t.table, SHOAL_DELTA_LATEST);
+    check_version(&f.t.table, (int64_t)test_random_below(&f.random, (uint64_t)v + 1));
     if (test_random_below(&f.random, 12) == 0)
       checkpoint(&f);
   }
@@ -274,9 +255,9 @@ static char *cached_file(fixture *f) {
   shoal_error err = {0};
   shoal_dirent *entries;
   size_t n;
-  CHECK_OK(shoal_os_list(f->table.cache, &f->arena, &entries, &n, &err), &err);
+  CHECK_OK(shoal_os_list(f->t.table.cache, &f->t.arena, &entries, &n, &err), &err);
   assert_int_equal(n, 1);
-  return shoal_arena_printf(&f->arena, "%s/%s", f->table.cache, entries[0].name.ptr);
+  return shoal_arena_printf(&f->t.arena, "%s/%s", f->t.table.cache, entries[0].name.ptr);
 }
 
 static void test_broken_caches(void **state) {
@@ -285,10 +266,10 @@ static void test_broken_caches(void **state) {
   shoal_error err = {0};
   shoal_buf whole = {0};
   begin(&f);
-  f.table.cache = shoal_arena_printf(&f.arena, "%s/cache", f.root);
+  f.t.table.cache = shoal_arena_printf(&f.t.arena, "%s/cache", f.t.root);
   make_table(&f, 3, 0);
-  assert_false(check_version(&f.table, SHOAL_DELTA_LATEST));
-  assert_true(check_version(&f.table, SHOAL_DELTA_LATEST));
+  assert_false(check_version(&f.t.table, SHOAL_DELTA_LATEST));
+  assert_true(check_version(&f.t.table, SHOAL_DELTA_LATEST));
   char *path = cached_file(&f);
   CHECK_OK(shoal_os_read_file(path, SIZE_MAX, &whole, &err), &err);
   for (uint64_t i = 0; i < test_budget(300); i++) {
@@ -299,14 +280,14 @@ static void test_broken_caches(void **state) {
     else
       bad.len = test_random_below(&f.random, bad.len);
     CHECK_OK(shoal_os_replace_file(path, shoal_buf_str(&bad), &err), &err);
-    bool padding = check_version(&f.table, SHOAL_DELTA_LATEST); /* a bit that fills up is no byte of anything */
+    bool padding = check_version(&f.t.table, SHOAL_DELTA_LATEST); /* a bit that fills up is no byte of anything */
     assert_true(!padding || i % 3);
     shoal_buf_dispose(&bad);
   }
   CHECK_OK(shoal_os_replace_file(path, shoal_buf_str(&whole), &err), &err);
-  assert_true(check_version(&f.table, SHOAL_DELTA_LATEST));
-  f.table.cache = "/proc/nowhere"; /* where nothing can be written */
-  assert_false(check_version(&f.table, SHOAL_DELTA_LATEST));
+  assert_true(check_version(&f.t.table, SHOAL_DELTA_LATEST));
+  f.t.table.cache = "/proc/nowhere"; /* where nothing can be written */
+  assert_false(check_version(&f.t.table, SHOAL_DELTA_LATEST));
   shoal_buf_dispose(&whole);
   end(&f);
 }
@@ -317,13 +298,13 @@ static void test_a_table_made_again(void **state) {
   fixture f;
   shoal_error err = {0};
   begin(&f);
-  f.table.cache = shoal_arena_printf(&f.arena, "%s/cache", f.root);
+  f.t.table.cache = shoal_arena_printf(&f.t.arena, "%s/cache", f.t.root);
   for (uint64_t i = 0; i < 3; i++) {
     make_table(&f, 3, i * 100);
-    assert_false(check_version(&f.table, SHOAL_DELTA_LATEST));
-    assert_true(check_version(&f.table, SHOAL_DELTA_LATEST));
-    shoal_store_free(f.table.store);
-    CHECK_OK(shoal_os_remove_tree(shoal_arena_printf(&f.arena, "%s/table", f.root), &err), &err);
+    assert_false(check_version(&f.t.table, SHOAL_DELTA_LATEST));
+    assert_true(check_version(&f.t.table, SHOAL_DELTA_LATEST));
+    shoal_store_free(f.t.table.store);
+    CHECK_OK(shoal_os_remove_tree(shoal_arena_printf(&f.t.arena, "%s/table", f.t.root), &err), &err);
     open_table(&f);
   }
   end(&f);
@@ -337,15 +318,15 @@ static void test_old_ones_go(void **state) {
   size_t n;
   begin(&f);
   for (int i = 0; i < 5; i++) {
-    char *path = shoal_arena_printf(&f.arena, "%s/%d", f.root, i);
+    char *path = shoal_arena_printf(&f.t.arena, "%s/%d", f.t.root, i);
     const struct timespec times[2] = {{.tv_sec = 1000000 + i}, {.tv_sec = 1000000 + i}};
     CHECK_OK(shoal_os_replace_file(path, SHOAL_STR("0123456789"), &err), &err);
     assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
   }
-  CHECK_OK(shoal_os_rmdir(shoal_arena_printf(&f.arena, "%s/table", f.root), &err), &err);
-  shoal_os_touch(shoal_arena_printf(&f.arena, "%s/0", f.root));
-  shoal_files_cache_trim(f.root, "1", 30);
-  CHECK_OK(shoal_os_list(f.root, &f.arena, &entries, &n, &err), &err);
+  CHECK_OK(shoal_os_rmdir(shoal_arena_printf(&f.t.arena, "%s/table", f.t.root), &err), &err);
+  shoal_os_touch(shoal_arena_printf(&f.t.arena, "%s/0", f.t.root));
+  shoal_files_cache_trim(f.t.root, "1", 30);
+  CHECK_OK(shoal_os_list(f.t.root, &f.t.arena, &entries, &n, &err), &err);
   assert_int_equal(n, 3);
   CHECK_STR(entries[0].name, "0");
   CHECK_STR(entries[1].name, "1");
@@ -361,15 +342,15 @@ static void test_memory(void **state) {
   shoal_delta_snapshot *s;
   shoal_error err = {0};
   begin(&f);
-  f.table.cache = shoal_arena_printf(&f.arena, "%s/cache", f.root);
+  f.t.table.cache = shoal_arena_printf(&f.t.arena, "%s/cache", f.t.root);
   make_table(&f, 2, 0);
-  CHECK_OK(shoal_delta_snapshot_open(&f.table, SHOAL_DELTA_LATEST, &s, &err), &err);
+  CHECK_OK(shoal_delta_snapshot_open(&f.t.table, SHOAL_DELTA_LATEST, &s, &err), &err);
   for (int way = 0; way < 2; way++) {
     shoal_status status = SHOAL_ENOMEM;
     for (uint64_t n = 1; status != SHOAL_OK; n++) {
       shoal_delta_view *v;
       shoal_mem_fail_at(n, 0);
-      status = shoal_delta_view_open(&f.table, SHOAL_DELTA_LATEST, &v, &err);
+      status = shoal_delta_view_open(&f.t.table, SHOAL_DELTA_LATEST, &v, &err);
       bool failed = shoal_mem_requests() >= n;
       shoal_mem_fail_at(0, 0);
       assert_true(status == SHOAL_OK || status == SHOAL_ENOMEM);
