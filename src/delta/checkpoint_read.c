@@ -179,7 +179,11 @@ static shoal_status make_query(const shoal_schema *schema, unsigned set, shoal_b
   return status == SHOAL_OK ? shoal_buf_check(sql, err) : status;
 }
 
-static shoal_status apply_rows(shoal_rows *rows, shoal_arena *arena, shoal_replay *r, shoal_error *err) {
+/* What is done with a query's rows; what lasts is in the arena. */
+typedef shoal_status take_rows(shoal_rows *rows, shoal_arena *arena, void *into, shoal_error *err);
+
+static shoal_status apply_rows(shoal_rows *rows, shoal_arena *arena, void *into, shoal_error *err) {
+  shoal_replay *r = into;
   shoal_status status;
   while ((status = shoal_rows_next(rows, err)) == SHOAL_OK) {
     shoal_str text = shoal_rows_text(rows, 0);
@@ -197,6 +201,19 @@ static const shoal_scan_option options[] = {{SHOAL_STR("union_by_name"), SHOAL_S
                                             {SHOAL_STR("filename"), SHOAL_STR("true")},
                                             {SHOAL_STR("file_row_number"), SHOAL_STR("true")}};
 
+/* Runs the query over the scan, which it names `log`. */
+static shoal_status ask(shoal_engine *engine, const shoal_scan *scan, const shoal_buf *sql, take_rows *take,
+                        shoal_arena *arena, void *into, shoal_error *err) {
+  const shoal_input input = {SHOAL_STR("log"), scan};
+  const shoal_job job = {.sql = shoal_buf_str(sql), .inputs = &input, .n_inputs = 1};
+  shoal_rows *rows;
+  SHOAL_TRY(shoal_buf_check(sql, err));
+  SHOAL_TRY(shoal_engine_query(engine, &job, &rows, err));
+  shoal_status status = take(rows, arena, into, err);
+  shoal_rows_free(rows);
+  return status;
+}
+
 typedef struct wanted {
   unsigned set;
   const char *more; /* SQL behind its conditions, or NULL */
@@ -204,27 +221,20 @@ typedef struct wanted {
 
 static shoal_status read_parquet(shoal_engine *engine, const shoal_scan_file *files, size_t n, const wanted *w,
                                  shoal_arena *arena, shoal_replay *r, shoal_error *err) {
-  shoal_scan scan = {
+  const shoal_scan scan = {
       .format = SHOAL_SCAN_PARQUET, .files = files, .n_files = n, .options = options, .n_options = w->more ? 3 : 1};
-  shoal_input input = {SHOAL_STR("log"), &scan};
-  shoal_job job = {.sql = SHOAL_STR("SELECT * FROM log"), .inputs = &input, .n_inputs = 1};
+  const shoal_input input = {SHOAL_STR("log"), &scan};
+  const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM log"), .inputs = &input, .n_inputs = 1};
   shoal_arena scratch = {0};
   shoal_schema schema;
   shoal_buf sql = {0};
-  shoal_rows *rows = NULL;
   shoal_status status = shoal_engine_bind(engine, &job, &scratch, &schema, err);
   if (status == SHOAL_OK)
     status = make_query(&schema, w->set, &sql, err);
   if (w->more)
     shoal_buf_addz(&sql, w->more);
   if (status == SHOAL_OK)
-    status = shoal_buf_check(&sql, err);
-  job.sql = shoal_buf_str(&sql);
-  if (status == SHOAL_OK)
-    status = shoal_engine_query(engine, &job, &rows, err);
-  if (status == SHOAL_OK)
-    status = apply_rows(rows, arena, r, err);
-  shoal_rows_free(rows);
+    status = ask(engine, &scan, &sql, apply_rows, arena, r, err);
   shoal_buf_dispose(&sql);
   shoal_arena_dispose(&scratch);
   return status;
@@ -257,7 +267,8 @@ static void add_list(shoal_buf *sql, shoal_str json, const char *type) {
   shoal_buf_addf(sql, ", '[\"%s\"]')))", type);
 }
 
-static shoal_status take_places(shoal_rows *rows, shoal_arena *arena, places *out, shoal_error *err) {
+static shoal_status take_places(shoal_rows *rows, shoal_arena *arena, void *into, shoal_error *err) {
+  places *out = into;
   shoal_status status;
   while ((status = shoal_rows_next(rows, err)) == SHOAL_OK) {
     place *p = shoal_vec_add(out);
@@ -272,11 +283,10 @@ static shoal_status take_places(shoal_rows *rows, shoal_arena *arena, places *ou
 
 static shoal_status find_places(shoal_engine *engine, const shoal_scan_file *files, size_t n, const shoal_str *paths,
                                 size_t n_paths, shoal_arena *arena, places *out, shoal_error *err) {
-  shoal_scan scan = {.format = SHOAL_SCAN_PARQUET, .files = files, .n_files = n, .options = options, .n_options = 3};
-  shoal_input input = {SHOAL_STR("log"), &scan};
+  const shoal_scan scan = {
+      .format = SHOAL_SCAN_PARQUET, .files = files, .n_files = n, .options = options, .n_options = 3};
   shoal_buf sql = {0}, list = {0};
   shoal_jw w = {.out = &list};
-  shoal_rows *rows = NULL;
   shoal_jw_arr(&w);
   for (size_t i = 0; i < n_paths; i++)
     shoal_jw_str(&w, paths[i]);
@@ -285,13 +295,7 @@ static shoal_status find_places(shoal_engine *engine, const shoal_scan_file *fil
   shoal_buf_addz(&sql, "SELECT filename, file_row_number FROM log WHERE log.\"add\".path IN ");
   add_list(&sql, shoal_buf_str(&list), "VARCHAR");
   if (status == SHOAL_OK)
-    status = shoal_buf_check(&sql, err);
-  const shoal_job job = {.sql = shoal_buf_str(&sql), .inputs = &input, .n_inputs = 1};
-  if (status == SHOAL_OK)
-    status = shoal_engine_query(engine, &job, &rows, err);
-  if (status == SHOAL_OK)
-    status = take_places(rows, arena, out, err);
-  shoal_rows_free(rows);
+    status = ask(engine, &scan, &sql, take_places, arena, out, err);
   shoal_buf_dispose(&list);
   shoal_buf_dispose(&sql);
   return status;

@@ -260,6 +260,10 @@ SHOAL_MUST_USE shoal_status shoal_delta_scan_ordered(const shoal_delta_table *ta
                                                      shoal_arena *arena, shoal_scan *out,
                                                      const shoal_delta_file ***files, shoal_error *err);
 
+/* --- schema.c --- */
+/* Fields, and those of structs among them. */
+size_t shoal_delta_count_fields(const shoal_field *fields, size_t n);
+
 /* --- stats.c and commit.c --- */
 /* numRecords of its statistics: the rows in the file, whether deleted or not. -1: it does not say. */
 int64_t shoal_delta_file_rows(const shoal_delta_file *f);

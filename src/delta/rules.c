@@ -270,26 +270,17 @@ static shoal_status add_length(collecting *c, size_t column, shoal_error *err) {
   return status;
 }
 
-/* The fields of structs, these included. */
-static size_t count_fields(const shoal_field *fields, size_t n) {
-  size_t count = n;
-  for (size_t i = 0; i < n; i++)
-    if (fields[i].type.kind == SHOAL_TYPE_STRUCT)
-      count += count_fields(fields[i].type.fields, fields[i].type.n_fields);
-  return count;
-}
-
 shoal_status shoal_delta_rules_of(const shoal_delta_metadata *m, shoal_engine *engine, shoal_arena *arena,
                                   const shoal_delta_rules **out, shoal_error *err) {
   size_t n = m->schema.n_fields;
   shoal_delta_rules *rules = SHOAL_NEW(arena, shoal_delta_rules);
-  collecting c = {
-      &m->schema,
-      engine,
-      arena,
-      SHOAL_NEW_ARRAY(arena, shoal_delta_rule, count_fields(m->schema.fields, n) + 3 * n + m->n_configuration),
-      SHOAL_NEW_ARRAY(arena, shoal_str, n),
-      0};
+  collecting c = {&m->schema,
+                  engine,
+                  arena,
+                  SHOAL_NEW_ARRAY(arena, shoal_delta_rule,
+                                  shoal_delta_count_fields(m->schema.fields, n) + 3 * n + m->n_configuration),
+                  SHOAL_NEW_ARRAY(arena, shoal_str, n),
+                  0};
   shoal_str name;
   *out = NULL;
   if (!rules || !c.list || !c.generated)

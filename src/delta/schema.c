@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/str.h"
-#include "delta/delta.h"
+#include "delta/delta_internal.h"
 
 static const struct {
   const char *name;
@@ -214,4 +214,12 @@ static void write_type(shoal_buf *out, const shoal_type *type) {
 shoal_status shoal_delta_schema_json(const shoal_schema *s, shoal_buf *out, shoal_error *err) {
   write_fields(out, s->fields, s->n_fields);
   return shoal_buf_check(out, err);
+}
+
+size_t shoal_delta_count_fields(const shoal_field *fields, size_t n) {
+  size_t count = n;
+  for (size_t i = 0; i < n; i++)
+    if (fields[i].type.kind == SHOAL_TYPE_STRUCT)
+      count += shoal_delta_count_fields(fields[i].type.fields, fields[i].type.n_fields);
+  return count;
 }

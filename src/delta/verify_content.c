@@ -86,14 +86,6 @@ static shoal_str shown(shoal_str s) {
 
 /* ---- columns ---- */
 
-static size_t count_leaves(const shoal_field *fields, size_t n) {
-  size_t count = n;
-  for (size_t i = 0; i < n; i++)
-    if (fields[i].type.kind == SHOAL_TYPE_STRUCT)
-      count += count_leaves(fields[i].type.fields, fields[i].type.n_fields);
-  return count;
-}
-
 static shoal_status add_leaves(content *c, const shoal_field *fields, size_t n, const leaf *in, shoal_arena *arena) {
   for (size_t i = 0; i < n; i++) {
     shoal_buf sql = {0};
@@ -422,7 +414,7 @@ shoal_status shoal_delta_verify_content(const shoal_delta_table *table, const sh
   if (status == SHOAL_OK)
     status = shoal_delta_measured_columns(&m->schema, m->partition_columns, m->n_partition_columns, &scratch, &columns,
                                           c.err);
-  c.leaves = SHOAL_NEW_ARRAY(&scratch, leaf, count_leaves(columns.fields, columns.n_fields));
+  c.leaves = SHOAL_NEW_ARRAY(&scratch, leaf, shoal_delta_count_fields(columns.fields, columns.n_fields));
   if (status == SHOAL_OK && !c.leaves)
     status = shoal_fail_nomem(c.err);
   if (status == SHOAL_OK)
