@@ -14,115 +14,52 @@
 #include "base/limits.h"
 #include "base/str.h"
 #include "base/time.h"
-#include "base/vec.h"
+#include "base/variant_internal.h"
 
-enum { PRIMITIVE, SHORT_TEXT, OBJECT, ARRAY };
-enum {
-  NOTHING,
-  YES,
-  NO,
-  INT8,
-  INT16,
-  INT32,
-  INT64,
-  DOUBLE,
-  DECIMAL4,
-  DECIMAL8,
-  DECIMAL16,
-  DATE,
-  TIMESTAMP,
-  TIMESTAMP_NTZ,
-  FLOAT,
-  BINARY,
-  TEXT,
-  TIME,
-  TIMESTAMP_NANOS,
-  TIMESTAMP_NTZ_NANOS,
-  UUID
-};
-
-/* The names of fields. */
-typedef struct dictionary {
-  const unsigned char *offsets;
-  size_t n;
-  unsigned width;
-  shoal_str bytes;
-} dictionary;
-
-/* A value, from its first byte on; what follows it may be there, too. */
-typedef struct node {
-  const dictionary *names;
-  shoal_str bytes;
-} node;
-
-typedef struct container {
-  const dictionary *names;
-  size_t n;
-  unsigned id_width, offset_width;
-  const unsigned char *ids, *offsets;
-  shoal_str data;
-} container;
-
-typedef struct printing {
-  shoal_buf *out;
-  size_t left; /* bytes that are yet to be read */
-  unsigned depth;
-  shoal_error *err;
-} printing;
-
-static shoal_status corrupt(shoal_error *err, const char *what) {
+shoal_status shoal_variant_corrupt(shoal_error *err, const char *what) {
   return shoal_fail(err, SHOAL_ECORRUPT, "a variant's bytes are broken: %s", what);
 }
 
-static const unsigned char *bytes_of(shoal_str s) { return (const unsigned char *)s.ptr; }
-
-static uint64_t little(const unsigned char *p, unsigned width) {
-  uint64_t v = 0;
-  for (unsigned i = 0; i < width; i++)
-    v |= (uint64_t)p[i] << 8 * i;
-  return v;
-}
-
-static shoal_status spend(printing *p, size_t n) {
+shoal_status shoal_variant_spend(shoal_variant_walk *p, size_t n) {
   if (n > p->left)
-    return corrupt(p->err, "values overlap");
+    return shoal_variant_corrupt(p->err, "values overlap");
   p->left -= n;
   return SHOAL_OK;
 }
 
 /* ---- names ---- */
 
-static shoal_status open_dictionary(shoal_str metadata, dictionary *out, shoal_error *err) {
-  const unsigned char *p = bytes_of(metadata);
-  *out = (dictionary){0};
+shoal_status shoal_variant_open_dictionary(shoal_str metadata, shoal_variant_names *out, shoal_error *err) {
+  const unsigned char *p = shoal_variant_bytes(metadata);
+  *out = (shoal_variant_names){0};
   if (metadata.len == 0 || (p[0] & 15) != 1)
-    return corrupt(err, "its metadata has no version 1");
+    return shoal_variant_corrupt(err, "its metadata has no version 1");
   out->width = (p[0] >> 6) + 1u;
   size_t rest = metadata.len - 1;
   if (rest < out->width)
-    return corrupt(err, "its metadata ends early");
-  uint64_t n = little(p + 1, out->width);
+    return shoal_variant_corrupt(err, "its metadata ends early");
+  uint64_t n = shoal_variant_little(p + 1, out->width);
   rest -= out->width;
   if ((n + 1) * out->width > rest)
-    return corrupt(err, "its metadata ends early");
+    return shoal_variant_corrupt(err, "its metadata ends early");
   out->n = (size_t)n;
   out->offsets = p + 1 + out->width;
   out->bytes = shoal_str_sub(metadata, metadata.len - rest + (size_t)(n + 1) * out->width, metadata.len);
   return SHOAL_OK;
 }
 
-static shoal_status name_of(const dictionary *d, uint64_t id, shoal_str *out, shoal_error *err) {
+shoal_status shoal_variant_name(const shoal_variant_names *d, uint64_t id, shoal_str *out, shoal_error *err) {
   if (id >= d->n)
-    return corrupt(err, "a field has no name");
-  uint64_t from = little(d->offsets + id * d->width, d->width), to = little(d->offsets + (id + 1) * d->width, d->width);
+    return shoal_variant_corrupt(err, "a field has no name");
+  uint64_t from = shoal_variant_little(d->offsets + id * d->width, d->width),
+           to = shoal_variant_little(d->offsets + (id + 1) * d->width, d->width);
   if (from > to || to > d->bytes.len)
-    return corrupt(err, "a name lies outside of the metadata");
+    return shoal_variant_corrupt(err, "a name lies outside of the metadata");
   *out = shoal_str_sub(d->bytes, (size_t)from, (size_t)to);
   return SHOAL_OK;
 }
 
-/* By UTF-16 units, as Java has strings in order: pairs of surrogates stand before U+E000. */
-static int compare_names(shoal_str a, shoal_str b) {
+int shoal_variant_compare_names(shoal_str a, shoal_str b) {
   size_t n = a.len < b.len ? a.len : b.len, i = 0;
   while (i < n && a.ptr[i] == b.ptr[i])
     i++;
@@ -136,49 +73,49 @@ static int compare_names(shoal_str a, shoal_str b) {
 
 /* ---- arrays and objects ---- */
 
-static int basic_type(shoal_str bytes) { return bytes.ptr[0] & 3; }
-static bool is_null(const node *v) { return v->bytes.len == 0 || v->bytes.ptr[0] == 0; }
-
-static shoal_status open_container(printing *p, const node *v, container *out) {
-  bool object = basic_type(v->bytes) == OBJECT;
-  const unsigned char *bytes = bytes_of(v->bytes);
+shoal_status shoal_variant_open_container(shoal_variant_walk *p, const shoal_variant_node *v,
+                                          shoal_variant_container *out) {
+  bool object = shoal_variant_basic(v->bytes) == SHOAL_VARIANT_OBJECT;
+  const unsigned char *bytes = shoal_variant_bytes(v->bytes);
   unsigned info = bytes[0] >> 2, count_width = info >> (object ? 4 : 2) & 1 ? 4 : 1;
   size_t at = 1 + count_width;
-  *out = (container){.names = v->names, .offset_width = (info & 3) + 1, .id_width = object ? (info >> 2 & 3) + 1 : 0};
+  *out = (shoal_variant_container){
+      .names = v->names, .offset_width = (info & 3) + 1, .id_width = object ? (info >> 2 & 3) + 1 : 0};
   if (v->bytes.len < at)
-    return corrupt(p->err, "it ends early");
-  out->n = (size_t)little(bytes + 1, count_width);
+    return shoal_variant_corrupt(p->err, "it ends early");
+  out->n = (size_t)shoal_variant_little(bytes + 1, count_width);
   size_t table = out->n * out->id_width + (out->n + 1) * out->offset_width;
   if (table > v->bytes.len - at)
-    return corrupt(p->err, "it ends early");
+    return shoal_variant_corrupt(p->err, "it ends early");
   out->ids = bytes + at;
   out->offsets = out->ids + out->n * out->id_width;
   out->data = shoal_str_sub(v->bytes, at + table, v->bytes.len);
-  return spend(p, at + table);
+  return shoal_variant_spend(p, at + table);
 }
 
-static shoal_status item_of(const container *c, size_t i, node *out, shoal_error *err) {
-  uint64_t offset = little(c->offsets + i * c->offset_width, c->offset_width);
+shoal_status shoal_variant_item(const shoal_variant_container *c, size_t i, shoal_variant_node *out, shoal_error *err) {
+  uint64_t offset = shoal_variant_little(c->offsets + i * c->offset_width, c->offset_width);
   if (offset >= c->data.len)
-    return corrupt(err, "a value lies outside of it");
-  *out = (node){c->names, shoal_str_sub(c->data, (size_t)offset, c->data.len)};
+    return shoal_variant_corrupt(err, "a value lies outside of it");
+  *out = (shoal_variant_node){c->names, shoal_str_sub(c->data, (size_t)offset, c->data.len)};
   return SHOAL_OK;
 }
 
-static shoal_status field_of(const container *c, size_t i, shoal_str *name, node *out, shoal_error *err) {
-  SHOAL_TRY(name_of(c->names, little(c->ids + i * c->id_width, c->id_width), name, err));
-  return item_of(c, i, out, err);
+shoal_status shoal_variant_field(const shoal_variant_container *c, size_t i, shoal_str *name, shoal_variant_node *out,
+                                 shoal_error *err) {
+  SHOAL_TRY(shoal_variant_name(c->names, shoal_variant_little(c->ids + i * c->id_width, c->id_width), name, err));
+  return shoal_variant_item(c, i, out, err);
 }
 
-/* The field of a name; no bytes where there is none. */
-static shoal_status find_field(const container *c, const char *name, node *out, shoal_error *err) {
+shoal_status shoal_variant_find(const shoal_variant_container *c, const char *name, shoal_variant_node *out,
+                                shoal_error *err) {
   shoal_str found;
   for (size_t i = 0; i < c->n; i++) {
-    SHOAL_TRY(field_of(c, i, &found, out, err));
+    SHOAL_TRY(shoal_variant_field(c, i, &found, out, err));
     if (shoal_str_is(found, name))
       return SHOAL_OK;
   }
-  *out = (node){c->names, SHOAL_STR("")};
+  *out = (shoal_variant_node){c->names, SHOAL_STR("")};
   return SHOAL_OK;
 }
 
@@ -336,36 +273,35 @@ static void add_uuid(shoal_buf *out, const unsigned char *p) {
 }
 
 static int64_t signed_little(const unsigned char *p, unsigned width) {
-  uint64_t v = little(p, width), sign = UINT64_C(1) << (8 * width - 1);
+  uint64_t v = shoal_variant_little(p, width), sign = UINT64_C(1) << (8 * width - 1);
   v = (v ^ sign) - sign;
   int64_t out;
   memcpy(&out, &v, sizeof out);
   return out;
 }
 
-/* The bytes of a primitive value, without its header; of binaries and strings their content. */
-static shoal_status primitive_data(const node *v, shoal_str *out, shoal_error *err) {
+shoal_status shoal_variant_data(const shoal_variant_node *v, shoal_str *out, shoal_error *err) {
   static const unsigned char sizes[] = {
-      [INT8] = 1,
-      [INT16] = 2,
-      [INT32] = 4,
-      [INT64] = 8,
-      [DOUBLE] = 8,
-      [DECIMAL4] = 5,
-      [DECIMAL8] = 9,
-      [DECIMAL16] = 17,
-      [DATE] = 4,
-      [TIMESTAMP] = 8,
-      [FLOAT] = 4,
-      [BINARY] = 4,
-      [TEXT] = 4,
-      [TIMESTAMP_NTZ] = 8,
-      [TIME] = 8,
-      [UUID] = 16,
-      [NOTHING] = 0,
-      [YES] = 0,
-      [TIMESTAMP_NANOS] = 8,
-      [TIMESTAMP_NTZ_NANOS] = 8,
+      [SHOAL_VARIANT_INT8] = 1,
+      [SHOAL_VARIANT_INT16] = 2,
+      [SHOAL_VARIANT_INT32] = 4,
+      [SHOAL_VARIANT_INT64] = 8,
+      [SHOAL_VARIANT_DOUBLE] = 8,
+      [SHOAL_VARIANT_DECIMAL4] = 5,
+      [SHOAL_VARIANT_DECIMAL8] = 9,
+      [SHOAL_VARIANT_DECIMAL16] = 17,
+      [SHOAL_VARIANT_DATE] = 4,
+      [SHOAL_VARIANT_TIMESTAMP] = 8,
+      [SHOAL_VARIANT_FLOAT] = 4,
+      [SHOAL_VARIANT_BINARY] = 4,
+      [SHOAL_VARIANT_TEXT] = 4,
+      [SHOAL_VARIANT_TIMESTAMP_NTZ] = 8,
+      [SHOAL_VARIANT_TIME] = 8,
+      [SHOAL_VARIANT_UUID] = 16,
+      [SHOAL_VARIANT_NOTHING] = 0,
+      [SHOAL_VARIANT_YES] = 0,
+      [SHOAL_VARIANT_TIMESTAMP_NANOS] = 8,
+      [SHOAL_VARIANT_TIMESTAMP_NTZ_NANOS] = 8,
   };
   unsigned type = (unsigned char)v->bytes.ptr[0] >> 2;
   if (type >= sizeof sizes)
@@ -373,64 +309,68 @@ static shoal_status primitive_data(const node *v, shoal_str *out, shoal_error *e
                       type);
   *out = shoal_str_sub(v->bytes, 1, 1 + (size_t)sizes[type]);
   bool fits = out->len == sizes[type];
-  if (fits && (type == BINARY || type == TEXT)) {
-    uint64_t n = little(bytes_of(*out), 4);
+  if (fits && (type == SHOAL_VARIANT_BINARY || type == SHOAL_VARIANT_TEXT)) {
+    uint64_t n = shoal_variant_little(shoal_variant_bytes(*out), 4);
     fits = n <= v->bytes.len - 5;
     *out = shoal_str_sub(v->bytes, 5, 5 + (size_t)n);
   }
-  return fits ? SHOAL_OK : corrupt(err, "it ends early");
+  return fits ? SHOAL_OK : shoal_variant_corrupt(err, "it ends early");
 }
 
 static void add_number(shoal_buf *out, unsigned type, const unsigned char *p) {
   double x;
   float f;
-  if (type == DOUBLE) {
+  if (type == SHOAL_VARIANT_DOUBLE) {
     memcpy(&x, p, sizeof x);
     add_double(out, x, false);
-  } else if (type == FLOAT) {
+  } else if (type == SHOAL_VARIANT_FLOAT) {
     memcpy(&f, p, sizeof f);
     add_double(out, (double)f, true);
-  } else if (type >= DECIMAL4 && type <= DECIMAL16) {
-    add_decimal(out, p + 1, 4u << (type - DECIMAL4), p[0]);
+  } else if (type >= SHOAL_VARIANT_DECIMAL4 && type <= SHOAL_VARIANT_DECIMAL16) {
+    add_decimal(out, p + 1, 4u << (type - SHOAL_VARIANT_DECIMAL4), p[0]);
   } else {
-    shoal_buf_addf(out, "%lld", (long long)signed_little(p, 1u << (type - INT8)));
+    shoal_buf_addf(out, "%lld", (long long)signed_little(p, 1u << (type - SHOAL_VARIANT_INT8)));
   }
 }
 
 static void add_when(shoal_buf *out, unsigned type, const unsigned char *p) {
   char date[SHOAL_TIME_TEXT];
-  if (type == DATE) {
+  if (type == SHOAL_VARIANT_DATE) {
     shoal_time_date(signed_little(p, 4), date);
     shoal_buf_addf(out, "\"%s\"", date);
-  } else if (type == TIME) {
+  } else if (type == SHOAL_VARIANT_TIME) {
     shoal_buf_addc(out, '"');
-    add_time(out, little(p, 8), 1000000, 6);
+    add_time(out, shoal_variant_little(p, 8), 1000000, 6);
     shoal_buf_addc(out, '"');
   } else {
-    add_timestamp(out, signed_little(p, 8), type == TIMESTAMP_NANOS || type == TIMESTAMP_NTZ_NANOS,
-                  type == TIMESTAMP || type == TIMESTAMP_NANOS);
+    add_timestamp(out, signed_little(p, 8),
+                  type == SHOAL_VARIANT_TIMESTAMP_NANOS || type == SHOAL_VARIANT_TIMESTAMP_NTZ_NANOS,
+                  type == SHOAL_VARIANT_TIMESTAMP || type == SHOAL_VARIANT_TIMESTAMP_NANOS);
   }
 }
 
-static shoal_status print_primitive(printing *p, const node *v) {
+static shoal_status print_primitive(shoal_variant_walk *p, const shoal_variant_node *v) {
   unsigned type = (unsigned char)v->bytes.ptr[0] >> 2;
   shoal_str data;
-  SHOAL_TRY(primitive_data(v, &data, p->err));
-  SHOAL_TRY(spend(p, 1 + data.len + (type == BINARY || type == TEXT ? 4 : 0)));
-  const unsigned char *bytes = bytes_of(data);
-  if (type >= DECIMAL4 && type <= DECIMAL16 && bytes[0] > 38)
-    return corrupt(p->err, "a decimal's scale is above 38");
-  if (type == TIME && little(bytes, 8) >= UINT64_C(86400000000))
-    return corrupt(p->err, "a time is no time of a day");
-  if (type <= NO)
-    shoal_buf_addz(p->out, type == NOTHING ? "null" : type == YES ? "true" : "false");
-  else if (type == BINARY)
+  SHOAL_TRY(shoal_variant_data(v, &data, p->err));
+  SHOAL_TRY(
+      shoal_variant_spend(p, 1 + data.len + (type == SHOAL_VARIANT_BINARY || type == SHOAL_VARIANT_TEXT ? 4 : 0)));
+  const unsigned char *bytes = shoal_variant_bytes(data);
+  if (type >= SHOAL_VARIANT_DECIMAL4 && type <= SHOAL_VARIANT_DECIMAL16 && bytes[0] > 38)
+    return shoal_variant_corrupt(p->err, "a decimal's scale is above 38");
+  if (type == SHOAL_VARIANT_TIME && shoal_variant_little(bytes, 8) >= UINT64_C(86400000000))
+    return shoal_variant_corrupt(p->err, "a time is no time of a day");
+  if (type <= SHOAL_VARIANT_NO)
+    shoal_buf_addz(p->out, type == SHOAL_VARIANT_NOTHING ? "null" : type == SHOAL_VARIANT_YES ? "true" : "false");
+  else if (type == SHOAL_VARIANT_BINARY)
     add_base64(p->out, data);
-  else if (type == TEXT)
+  else if (type == SHOAL_VARIANT_TEXT)
     add_text(p->out, data);
-  else if (type == UUID)
+  else if (type == SHOAL_VARIANT_UUID)
     add_uuid(p->out, bytes);
-  else if (type == DATE || type == TIME || (type >= TIMESTAMP && type <= TIMESTAMP_NTZ) || type >= TIMESTAMP_NANOS)
+  else if (type == SHOAL_VARIANT_DATE || type == SHOAL_VARIANT_TIME ||
+           (type >= SHOAL_VARIANT_TIMESTAMP && type <= SHOAL_VARIANT_TIMESTAMP_NTZ) ||
+           type >= SHOAL_VARIANT_TIMESTAMP_NANOS)
     add_when(p->out, type, bytes);
   else
     add_number(p->out, type, bytes);
@@ -439,44 +379,39 @@ static shoal_status print_primitive(printing *p, const node *v) {
 
 /* ---- trees ---- */
 
-/* A field that is to be written: a value, or the group of a shredded one. */
-typedef struct entry {
-  shoal_str name;
-  node value;
-  bool group;
-} entry;
-typedef SHOAL_VEC(entry) entries;
-
 static int compare_entries(const void *a, const void *b) {
-  return compare_names(((const entry *)a)->name, ((const entry *)b)->name);
+  return shoal_variant_compare_names(((const shoal_variant_entry *)a)->name, ((const shoal_variant_entry *)b)->name);
 }
 
-static shoal_status print_value(printing *p, const node *v);
-static shoal_status print_group(printing *p, const node *group, const dictionary *inner, bool *there);
+static shoal_status print_value(shoal_variant_walk *p, const shoal_variant_node *v);
+static shoal_status print_group(shoal_variant_walk *p, const shoal_variant_node *group,
+                                const shoal_variant_names *inner, bool *there);
 
-static shoal_status add_fields(printing *p, const node *object, bool groups, entries *to) {
-  container c;
-  SHOAL_TRY(open_container(p, object, &c));
+shoal_status shoal_variant_add_fields(shoal_variant_walk *p, const shoal_variant_node *object, bool groups,
+                                      shoal_variant_entries *to) {
+  shoal_variant_container c;
+  SHOAL_TRY(shoal_variant_open_container(p, object, &c));
   for (size_t i = 0; i < c.n; i++) {
-    entry *e = shoal_vec_add(to);
+    shoal_variant_entry *e = shoal_vec_add(to);
     if (!e)
       return shoal_fail_nomem(p->err);
     e->group = groups;
-    SHOAL_TRY(field_of(&c, i, &e->name, &e->value, p->err));
+    SHOAL_TRY(shoal_variant_field(&c, i, &e->name, &e->value, p->err));
   }
   return SHOAL_OK;
 }
 
 /* Groups without a value are fields that are not there. */
-static shoal_status print_entries(printing *p, entries *list, const dictionary *inner) {
+static shoal_status print_entries(shoal_variant_walk *p, shoal_variant_entries *list,
+                                  const shoal_variant_names *inner) {
   bool sorted = true, any = false, there = true;
   for (size_t i = 1; i < list->len && sorted; i++)
-    sorted = compare_names(list->ptr[i - 1].name, list->ptr[i].name) < 0;
+    sorted = shoal_variant_compare_names(list->ptr[i - 1].name, list->ptr[i].name) < 0;
   if (!sorted)
     qsort(list->ptr, list->len, sizeof *list->ptr, compare_entries);
   shoal_buf_addc(p->out, '{');
   for (size_t i = 0; i < list->len; i++) {
-    const entry *e = &list->ptr[i];
+    const shoal_variant_entry *e = &list->ptr[i];
     size_t before = p->out->len;
     shoal_buf_addz(p->out, any ? "," : "");
     add_text(p->out, e->name);
@@ -491,13 +426,14 @@ static shoal_status print_entries(printing *p, entries *list, const dictionary *
 }
 
 /* `groups` and `rest`: the fields of the one are groups, those of the other values; either may have no bytes. */
-static shoal_status print_object(printing *p, const node *groups, const node *rest, const dictionary *inner) {
-  entries list = {0};
+static shoal_status print_object(shoal_variant_walk *p, const shoal_variant_node *groups,
+                                 const shoal_variant_node *rest, const shoal_variant_names *inner) {
+  shoal_variant_entries list = {0};
   shoal_status status = SHOAL_OK;
   if (groups->bytes.len)
-    status = add_fields(p, groups, true, &list);
+    status = shoal_variant_add_fields(p, groups, true, &list);
   if (status == SHOAL_OK && rest->bytes.len)
-    status = add_fields(p, rest, false, &list);
+    status = shoal_variant_add_fields(p, rest, false, &list);
   if (status == SHOAL_OK)
     status = print_entries(p, &list, inner);
   shoal_vec_dispose(&list);
@@ -505,15 +441,15 @@ static shoal_status print_object(printing *p, const node *groups, const node *re
 }
 
 /* `inner`: the elements are groups, whose values have these names; NULL: they are values. */
-static shoal_status print_array(printing *p, const node *v, const dictionary *inner) {
-  container c;
-  node item;
+static shoal_status print_array(shoal_variant_walk *p, const shoal_variant_node *v, const shoal_variant_names *inner) {
+  shoal_variant_container c;
+  shoal_variant_node item;
   bool there = true;
-  SHOAL_TRY(open_container(p, v, &c));
+  SHOAL_TRY(shoal_variant_open_container(p, v, &c));
   shoal_buf_addc(p->out, '[');
   for (size_t i = 0; i < c.n; i++) {
     shoal_buf_addz(p->out, i ? "," : "");
-    SHOAL_TRY(item_of(&c, i, &item, p->err));
+    SHOAL_TRY(shoal_variant_item(&c, i, &item, p->err));
     SHOAL_TRY(inner ? print_group(p, &item, inner, &there) : print_value(p, &item));
     shoal_buf_addz(p->out, there ? "" : "null");
   }
@@ -521,26 +457,26 @@ static shoal_status print_array(printing *p, const node *v, const dictionary *in
   return SHOAL_OK;
 }
 
-static shoal_status deeper(printing *p) {
+shoal_status shoal_variant_deeper(shoal_variant_walk *p) {
   if (++p->depth > SHOAL_MAX_VARIANT_DEPTH)
     return shoal_fail(p->err, SHOAL_ELIMIT, "a variant nests deeper than %d values", SHOAL_MAX_VARIANT_DEPTH);
   return shoal_buf_check(p->out, p->err);
 }
 
-static shoal_status print_value(printing *p, const node *v) {
-  const node none = {v->names, SHOAL_STR("")};
+static shoal_status print_value(shoal_variant_walk *p, const shoal_variant_node *v) {
+  const shoal_variant_node none = {v->names, SHOAL_STR("")};
   shoal_status status = SHOAL_OK;
   if (v->bytes.len == 0)
-    return corrupt(p->err, "it ends early");
-  SHOAL_TRY(deeper(p));
-  int type = basic_type(v->bytes);
-  if (type == OBJECT) {
+    return shoal_variant_corrupt(p->err, "it ends early");
+  SHOAL_TRY(shoal_variant_deeper(p));
+  int type = shoal_variant_basic(v->bytes);
+  if (type == SHOAL_VARIANT_OBJECT) {
     status = print_object(p, &none, v, NULL);
-  } else if (type == ARRAY) {
+  } else if (type == SHOAL_VARIANT_ARRAY) {
     status = print_array(p, v, NULL);
-  } else if (type == SHORT_TEXT) {
+  } else if (type == SHOAL_VARIANT_SHORT_TEXT) {
     size_t n = (unsigned char)v->bytes.ptr[0] >> 2;
-    status = n < v->bytes.len ? spend(p, 1 + n) : corrupt(p->err, "it ends early");
+    status = n < v->bytes.len ? shoal_variant_spend(p, 1 + n) : shoal_variant_corrupt(p->err, "it ends early");
     if (status == SHOAL_OK)
       add_text(p->out, shoal_str_sub(v->bytes, 1, 1 + n));
   } else {
@@ -550,45 +486,47 @@ static shoal_status print_value(printing *p, const node *v) {
   return status;
 }
 
-/* The content of a binary, whose bytes are counted as they are read; no bytes where there is none. */
-static shoal_status binary_of(const node *v, shoal_str *out, shoal_error *err) {
+shoal_status shoal_variant_binary(const shoal_variant_node *v, shoal_str *out, shoal_error *err) {
   *out = SHOAL_STR("");
-  if (is_null(v))
+  if (shoal_variant_is_null(v))
     return SHOAL_OK;
-  if (basic_type(v->bytes) != PRIMITIVE || (unsigned char)v->bytes.ptr[0] >> 2 != BINARY)
-    return corrupt(err, "a part of it is no binary");
-  return primitive_data(v, out, err);
+  if (shoal_variant_basic(v->bytes) != SHOAL_VARIANT_PRIMITIVE ||
+      (unsigned char)v->bytes.ptr[0] >> 2 != SHOAL_VARIANT_BINARY)
+    return shoal_variant_corrupt(err, "a part of it is no binary");
+  return shoal_variant_data(v, out, err);
 }
 
 /* VariantShredding.md, "Value Shredding". */
-static shoal_status print_parts(printing *p, const container *group, const dictionary *inner, bool *there) {
-  node value, typed, rest = {inner, SHOAL_STR("")};
-  SHOAL_TRY(find_field(group, "value", &value, p->err));
-  SHOAL_TRY(find_field(group, "typed_value", &typed, p->err));
-  SHOAL_TRY(binary_of(&value, &rest.bytes, p->err));
-  *there = !is_null(&typed) || rest.bytes.len > 0;
+static shoal_status print_parts(shoal_variant_walk *p, const shoal_variant_container *group,
+                                const shoal_variant_names *inner, bool *there) {
+  shoal_variant_node value, typed, rest = {inner, SHOAL_STR("")};
+  SHOAL_TRY(shoal_variant_find(group, "value", &value, p->err));
+  SHOAL_TRY(shoal_variant_find(group, "typed_value", &typed, p->err));
+  SHOAL_TRY(shoal_variant_binary(&value, &rest.bytes, p->err));
+  *there = !shoal_variant_is_null(&typed) || rest.bytes.len > 0;
   if (!*there)
     return SHOAL_OK;
-  if (is_null(&typed))
+  if (shoal_variant_is_null(&typed))
     return print_value(p, &rest);
-  if (basic_type(typed.bytes) == ARRAY)
+  if (shoal_variant_basic(typed.bytes) == SHOAL_VARIANT_ARRAY)
     return print_array(p, &typed, inner);
-  if (basic_type(typed.bytes) != OBJECT)
+  if (shoal_variant_basic(typed.bytes) != SHOAL_VARIANT_OBJECT)
     return print_value(p, &typed);
-  if (rest.bytes.len && basic_type(rest.bytes) != OBJECT)
-    return corrupt(p->err, "what is left of an object is none");
+  if (rest.bytes.len && shoal_variant_basic(rest.bytes) != SHOAL_VARIANT_OBJECT)
+    return shoal_variant_corrupt(p->err, "what is left of an object is none");
   return print_object(p, &typed, &rest, inner);
 }
 
-static shoal_status print_group(printing *p, const node *group, const dictionary *inner, bool *there) {
-  container c;
+static shoal_status print_group(shoal_variant_walk *p, const shoal_variant_node *group,
+                                const shoal_variant_names *inner, bool *there) {
+  shoal_variant_container c;
   *there = false;
-  if (is_null(group))
+  if (shoal_variant_is_null(group))
     return SHOAL_OK;
-  if (basic_type(group->bytes) != OBJECT)
-    return corrupt(p->err, "a part of it is no group");
-  SHOAL_TRY(deeper(p));
-  shoal_status status = open_container(p, group, &c);
+  if (shoal_variant_basic(group->bytes) != SHOAL_VARIANT_OBJECT)
+    return shoal_variant_corrupt(p->err, "a part of it is no group");
+  SHOAL_TRY(shoal_variant_deeper(p));
+  shoal_status status = shoal_variant_open_container(p, group, &c);
   if (status == SHOAL_OK)
     status = print_parts(p, &c, inner, there);
   p->depth--;
@@ -596,36 +534,36 @@ static shoal_status print_group(printing *p, const node *group, const dictionary
 }
 
 /* The whole group, which has the names of the values within. */
-static shoal_status print_whole(printing *p, const node *group, bool *null) {
-  container c;
-  node metadata, value, typed;
-  dictionary inner;
+static shoal_status print_whole(shoal_variant_walk *p, const shoal_variant_node *group, bool *null) {
+  shoal_variant_container c;
+  shoal_variant_node metadata, value, typed;
+  shoal_variant_names inner;
   shoal_str names, bytes;
   bool there;
-  *null = is_null(group);
+  *null = shoal_variant_is_null(group);
   if (*null)
     return SHOAL_OK;
-  if (basic_type(group->bytes) != OBJECT)
-    return corrupt(p->err, "it is no group");
-  SHOAL_TRY(open_container(p, group, &c));
-  SHOAL_TRY(find_field(&c, "metadata", &metadata, p->err));
-  SHOAL_TRY(find_field(&c, "value", &value, p->err));
-  SHOAL_TRY(find_field(&c, "typed_value", &typed, p->err));
-  SHOAL_TRY(binary_of(&metadata, &names, p->err));
-  SHOAL_TRY(binary_of(&value, &bytes, p->err));
-  *null = is_null(&typed) && (bytes.len == 0 || bytes.ptr[0] == 0);
+  if (shoal_variant_basic(group->bytes) != SHOAL_VARIANT_OBJECT)
+    return shoal_variant_corrupt(p->err, "it is no group");
+  SHOAL_TRY(shoal_variant_open_container(p, group, &c));
+  SHOAL_TRY(shoal_variant_find(&c, "metadata", &metadata, p->err));
+  SHOAL_TRY(shoal_variant_find(&c, "value", &value, p->err));
+  SHOAL_TRY(shoal_variant_find(&c, "typed_value", &typed, p->err));
+  SHOAL_TRY(shoal_variant_binary(&metadata, &names, p->err));
+  SHOAL_TRY(shoal_variant_binary(&value, &bytes, p->err));
+  *null = shoal_variant_is_null(&typed) && (bytes.len == 0 || bytes.ptr[0] == 0);
   if (*null)
     return SHOAL_OK;
-  SHOAL_TRY(open_dictionary(names, &inner, p->err));
+  SHOAL_TRY(shoal_variant_open_dictionary(names, &inner, p->err));
   return print_parts(p, &c, &inner, &there);
 }
 
 shoal_status shoal_variant_json(const shoal_variant *v, shoal_buf *out, bool *null, shoal_error *err) {
-  dictionary names;
-  printing p = {.out = out, .left = v->value.len, .err = err};
-  const node whole = {&names, v->value};
-  SHOAL_TRY(open_dictionary(v->metadata, &names, err));
-  *null = is_null(&whole);
+  shoal_variant_names names;
+  shoal_variant_walk p = {.out = out, .left = v->value.len, .err = err};
+  const shoal_variant_node whole = {&names, v->value};
+  SHOAL_TRY(shoal_variant_open_dictionary(v->metadata, &names, err));
+  *null = shoal_variant_is_null(&whole);
   if (v->parts)
     SHOAL_TRY(print_whole(&p, &whole, null));
   else if (!*null)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
+#include "base/str.h"
 #include "base/variant.h"
 
 #define BYTES(s) ((shoal_str){s, sizeof s - 1})
@@ -19,6 +21,22 @@ static shoal_status text_of(shoal_variant v, shoal_buf *out, shoal_error *err) {
   return status;
 }
 
+/* What is written of it is the same value; of one in a single piece, the same bytes. */
+static void is_written(shoal_variant v, const char *want) {
+  shoal_buf metadata = {0}, value = {0}, out = {0};
+  shoal_error err = {0};
+  bool null = false;
+  CHECK_OK(shoal_variant_binaries(&v, &metadata, &value, &null, &err), &err);
+  const shoal_variant again = {shoal_buf_str(&metadata), shoal_buf_str(&value), false};
+  assert_true(!null);
+  assert_true(v.parts || (shoal_str_eq(again.metadata, v.metadata) && shoal_str_eq(again.value, v.value)));
+  CHECK_OK(text_of(again, &out, &err), &err);
+  assert_string_equal(shoal_buf_z(&out), want);
+  shoal_buf_dispose(&metadata);
+  shoal_buf_dispose(&value);
+  shoal_buf_dispose(&out);
+}
+
 static void is(shoal_variant v, const char *want) {
   shoal_buf out = {0};
   shoal_error err = {0};
@@ -26,6 +44,7 @@ static void is(shoal_variant v, const char *want) {
     fail_msg("%s: %s", want, err.message);
   assert_string_equal(shoal_buf_z(&out), want);
   shoal_buf_dispose(&out);
+  is_written(v, want);
 }
 
 static void value_is(shoal_str value, const char *want) { is((shoal_variant){NO_NAMES, value, false}, want); }
@@ -172,8 +191,8 @@ enum { METADATA, VALUE, TYPED, A, B };
 /* {metadata, value, typed_value}; an empty one is null. */
 static void group_is(shoal_str value, shoal_str typed, const char *want) {
   shoal_buf parts[3] = {{0}}, whole = {0};
-  add_binary(&parts[0], BYTES("\x11\x02\x00\x01\x02"
-                              "bz"));
+  add_binary(&parts[0], BYTES("\x11\x03\x00\x01\x02\x03"
+                              "abz"));
   if (value.len)
     add_binary(&parts[1], value);
   else
@@ -216,10 +235,184 @@ static void shredded(void **state) {
   shoal_buf_clear(&object);
   add_object(&object, "\x03\x04", fields, 2);
   group_is(BYTES(""), shoal_buf_str(&object), "{\"a\":1}");
-  group_is(BYTES("\x02\x02\x00\x01\x00\x01\x02\x04\x08"), shoal_buf_str(&object), "{\"a\":1,\"b\":true,\"z\":false}");
+  group_is(BYTES("\x02\x02\x01\x02\x00\x01\x02\x04\x08"), shoal_buf_str(&object), "{\"a\":1,\"b\":true,\"z\":false}");
+  shoal_buf_clear(&object); /* whose elements are groups */
+  add_object(&object, "\x03\x04", fields, 2);
+  object.ptr[0] = 3 | 1 << 2;
+  memmove(object.ptr + 2, object.ptr + 4, object.len - 4);
+  object.len -= 2;
+  group_is(BYTES(""), (shoal_str){object.ptr, object.len}, "[1,null]");
   for (size_t i = 0; i < 2; i++)
     shoal_buf_dispose(&fields[i]);
   shoal_buf_dispose(&object);
+}
+
+static void parts_that_do_not_fit(void **state) {
+  (void)state;
+  shoal_buf fields[2] = {{0}}, object = {0}, groups[3] = {{0}}, whole = {0}, metadata = {0}, value = {0};
+  shoal_error err = {0};
+  bool null;
+  make_part(&fields[0], BYTES(""), BYTES("\x0c\x01"));
+  make_part(&fields[1], BYTES(""), BYTES("\x0c\x02"));
+  add_object(&object, "\x03\x03", fields, 2); /* one name twice */
+  add_binary(&groups[0], BYTES("\x01\x01\x00\x01"
+                               "a"));
+  shoal_buf_addc(&groups[1], 0);
+  shoal_buf_add(&groups[2], shoal_buf_str(&object));
+  add_object(&whole, "\x00\x01\x02", groups, 3);
+  const shoal_variant twice = {OUTER, shoal_buf_str(&whole), true};
+  CHECK_STATUS(shoal_variant_binaries(&twice, &metadata, &value, &null, &err), SHOAL_ECORRUPT, &err);
+  assert_non_null(strstr(err.message, "two fields"));
+  shoal_buf_clear(&object);
+  shoal_buf_clear(&groups[2]);
+  shoal_buf_clear(&whole);
+  add_object(&object, "\x03\x04", fields, 2); /* b, which the metadata lacks */
+  shoal_buf_add(&groups[2], shoal_buf_str(&object));
+  add_object(&whole, "\x00\x01\x02", groups, 3);
+  const shoal_variant lacking = {OUTER, shoal_buf_str(&whole), true};
+  CHECK_STATUS(shoal_variant_binaries(&lacking, &metadata, &value, &null, &err), SHOAL_ECORRUPT, &err);
+  assert_non_null(strstr(err.message, "lacks the name"));
+  const shoal_variant none = {OUTER, BYTES("\x00"), true};
+  CHECK_OK(shoal_variant_binaries(&none, &metadata, &value, &null, &err), &err);
+  assert_true(null);
+  for (size_t i = 0; i < 3; i++) {
+    shoal_buf_dispose(&groups[i]);
+    if (i < 2)
+      shoal_buf_dispose(&fields[i]);
+  }
+  shoal_buf_dispose(&object);
+  shoal_buf_dispose(&whole);
+  shoal_buf_dispose(&metadata);
+  shoal_buf_dispose(&value);
+}
+
+/* ---- from JSON ---- */
+
+static shoal_status parse(shoal_str json, shoal_buf *metadata, shoal_buf *value, shoal_error *err) {
+  shoal_buf_clear(metadata);
+  shoal_buf_clear(value);
+  *err = (shoal_error){0};
+  return shoal_variant_parse(json, metadata, value, err);
+}
+
+static void parses(const char *json, shoal_str metadata, shoal_str value) {
+  shoal_buf m = {0}, v = {0};
+  shoal_error err;
+  CHECK_OK(parse(shoal_str_z(json), &m, &v, &err), &err);
+  if (!shoal_str_eq(shoal_buf_str(&m), metadata) || !shoal_str_eq(shoal_buf_str(&v), value))
+    fail_msg("%s is other bytes", json);
+  shoal_buf_dispose(&m);
+  shoal_buf_dispose(&v);
+}
+
+#define NO_NAME BYTES("\x11\x00\x00")
+
+static void from_json(void **state) {
+  (void)state;
+  parses("null", NO_NAME, BYTES("\x00"));
+  parses(" true ", NO_NAME, BYTES("\x04"));
+  parses("false", NO_NAME, BYTES("\x08"));
+  parses("-128", NO_NAME, BYTES("\x0c\x80"));
+  parses("-0", NO_NAME, BYTES("\x0c\x00"));
+  parses("128", NO_NAME, BYTES("\x10\x80\x00"));
+  parses("-32769", NO_NAME, BYTES("\x14\xff\x7f\xff\xff"));
+  parses("2147483648", NO_NAME, BYTES("\x18\x00\x00\x00\x80\x00\x00\x00\x00"));
+  parses("9223372036854775808", NO_NAME,
+         BYTES("\x28\x00\x00\x00\x00\x00\x00\x00\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00"));
+  parses("-1.50", NO_NAME, BYTES("\x20\x02\x6a\xff\xff\xff"));
+  parses("9999999999.9", NO_NAME, BYTES("\x24\x01\xff\xe7\x76\x48\x17\x00\x00\x00"));
+  parses("1e2", NO_NAME, BYTES("\x1c\x00\x00\x00\x00\x00\x00\x59\x40"));
+  parses("-1e999", NO_NAME, BYTES("\x1c\x00\x00\x00\x00\x00\x00\xf0\xff"));
+  parses("\"\\u00e4\"", NO_NAME, BYTES("\x09\xc3\xa4"));
+  parses("[1,[],null]", NO_NAME, BYTES("\x03\x03\x00\x02\x05\x06\x0c\x01\x03\x00\x00\x00"));
+  parses("{\"b\":1,\"a\":{\"b\":true}}",
+         BYTES("\x11\x02\x00\x01\x02"
+               "ab"),
+         BYTES("\x02\x02\x00\x01\x00\x06\x08\x02\x01\x01\x00\x01\x04\x0c\x01"));
+}
+
+static void refuses(shoal_str json, shoal_status want) {
+  shoal_buf m = {0}, v = {0};
+  shoal_error err;
+  CHECK_STATUS(parse(json, &m, &v, &err), want, &err);
+  shoal_buf_dispose(&m);
+  shoal_buf_dispose(&v);
+}
+
+static void what_is_no_variant(void **state) {
+  (void)state;
+  static const char *const bad[] = {"",    " ",         "text", "{",        "[1,]", "{\"a\"}", "{\"a\":1,\"a\":2}",
+                                    "NaN", "-Infinity", "[1]]", "\"\xff\"", "01",   "1.",      "'a'",
+                                    "nul"};
+  shoal_buf text = {0};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    refuses(shoal_str_z(bad[i]), SHOAL_EINVAL);
+  for (size_t i = 0; i < SHOAL_MAX_VARIANT_DEPTH; i++)
+    shoal_buf_addc(&text, '[');
+  for (size_t i = 0; i < SHOAL_MAX_VARIANT_DEPTH; i++)
+    shoal_buf_addc(&text, ']');
+  shoal_buf m = {0}, v = {0};
+  shoal_error err;
+  CHECK_OK(parse(shoal_buf_str(&text), &m, &v, &err), &err);
+  shoal_buf deeper = {0};
+  shoal_buf_addf(&deeper, "[%s]", shoal_buf_z(&text));
+  refuses(shoal_buf_str(&deeper), SHOAL_ELIMIT);
+  shoal_buf_clear(&text);
+  shoal_buf_addc(&text, '"');
+  for (size_t i = 0; i <= SHOAL_MAX_VARIANT_BYTES; i++)
+    shoal_buf_addc(&text, 'x');
+  shoal_buf_addc(&text, '"');
+  refuses(shoal_buf_str(&text), SHOAL_ELIMIT);
+  shoal_buf_dispose(&text);
+  shoal_buf_dispose(&deeper);
+  shoal_buf_dispose(&m);
+  shoal_buf_dispose(&v);
+}
+
+/* A text as the other direction writes it. */
+static void random_text(test_random *r, shoal_buf *out, unsigned depth) {
+  uint64_t kind = test_random_below(r, depth < 5 ? 8 : 6), n = test_random_below(r, test_random_below(r, 20) ? 5 : 400);
+  if (kind == 0)
+    shoal_buf_addz(out, test_random_below(r, 2) ? "true" : "null");
+  else if (kind == 1)
+    shoal_buf_addf(out, "%lld", (long long)(int64_t)(test_random_next(r) >> test_random_below(r, 64)));
+  else if (kind == 2)
+    shoal_buf_addf(out, "-%llu.%llu5", (unsigned long long)(test_random_next(r) >> test_random_below(r, 64)),
+                   (unsigned long long)test_random_below(r, 100000));
+  else if (kind == 3)
+    shoal_buf_addf(out, "%d.%dE%d", (int)test_random_below(r, 9) + 1, (int)test_random_below(r, 9) + 1,
+                   (int)test_random_below(r, 200) + 7);
+  else if (kind <= 5)
+    shoal_buf_addf(out, "\"%.*s\\n\xc3\xa4\"", (int)test_random_below(r, 80),
+                   "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890");
+  for (uint64_t i = 0; kind >= 6 && i <= n; i++) {
+    shoal_buf_addz(out, i == 0 ? kind == 6 ? "[" : "{" : i < n ? "," : kind == 6 ? "]" : "}");
+    if (kind == 7 && i < n)
+      shoal_buf_addf(out, "\"k%05llu\":", (unsigned long long)(i * 7));
+    if (i < n)
+      random_text(r, out, depth + 1);
+    else if (i == 0)
+      shoal_buf_addz(out, kind == 6 ? "]" : "}");
+  }
+}
+
+static void there_and_back(void **state) {
+  (void)state;
+  test_random r = test_random_start("texts");
+  shoal_buf text = {0}, m = {0}, v = {0}, back = {0};
+  shoal_error err;
+  for (uint64_t round = test_budget(2000); round-- > 0;) {
+    shoal_buf_clear(&text);
+    random_text(&r, &text, 0);
+    CHECK_OK(parse(shoal_buf_str(&text), &m, &v, &err), &err);
+    const shoal_variant made = {shoal_buf_str(&m), shoal_buf_str(&v), false};
+    CHECK_OK(text_of(made, &back, &err), &err);
+    assert_string_equal(shoal_buf_z(&back), shoal_str_is(shoal_buf_str(&text), "null") ? "(null)" : shoal_buf_z(&text));
+  }
+  shoal_buf_dispose(&text);
+  shoal_buf_dispose(&m);
+  shoal_buf_dispose(&v);
+  shoal_buf_dispose(&back);
 }
 
 static void broken(void **state) {
@@ -266,8 +459,9 @@ static void deep_and_wide(void **state) {
 static void flipped(void **state) {
   (void)state;
   test_random r = test_random_start("variants");
-  shoal_buf out = {.max = 1 << 20};
+  shoal_buf out = {.max = 1 << 20}, bytes = {0};
   shoal_error err;
+  bool null;
   for (uint64_t round = test_budget(200000); round-- > 0;) {
     char good[] = "\x02\x02\x00\x01\x00\x0b\x12\x03\x03\x00\x02\x04\x06\x0c\x01\x0c\x02\x0c\x03\x40\x02\x00\x00\x00xy";
     char names[] = "\x11\x02\x00\x01\x02"
@@ -282,18 +476,33 @@ static void flipped(void **state) {
     n = test_random_below(&r, 3) ? n : test_random_below(&r, n);
     char *value = malloc(n ? n : 1); /* of its very size */
     memcpy(value, good, n);
-    shoal_status status = text_of((shoal_variant){{names, m}, {value, n}, round % 2}, &out, &err);
+    const shoal_variant changed = {{names, m}, {value, n}, round % 2};
+    shoal_buf_clear(&out);
+    shoal_status status = shoal_variant_binaries(&changed, &out, &bytes, &null, &err);
+    assert_true(status == SHOAL_OK || status == SHOAL_ECORRUPT || status == SHOAL_EUNSUPPORTED);
+    shoal_buf_clear(&bytes);
+    status = text_of(changed, &out, &err);
     assert_true(status == SHOAL_OK || status == SHOAL_ECORRUPT || status == SHOAL_EUNSUPPORTED);
     free(value);
   }
   shoal_buf_dispose(&out);
+  shoal_buf_dispose(&bytes);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(scalars),       cmocka_unit_test(floats_are_java_s), cmocka_unit_test(strings),
-      cmocka_unit_test(containers),    cmocka_unit_test(shredded),          cmocka_unit_test(broken),
-      cmocka_unit_test(deep_and_wide), cmocka_unit_test(flipped),
+      cmocka_unit_test(scalars),
+      cmocka_unit_test(floats_are_java_s),
+      cmocka_unit_test(strings),
+      cmocka_unit_test(containers),
+      cmocka_unit_test(shredded),
+      cmocka_unit_test(broken),
+      cmocka_unit_test(deep_and_wide),
+      cmocka_unit_test(flipped),
+      cmocka_unit_test(parts_that_do_not_fit),
+      cmocka_unit_test(from_json),
+      cmocka_unit_test(what_is_no_variant),
+      cmocka_unit_test(there_and_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
