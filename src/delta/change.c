@@ -31,6 +31,7 @@ static shoal_status open_target(shoal_change *c, shoal_error *err) {
     SHOAL_TRY(shoal_delta_tracking_view(&c->tracking, &c->view, &c->arena, err));
   SHOAL_TRY(shoal_delta_scan_ordered(c->table, &c->view, &c->arena, &c->target, &c->files, err));
   c->target.positions = true;
+  c->target.exact = c->values;
   c->touched = SHOAL_NEW_ARRAY(&c->arena, shoal_touched, c->target.n_files);
   if (!c->touched)
     return shoal_fail_nomem(err);
@@ -54,7 +55,8 @@ static shoal_status take_columns(shoal_change *c, bool values, shoal_error *err)
 
 shoal_status shoal_change_open(shoal_change *c, const shoal_delta_table *table, shoal_engine *engine,
                                const char *operation, unsigned flags, shoal_error *err) {
-  *c = (shoal_change){.table = table, .engine = engine, .operation = operation};
+  *c = (shoal_change){
+      .table = table, .engine = engine, .operation = operation, .values = (flags & SHOAL_CHANGE_VALUES) != 0};
   SHOAL_TRY(shoal_delta_tip_open(table, SHOAL_DELTA_LATEST, &c->snapshot, err));
   c->brought = c->snapshot->n_below == 0;
   c->columns = c->snapshot->metadata;
@@ -145,8 +147,12 @@ static shoal_status stage(shoal_change *c, shoal_str sql, const shoal_input *inp
   for (size_t i = 0; i < n; i++)
     all[i + 1] = inputs[i];
   SHOAL_TRY(shoal_store_staging(c->table->store, &c->arena, &c->staging, err));
-  shoal_job job = {
-      .sql = shoal_arena_str(&c->arena, sql), .inputs = all, .n_inputs = n + 1, .staging = c->staging, .brief = true};
+  shoal_job job = {.sql = shoal_arena_str(&c->arena, sql),
+                   .inputs = all,
+                   .n_inputs = n + 1,
+                   .staging = c->staging,
+                   .variants = true,
+                   .brief = true};
   if (!job.sql.ptr)
     return shoal_fail_nomem(err);
   c->selection = job;

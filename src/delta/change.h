@@ -52,6 +52,7 @@ typedef struct shoal_change {
   shoal_engine *engine;
   const char *operation;
   bool dry_run;
+  bool values;  /* new values come in */
   bool repeats; /* a row may be deleted twice */
   shoal_arena arena;
   shoal_delta_snapshot *snapshot;

@@ -4,13 +4,25 @@
 #include "base/str.h"
 #include "delta/change.h"
 #include "delta/changes.h"
+#include "engine/variants.h"
 
-/* SELECT "a", "b", … of the table's columns. */
-static void add_columns(shoal_buf *sql, const shoal_schema *schema) {
+/* SELECT "a", "b", … of the table's columns, from the staged changes, or from the table's files. */
+static void add_columns(shoal_buf *sql, const shoal_schema *schema, bool staged) {
+  shoal_buf name = {0};
   for (size_t i = 0; i < schema->n_fields; i++) {
+    const shoal_field *f = &schema->fields[i];
+    shoal_buf_clear(&name);
+    shoal_buf_sql_ident(&name, f->name);
     shoal_buf_addz(sql, i ? ", " : "SELECT ");
-    shoal_buf_sql_ident(sql, schema->fields[i].name);
+    if (staged)
+      shoal_variants_add_staged(sql, f, shoal_buf_str(&name));
+    else
+      shoal_variants_add_exact(sql, f);
+    shoal_buf_addf(sql, " AS %s", shoal_buf_z(&name));
   }
+  if (name.status < 0)
+    sql->status = name.status;
+  shoal_buf_dispose(&name);
 }
 
 static shoal_status write_query(const shoal_delta_writing *w, const shoal_buf *sql, const shoal_input *inputs, size_t n,
@@ -30,7 +42,7 @@ shoal_status shoal_change_insert(shoal_change *c, shoal_error *err) {
   shoal_delta_writing w = c->writing;
   if (c->tracking.on)
     SHOAL_TRY(shoal_delta_tracking_writing(&c->tracking, &w, err));
-  add_columns(&sql, &c->metadata->schema);
+  add_columns(&sql, &c->metadata->schema, true);
   if (c->tracking.on) { /* a row that changes is the same row, of another version */
     shoal_buf_addz(&sql, ", \"" SHOAL_CHANGE_ID "\" AS ");
     shoal_buf_sql_ident(&sql, c->tracking.id_column);
@@ -86,6 +98,7 @@ static shoal_status scan_touched(shoal_change *c, choose chosen, bool inside, sh
   SHOAL_TRY(shoal_delta_scan_listed(c->table, &c->view, files, n, &c->arena, out, err));
   out->n_whole = 0;
   out->positions = c->tracking.on;
+  out->exact = true;
   out->keep = n ? keep : NULL;
   out->keep_arg = s;
   return SHOAL_OK;
@@ -103,7 +116,7 @@ shoal_status shoal_change_rewrite(shoal_change *c, shoal_error *err) {
   w.rules = NULL; /* these rows have been there */
   if (c->tracking.on)
     SHOAL_TRY(shoal_delta_tracking_writing(&c->tracking, &w, err));
-  add_columns(&sql, &c->metadata->schema);
+  add_columns(&sql, &c->metadata->schema, false);
   if (c->tracking.on)
     shoal_delta_tracking_add_columns(&c->tracking, &sql, "rest");
   shoal_buf_addz(&sql, " FROM rest");
@@ -184,9 +197,9 @@ static bool needs_feed(const shoal_change *c) {
   return needs;
 }
 
-static void add_source(shoal_buf *sql, const shoal_schema *schema, const char *type, const char *from) {
+static void add_source(shoal_buf *sql, const shoal_schema *schema, const char *type, const char *from, bool staged) {
   shoal_buf_addz(sql, sql->len ? " UNION ALL " : "");
-  add_columns(sql, schema);
+  add_columns(sql, schema, staged);
   shoal_buf_addf(sql, ", %s AS " SHOAL_CHANGES_TYPE " FROM %s", type, from);
 }
 
@@ -224,11 +237,11 @@ shoal_status shoal_change_write_feed(shoal_change *c, bool values, shoal_error *
   const shoal_input inputs[] = {{SHOAL_STR("deleted_rows"), &deleted},
                                 {SHOAL_STR("updated_rows"), &updated},
                                 {SHOAL_STR("changes"), &c->changes}};
-  add_source(&sql, &c->metadata->schema, "'delete'", "deleted_rows");
-  add_source(&sql, &c->metadata->schema, "'update_preimage'", "updated_rows");
+  add_source(&sql, &c->metadata->schema, "'delete'", "deleted_rows", false);
+  add_source(&sql, &c->metadata->schema, "'update_preimage'", "updated_rows", false);
   if (values && c->changes.n_files) {
     add_source(&sql, &c->metadata->schema,
-               "CASE \"" SHOAL_CHANGE_ACTION "\" WHEN 2 THEN 'update_postimage' ELSE 'insert' END", "changes");
+               "CASE \"" SHOAL_CHANGE_ACTION "\" WHEN 2 THEN 'update_postimage' ELSE 'insert' END", "changes", true);
     shoal_buf_addf(&sql, " WHERE \"" SHOAL_CHANGE_ACTION "\" <> %d", SHOAL_CHANGE_DELETED);
   }
   shoal_status status = write_query(&w, &sql, inputs, c->changes.n_files ? 3 : 2, &c->feeds, err);

@@ -193,7 +193,7 @@ shoal_status shoal_delta_columns(shoal_engine *engine, shoal_str text, shoal_are
   if (status == SHOAL_OK)
     status = shoal_buf_check(&sql, err);
   if (status == SHOAL_OK)
-    status = shoal_engine_bind(engine, &(shoal_job){.sql = shoal_buf_str(&sql)}, arena, out, err);
+    status = shoal_engine_bind(engine, &(shoal_job){.sql = shoal_buf_str(&sql), .variants = true}, arena, out, err);
   if (status == SHOAL_OK)
     status = describe(&list, arena, out, err);
   shoal_buf_dispose(&sql);

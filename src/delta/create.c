@@ -90,7 +90,8 @@ static shoal_status check_partitions(const shoal_delta_create *c, shoal_error *e
       return shoal_fail(err, SHOAL_EINVAL, "a table can't be partitioned by the identity column '%.*s'",
                         SHOAL_FMT(c->partition_by[i]));
     shoal_type_kind kind = c->schema->fields[at].type.kind;
-    if (kind == SHOAL_TYPE_STRUCT || kind == SHOAL_TYPE_ARRAY || kind == SHOAL_TYPE_MAP || kind == SHOAL_TYPE_BINARY)
+    if (kind == SHOAL_TYPE_STRUCT || kind == SHOAL_TYPE_ARRAY || kind == SHOAL_TYPE_MAP || kind == SHOAL_TYPE_BINARY ||
+        kind == SHOAL_TYPE_VARIANT)
       return shoal_fail(err, SHOAL_EINVAL, "the type of '%.*s' can't be partitioned by", SHOAL_FMT(c->partition_by[i]));
   }
   if (c->n_partition_by && c->n_partition_by == c->schema->n_fields)

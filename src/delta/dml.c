@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "delta/change.h"
+#include "engine/variants.h"
 
 /* {"predicate":"[\"…\"]"}, as Delta's own writers spell it. */
 static shoal_status describe(shoal_change *c, shoal_str where, shoal_str *out, shoal_error *err) {
@@ -37,9 +38,7 @@ void shoal_change_add_place(shoal_buf *sql, const shoal_change *c, const char *k
 }
 
 void shoal_change_add_value(shoal_buf *sql, const shoal_field *field, shoal_str expression) {
-  shoal_buf_addf(sql, "CAST((%.*s\n) AS ", SHOAL_FMT(expression));
-  shoal_type_sql(sql, &field->type);
-  shoal_buf_addc(sql, ')');
+  shoal_variants_add_new(sql, field, expression);
 }
 
 static void add_where(shoal_buf *sql, shoal_str where) {
@@ -114,7 +113,7 @@ static void add_values(shoal_buf *sql, const shoal_schema *schema, const shoal_d
     shoal_buf_addz(sql, ", ");
     if (at < 0) {
       shoal_buf_addz(sql, SHOAL_CHANGE_TARGET ".");
-      shoal_buf_sql_ident(sql, f->name);
+      shoal_variants_add_exact(sql, f);
     } else {
       shoal_change_add_value(sql, f, sets[at].value);
     }

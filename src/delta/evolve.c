@@ -88,7 +88,11 @@ static shoal_status add_features(shoal_delta_evolution *e, const shoal_schema *c
     char *name = shoal_arena_cstr(e->arena, needed.reader_features[i]);
     if (!name)
       return shoal_fail_nomem(err);
-    SHOAL_TRY(shoal_delta_evolve_feature(e, name, true, err));
+    char *preview = shoal_arena_printf(e->arena, "%s-preview", name); /* asks for the same */
+    if (!preview)
+      return shoal_fail_nomem(err);
+    if (!supports(&e->protocol, preview, true))
+      SHOAL_TRY(shoal_delta_evolve_feature(e, name, true, err));
   }
   return SHOAL_OK;
 }

@@ -7,6 +7,8 @@
  */
 #include "base/str.h"
 #include "delta/change.h"
+#include "delta/new_rows.h"
+#include "engine/variants.h"
 
 #define MARK "shoal:source" /* true in every row of the source; NULL where a join found none */
 
@@ -157,7 +159,7 @@ static void add_made(shoal_buf *sql, const merging *m, const shoal_delta_clause 
     shoal_change_add_value(sql, f, shoal_buf_str(&name));
   } else if (k->then == SHOAL_DELTA_THEN_UPDATE) {
     shoal_buf_addz(sql, "target.");
-    shoal_buf_sql_ident(sql, f->name);
+    shoal_variants_add_exact(sql, f);
   } else {
     shoal_change_add_value(sql, f, m->defaults[f - m->c->metadata->schema.fields]);
   }
@@ -372,12 +374,15 @@ static shoal_status describe(shoal_change *c, const shoal_delta_merge *merge, sh
 shoal_status shoal_delta_merge_rows(const shoal_delta_table *table, shoal_engine *engine,
                                     const shoal_delta_merge *merge, shoal_delta_changed *out, shoal_error *err) {
   shoal_change c;
-  merging m = {.c = &c, .merge = merge};
+  shoal_delta_merge own = *merge;
+  merging m = {.c = &c, .merge = &own};
   shoal_str parameters = SHOAL_STR_NONE;
   *out = (shoal_delta_changed){.version = -1};
   shoal_status status = shoal_change_open(&c, table, engine, "MERGE", SHOAL_CHANGE_VALUES, err);
   c.dry_run = merge->dry_run;
   c.out = out;
+  if (status == SHOAL_OK)
+    status = shoal_delta_new_rows_scan(engine, &c.metadata->schema, &own.source, &c.arena, err);
   if (status == SHOAL_OK)
     status = check(&m, err);
   if (status == SHOAL_OK)

@@ -18,6 +18,7 @@
 #include "delta/row_tracking.h"
 #include "delta/transaction.h"
 #include "delta/write.h"
+#include "engine/variants.h"
 
 #define FILE_BYTES ((uint64_t)128 << 20)
 #define MUCH_DELETED 20   /* one row in so many, or more: Delta's own threshold is 5% */
@@ -179,6 +180,8 @@ static void add_columns(const packing *p, shoal_buf *sql) {
   const shoal_schema *schema = &p->snapshot->metadata.schema;
   for (size_t i = 0; i < schema->n_fields; i++) {
     shoal_buf_addz(sql, i ? ", " : "SELECT ");
+    shoal_variants_add_exact(sql, &schema->fields[i]);
+    shoal_buf_addz(sql, " AS ");
     shoal_buf_sql_ident(sql, schema->fields[i].name);
   }
   if (p->tracking.on)
@@ -200,6 +203,7 @@ static shoal_status run_job(packing *p, const rewrite *r, const shoal_delta_snap
   shoal_curve curve;
   SHOAL_TRY(shoal_delta_scan(p->table, chosen, &p->arena, &scan, err));
   scan.positions = p->tracking.on;
+  scan.exact = true;
   const shoal_input input = {SHOAL_STR("packed"), &scan};
   add_columns(p, &sql);
   shoal_status status = shoal_buf_check(&sql, err);

@@ -2,6 +2,7 @@
 /* Overwriting: all of a table, the rows that a condition tells, or the partitions that the new rows lie in. */
 #include "base/str.h"
 #include "delta/change.h"
+#include "engine/variants.h"
 
 typedef struct overwriting {
   shoal_change c;
@@ -25,6 +26,29 @@ static shoal_status conform(overwriting *o, shoal_error *err) {
 
 /* ---- by a condition ---- */
 
+/* The rows that come, with their variants as a condition sees them, too. */
+static void add_coming(shoal_buf *sql, const overwriting *o) {
+  const shoal_schema *schema = &o->c.metadata->schema;
+  shoal_buf name = {0};
+  shoal_buf_addz(sql, "SELECT ");
+  for (size_t i = 0; i < schema->n_fields; i++) {
+    const shoal_field *f = &schema->fields[i];
+    shoal_buf_clear(&name);
+    shoal_buf_sql_ident(&name, f->name);
+    shoal_buf_addz(sql, i ? ", " : "");
+    shoal_variants_add_shown(sql, f, shoal_buf_str(&name));
+    shoal_buf_addf(sql, " AS %s", shoal_buf_z(&name));
+    if (!shoal_type_has(&f->type, SHOAL_TYPE_VARIANT))
+      continue;
+    shoal_buf_addf(sql, ", %s AS ", shoal_buf_z(&name));
+    shoal_variants_add_exact(sql, f);
+  }
+  shoal_buf_addf(sql, " FROM (%.*s\n) AS coming_", SHOAL_FMT(o->job.sql));
+  if (name.status < 0)
+    sql->status = name.status;
+  shoal_buf_dispose(&name);
+}
+
 /* The rows that go, without values, and the rows that come, without places; one of these that does not satisfy the
    condition ends it all. */
 static void add_replacing(shoal_buf *sql, const overwriting *o) {
@@ -41,13 +65,15 @@ static void add_replacing(shoal_buf *sql, const overwriting *o) {
                  SHOAL_FMT(where), SHOAL_CHANGE_INSERTED, o->c.tracking.on ? ", NULL" : "");
   for (size_t i = 0; i < schema->n_fields; i++) {
     shoal_buf_addz(sql, ", ");
-    shoal_buf_sql_ident(sql, schema->fields[i].name);
+    shoal_variants_add_exact(sql, &schema->fields[i]);
   }
+  shoal_buf_addz(sql, " FROM (");
+  add_coming(sql, o);
   shoal_buf_addf(sql,
-                 " FROM (%.*s\n) AS " SHOAL_CHANGE_TARGET
+                 ") AS " SHOAL_CHANGE_TARGET
                  " WHERE CASE WHEN (%.*s\n) THEN true ELSE error('a row does not satisfy the condition by which rows "
                  "are replaced') END",
-                 SHOAL_FMT(o->job.sql), SHOAL_FMT(where));
+                 SHOAL_FMT(where));
 }
 
 static shoal_status replace(overwriting *o, shoal_error *err) {

@@ -45,21 +45,26 @@ shoal_status shoal_delta_protocol_check(const shoal_delta_protocol *p, shoal_err
 shoal_status shoal_delta_protocol_for(const shoal_schema *schema, shoal_arena *arena, shoal_delta_protocol *out,
                                       shoal_error *err) {
   *out = (shoal_delta_protocol){.min_reader = 1, .min_writer = 2};
-  if (shoal_schema_has(schema, SHOAL_TYPE_VARIANT))
-    return shoal_fail(err, SHOAL_EUNSUPPORTED, "this build does not write columns of type variant");
+  static const struct {
+    shoal_type_kind kind;
+    const char *feature;
+  } types[] = {{SHOAL_TYPE_TIMESTAMP_NTZ, "timestampNtz"}, {SHOAL_TYPE_VARIANT, "variantType"}};
+  enum { N_TYPES = sizeof types / sizeof *types };
+  size_t n = 0;
   if (shoal_schema_has(schema, SHOAL_TYPE_VOID))
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "this build does not write columns of type void");
-  if (!shoal_schema_has(schema, SHOAL_TYPE_TIMESTAMP_NTZ))
-    return SHOAL_OK;
-  shoal_str *features = SHOAL_NEW_ARRAY(arena, shoal_str, 1);
+  shoal_str *features = SHOAL_NEW_ARRAY(arena, shoal_str, N_TYPES);
   if (!features)
     return shoal_fail_nomem(err);
-  features[0] = SHOAL_STR("timestampNtz");
-  *out = (shoal_delta_protocol){.min_reader = 3,
-                                .min_writer = 7,
-                                .reader_features = features,
-                                .writer_features = features,
-                                .n_reader_features = 1,
-                                .n_writer_features = 1};
+  for (size_t i = 0; i < N_TYPES; i++)
+    if (shoal_schema_has(schema, types[i].kind))
+      features[n++] = shoal_str_z(types[i].feature);
+  if (n)
+    *out = (shoal_delta_protocol){.min_reader = 3,
+                                  .min_writer = 7,
+                                  .reader_features = features,
+                                  .writer_features = features,
+                                  .n_reader_features = n,
+                                  .n_writer_features = n};
   return SHOAL_OK;
 }

@@ -6,6 +6,8 @@
 #include "base/os.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "delta/new_rows.h"
+#include "engine/variants.h"
 
 /* Where the table does not say, delta.checkpointInterval. So many commits are read in the time that it takes to begin
    with a checkpoint; writing one takes as long as several appends. */
@@ -26,31 +28,41 @@ static shoal_status refuse_strangers(const shoal_schema *table, const shoal_sche
   return SHOAL_OK;
 }
 
+/* What a column of the table is made of, from rows that have it at `at`, or not (-1). */
+static shoal_status column_of(const shoal_delta_writing *w, size_t column, const shoal_schema *rows, ptrdiff_t at,
+                              shoal_buf *out, shoal_error *err) {
+  const shoal_field *f = &w->schema->fields[column];
+  shoal_delta_identity *d = shoal_delta_identity_of(w->rules, column);
+  shoal_str otherwise = SHOAL_STR("NULL");
+  if (at >= 0 && d && !d->open)
+    return shoal_delta_identity_refuse(f, err);
+  if (at >= 0)
+    shoal_buf_sql_ident(out, rows->fields[at].name);
+  else if (d)
+    return shoal_delta_identity_sql(d, f, out, err);
+  else
+    SHOAL_TRY(shoal_delta_default_sql(f, w->engine, w->arena, &otherwise, err));
+  if (at < 0)
+    shoal_buf_add(out, otherwise);
+  return shoal_buf_check(out, err);
+}
+
 /* SELECT CAST("a" AS BIGINT) AS "a", … FROM (the query). */
 static shoal_status add_columns(const shoal_delta_writing *w, const shoal_schema *rows, shoal_buf *sql,
                                 shoal_error *err) {
-  for (size_t i = 0; i < w->schema->n_fields; i++) {
+  shoal_buf value = {0};
+  shoal_status status = SHOAL_OK;
+  for (size_t i = 0; i < w->schema->n_fields && status == SHOAL_OK; i++) {
     const shoal_field *f = &w->schema->fields[i];
-    shoal_delta_identity *d = shoal_delta_identity_of(w->rules, i);
-    ptrdiff_t at = shoal_schema_find(rows, f->name);
-    shoal_str otherwise = SHOAL_STR("NULL");
-    if (at < 0 && !d)
-      SHOAL_TRY(shoal_delta_default_sql(f, w->engine, w->arena, &otherwise, err));
-    if (at >= 0 && d && !d->open)
-      return shoal_delta_identity_refuse(f, err);
-    shoal_buf_addz(sql, i ? ", CAST(" : "SELECT CAST(");
-    if (at >= 0)
-      shoal_buf_sql_ident(sql, rows->fields[at].name);
-    else if (d)
-      SHOAL_TRY(shoal_delta_identity_sql(d, f, sql, err));
-    else
-      shoal_buf_add(sql, otherwise);
+    shoal_buf_clear(&value);
+    status = column_of(w, i, rows, shoal_schema_find(rows, f->name), &value, err);
+    shoal_buf_addz(sql, i ? ", " : "SELECT ");
+    shoal_variants_add_new(sql, f, shoal_buf_str(&value));
     shoal_buf_addz(sql, " AS ");
-    shoal_type_sql(sql, &f->type);
-    shoal_buf_addz(sql, ") AS ");
     shoal_buf_sql_ident(sql, f->name);
   }
-  return SHOAL_OK;
+  shoal_buf_dispose(&value);
+  return status;
 }
 
 /* SELECT * REPLACE (year("day") AS "year", …) FROM ( */
@@ -70,6 +82,7 @@ static bool add_generated(const shoal_delta_writing *w, const shoal_schema *rows
 shoal_status shoal_delta_conform(const shoal_delta_writing *w, shoal_job *job, shoal_error *err) {
   shoal_schema rows;
   shoal_buf sql = {0};
+  SHOAL_TRY(shoal_delta_new_rows(w->engine, w->schema, &job->inputs, job->n_inputs, w->arena, err));
   SHOAL_TRY(shoal_engine_bind(w->engine, job, w->arena, &rows, err));
   SHOAL_TRY(refuse_strangers(w->schema, &rows, err));
   bool generates = add_generated(w, &rows, &sql);
@@ -222,30 +235,17 @@ static shoal_status put_files(const shoal_delta_writing *w, const shoal_outcome 
   return shoal_store_put_files(w->table->store, files, made->n_files, err);
 }
 
-/* Rows have variants as JSON, of which none can be made again that is the same. */
-static shoal_status refuse_variants(const shoal_delta_writing *w, const shoal_job *job, shoal_error *err) {
-  bool has = w->schema && shoal_schema_has(w->schema, SHOAL_TYPE_VARIANT);
-  for (size_t i = 0; *w->folder && i < job->n_inputs; i++) /* change data has the table's columns, too */
-    has = has || (job->inputs[i].scan->schema && shoal_schema_has(job->inputs[i].scan->schema, SHOAL_TYPE_VARIANT));
-  if (!has)
-    return SHOAL_OK;
-  (void)shoal_fail(err, SHOAL_EUNSUPPORTED,
-                   "the table has a column of type variant: this build does not write its rows");
-  shoal_hint(err, "rows can be deleted where delta.enableDeletionVectors is on and delta.enableChangeDataFeed is not");
-  return SHOAL_EUNSUPPORTED;
-}
-
 shoal_status shoal_delta_write(const shoal_delta_writing *w, const shoal_job *job, shoal_delta_written *out,
                                shoal_error *err) {
   shoal_job run = *job;
   shoal_outcome made = {0};
   char *staging;
   *out = (shoal_delta_written){0};
-  SHOAL_TRY(refuse_variants(w, job, err));
   run.partition_by = w->partition ? NULL : w->partition_by;
   run.n_partition_by = w->partition ? 0 : w->n_partition_by;
   run.file_bytes = w->file_bytes;
   run.rows_hash = false;
+  run.variants = true;
   run.stored = w->stored;
   SHOAL_TRY(shoal_store_staging(w->table->store, w->arena, &staging, err));
   run.staging = staging;

@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "engine/duckdb_internal.h"
 #include "engine/lexer.h"
+#include "engine/variants.h"
 
 /* The variable of input i: a range of its files; of its k-th partition column: the values, one for each file. */
 static shoal_str files_variable(char *out, size_t size, size_t input, const shoal_duckdb_files *range) {
@@ -34,9 +35,9 @@ static shoal_str numbers_variable(char *out, size_t size, size_t input) {
   return (shoal_str){out, (size_t)snprintf(out, size, "shoal:%zu:numbers", input)};
 }
 
-/* Of a column of variants, which of the files have them in parts. */
-static shoal_str parts_variable(char *out, size_t size, size_t input, size_t column) {
-  return (shoal_str){out, (size_t)snprintf(out, size, "shoal:%zu:parts:%zu", input, column)};
+/* Of a column of variants, how the files have them. */
+static shoal_str layout_variable(char *out, size_t size, size_t input, size_t column) {
+  return (shoal_str){out, (size_t)snprintf(out, size, "shoal:%zu:layout:%zu", input, column)};
 }
 
 /* The engine would expand *, ? and [ in a path: a foreign file's name must not select other files. */
@@ -150,17 +151,18 @@ static shoal_status set_numbers(shoal_duckdb *d, const shoal_scan *scan, size_t 
   return status;
 }
 
-/* The variables of parts_of. */
-static shoal_status set_parts(shoal_duckdb *d, const shoal_scan *scan, size_t input, size_t column, shoal_error *err) {
-  char name[64];
-  const shoal_type type = {.kind = SHOAL_TYPE_BOOLEAN};
+/* The variables of layout_of. */
+static shoal_status set_layout(shoal_duckdb *d, const shoal_scan *scan, size_t input, size_t column, shoal_error *err) {
+  char name[64], text[8];
+  const shoal_type type = {.kind = SHOAL_TYPE_INTEGER};
   duckdb_value *values = shoal_calloc(scan->n_files, sizeof *values);
   if (!values)
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < scan->n_files; i++)
-    values[i] = text_value(d, scan->variants[column * scan->n_files + i] ? SHOAL_STR("true") : SHOAL_STR("false"));
+    values[i] = text_value(
+        d, (shoal_str){text, (size_t)snprintf(text, sizeof text, "%u", scan->variants[column * scan->n_files + i])});
   shoal_status status =
-      set_list(d, parts_variable(name, sizeof name, input, column), values, scan->n_files, &type, err);
+      set_list(d, layout_variable(name, sizeof name, input, column), values, scan->n_files, &type, err);
   shoal_free(values);
   return status;
 }
@@ -201,33 +203,51 @@ static bool is_guarded(const shoal_field *f) {
   return is;
 }
 
-/* Whether a column's variants are structs of their parts, which files of a range may differ in; NULL: it has none. */
-static const char *parts_of(const shoal_scan *scan, size_t column, size_t input, const shoal_duckdb_files *range,
-                            char *out, size_t size) {
+/* How a column's variants lie, which files of a range may differ in; NULL: it has none. */
+static const char *layout_of(const shoal_scan *scan, size_t column, size_t input, const shoal_duckdb_files *range,
+                             char *out, size_t size) {
   char name[64];
-  const bool *of = scan->variants ? scan->variants + column * scan->n_files : NULL;
-  size_t n = 0;
+  const unsigned char *of = scan->variants ? scan->variants + column * scan->n_files + range->first : NULL;
+  bool alike = true;
   if (!of || !shoal_type_has(&scan->schema->fields[column].type, SHOAL_TYPE_VARIANT))
     return NULL;
-  for (size_t i = 0; i < range->n; i++)
-    n += of[range->first + i];
-  if (n == 0 || n == range->n)
-    return n ? "true" : "false";
-  snprintf(out, size, "getvariable('%s')[file_index::BIGINT + %zu]",
-           parts_variable(name, sizeof name, input, column).ptr, range->first + 1);
+  for (size_t i = 1; i < range->n && alike; i++)
+    alike = of[i] == of[0];
+  if (alike)
+    snprintf(out, size, "%u", of[0]);
+  else
+    snprintf(out, size, "getvariable('%s')[file_index::BIGINT + %zu]",
+             layout_variable(name, sizeof name, input, column).ptr, range->first + 1);
   return out;
 }
 
 static void add_read(shoal_buf *sql, const shoal_scan *scan, size_t column, size_t input,
-                     const shoal_duckdb_files *range) {
-  char expression[32], parts[128];
+                     const shoal_duckdb_files *range, bool exact) {
+  char expression[32], layout[128];
   const shoal_field *field = &scan->schema->fields[column];
   bool guarded = is_guarded(field);
   snprintf(expression, sizeof expression, "c%zu", column);
   if (guarded) /* the condition always holds, and is one that the optimizer can't see through */
     shoal_buf_addz(sql, "CASE WHEN file_row_number >= 0 THEN ");
-  shoal_duckdb_add_logical(sql, &field->type, expression, parts_of(scan, column, input, range, parts, sizeof parts));
+  shoal_duckdb_add_logical(sql, &field->type, expression, layout_of(scan, column, input, range, layout, sizeof layout),
+                           exact);
   shoal_buf_addz(sql, guarded ? " END" : "");
+}
+
+/* The columns of a scan that is exact. */
+static void add_exact(shoal_buf *sql, const shoal_scan *scan, size_t input, const shoal_duckdb_files *range) {
+  for (size_t i = 0; i < scan->schema->n_fields && scan->exact; i++) {
+    const shoal_field *f = &scan->schema->fields[i];
+    if (!shoal_type_has(&f->type, SHOAL_TYPE_VARIANT))
+      continue;
+    shoal_buf_addz(sql, ", ");
+    if (scan->n_files)
+      add_read(sql, scan, i, input, range, true);
+    else
+      shoal_variants_add_new(sql, f, SHOAL_STR("NULL"));
+    shoal_buf_addz(sql, " AS ");
+    shoal_variants_add_exact(sql, f);
+  }
 }
 
 static void add_select_item(shoal_buf *sql, const shoal_scan *scan, size_t column, size_t input,
@@ -240,7 +260,7 @@ static void add_select_item(shoal_buf *sql, const shoal_scan *scan, size_t colum
     shoal_type_sql(sql, &field->type);
     shoal_buf_addz(sql, ")");
   } else if (k < 0) {
-    add_read(sql, scan, column, input, range);
+    add_read(sql, scan, column, input, range, false);
   } else {
     shoal_buf_addf(sql, "getvariable('%s')[file_index::BIGINT + %zu]",
                    values_variable(name, sizeof name, input, (size_t)k).ptr, range->first + 1);
@@ -289,6 +309,9 @@ static shoal_status check_table(const shoal_scan *scan, shoal_error *err) {
                       "\", which rows' places are told by");
   for (size_t i = 0; i < scan->schema->n_fields; i++) {
     const shoal_field *f = &scan->schema->fields[i];
+    if (scan->exact && shoal_str_starts(f->name, SHOAL_STR(SHOAL_DUCKDB_EXACT)))
+      return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table has a column \"%.*s\", by whose name variants are told",
+                        SHOAL_FMT(f->name));
     if (f->type.kind == SHOAL_TYPE_VOID)
       return shoal_fail(err, SHOAL_EUNSUPPORTED, "column \"%.*s\" has a type the engine does not read",
                         SHOAL_FMT(f->name));
@@ -318,6 +341,7 @@ static void add_select_items(shoal_buf *sql, const shoal_scan *scan, size_t inpu
     shoal_buf_addz(sql, i ? ", " : "SELECT ");
     add_select_item(sql, scan, i, input, range);
   }
+  add_exact(sql, scan, input, range);
   if (scan->tracked)
     add_ids(sql, scan, input, range);
   if (!scan->positions)
@@ -409,8 +433,8 @@ static bool is_like_table(shoal_duckdb *d, const shoal_scan *scan) {
   shoal_duckdb_column *columns;
   size_t n = 0;
   const shoal_duckdb_files all = {0, 1, "whole"};
-  bool like =
-      scan->n_files == 1 && !scan->tracked && scan->n_partition_columns == 0 && !scan->positions && !scan->by_field_id;
+  bool like = scan->n_files == 1 && !shoal_variants_any(scan->schema) && !scan->tracked &&
+              scan->n_partition_columns == 0 && !scan->positions && !scan->by_field_id;
   for (size_t i = 0; like && i < scan->schema->n_fields; i++) {
     const shoal_field *f = &scan->schema->fields[i];
     like = !f->physical.ptr || shoal_str_eq(f->physical, f->name);
@@ -464,7 +488,7 @@ static shoal_status add_table(shoal_duckdb *d, const shoal_scan *given, size_t i
     SHOAL_TRY(set_values(d, scan, input, k, err));
   for (size_t i = 0; scan->variants && i < scan->schema->n_fields; i++)
     if (shoal_type_has(&scan->schema->fields[i].type, SHOAL_TYPE_VARIANT))
-      SHOAL_TRY(set_parts(d, scan, input, i, err));
+      SHOAL_TRY(set_layout(d, scan, input, i, err));
   if (scan->positions && scan->numbers)
     SHOAL_TRY(set_numbers(d, scan, input, err));
   return SHOAL_OK;

@@ -28,6 +28,10 @@
 #define SHOAL_DUCKDB_PLACE "shoal:place"
 #define SHOAL_DUCKDB_CUT "shoal:cut"
 #define SHOAL_DUCKDB_VARIANT "shoal:variant"
+#define SHOAL_DUCKDB_VARIANT_EXACT "shoal:variant_exact"
+#define SHOAL_DUCKDB_VARIANT_PARSE "shoal:variant_parse"
+#define SHOAL_DUCKDB_VARIANT_STAGED "shoal:variant_staged"
+#define SHOAL_DUCKDB_EXACT "shoal:exact:" /* and a column's name: its variants as they are written (variants.h) */
 
 typedef struct shoal_duckdb_csv shoal_duckdb_csv; /* duckdb_csv.c */
 
@@ -239,20 +243,35 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_op_stream(shoal_engine *e, const shoal_
 SHOAL_MUST_USE shoal_status shoal_duckdb_lend(shoal_duckdb *d, struct ArrowArrayStream *of,
                                               struct ArrowArrayStream **out, shoal_error *err);
 /* duckdb_mapped.c: columns whose structs have other names in the files. */
-/* An expression of the physical type as one of the logical type. `parts` is an expression for duckdb_variant.c, whether
-   the file's variants are structs of their parts; NULL: there are none. */
-void shoal_duckdb_add_logical(shoal_buf *out, const shoal_type *type, const char *expression, const char *parts);
+/* An expression of the physical type as one of the logical type, whose variants are JSON or, `exact`, what is written
+   of them. `layout` is an expression for duckdb_variant.c, of SHOAL_LAYOUT_PARTS and _NULLS; NULL: there are none. */
+void shoal_duckdb_add_logical(shoal_buf *out, const shoal_type *type, const char *expression, const char *layout,
+                              bool exact);
 /* The other way round. */
 void shoal_duckdb_add_physical(shoal_buf *out, const shoal_type *type, shoal_str expression);
 /* COPY's option that gives the columns their ids; nothing where they have none. */
 void shoal_duckdb_add_field_ids(shoal_buf *out, const shoal_schema *schema);
 /* duckdb_variant.c */
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_variant(shoal_duckdb *d, shoal_error *err);
-/* Of each column and file of a scan, [column * n_files + file], whether the file has the column's variants as structs
-   of their parts; NULL: the table has no variants. In the job's arena. SHOAL_ECORRUPT: there they are something else.
- */
-SHOAL_MUST_USE shoal_status shoal_duckdb_find_variants(shoal_duckdb *d, const shoal_scan *scan, const bool **out,
-                                                       shoal_error *err);
+/* What is written of a variant: a struct of its two binaries by the name that the engine gives it. Destroyed by the
+   caller. */
+#define SHOAL_DUCKDB_VARIANT_TYPE "PARQUET_VARIANT"
+duckdb_logical_type shoal_duckdb_variant_type(const shoal_duckdb_api *api);
+enum {
+  SHOAL_LAYOUT_PARTS = 1, /* the file has the column's variants as structs of their parts */
+  SHOAL_LAYOUT_NULLS = 2  /* what the engine has for NULL in it are variants that are null */
+};
+/* Of each column and file of a scan, [column * n_files + file], how the file has the column's variants; NULL: the table
+   has none. In the job's arena. SHOAL_ECORRUPT: there they are something else. SHOAL_EUNSUPPORTED: the scan is exact,
+   and the engine can't tell NULLs from variants that are null. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_find_variants(shoal_duckdb *d, const shoal_scan *scan,
+                                                       const unsigned char **out, shoal_error *err);
+/* duckdb_variant_null.c: sets SHOAL_LAYOUT_NULLS for a column of a file with `n` marked variants, `lacking` others, or
+   not; SHOAL_EUNSUPPORTED: it has both. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_variant_nulls(shoal_duckdb *d, shoal_str path, const shoal_field *column,
+                                                       size_t n, bool lacking, unsigned char *layout, shoal_error *err);
+/* duckdb_variant_write.c: the functions that make what is written. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_register_variant_write(shoal_duckdb *d, shoal_error *err);
 /* duckdb_query.c */
 SHOAL_MUST_USE shoal_status shoal_duckdb_op_query(shoal_engine *e, const shoal_job *job, shoal_rows **out,
                                                   shoal_error *err);

@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "engine/duckdb_internal.h"
 #include "engine/lexer.h"
+#include "engine/variants.h"
 
 #define STUB "shoal:stub:"
 /* Fewer files are opened sooner than a plan is made. */
@@ -109,6 +110,16 @@ shoal_status shoal_duckdb_add_stub(shoal_duckdb *d, const shoal_scan *scan, size
   for (size_t i = 0; i < n; i++) {
     shoal_buf_addf(sql, i ? ", " SHOAL_PREDICATE_COLUMN "%zu AS " : "SELECT " SHOAL_PREDICATE_COLUMN "%zu AS ", i);
     shoal_buf_sql_ident(sql, scan->schema->fields[i].name);
+  }
+  for (size_t i = 0; scan->exact && i < n; i++) {
+    char column[32];
+    int len = snprintf(column, sizeof column, SHOAL_PREDICATE_COLUMN "%zu", i);
+    if (!shoal_type_has(&scan->schema->fields[i].type, SHOAL_TYPE_VARIANT))
+      continue;
+    shoal_buf_addz(sql, ", ");
+    shoal_variants_add_new(sql, &scan->schema->fields[i], shoal_str_n(column, (size_t)len));
+    shoal_buf_addz(sql, " AS ");
+    shoal_variants_add_exact(sql, &scan->schema->fields[i]);
   }
   for (size_t i = 0; scan->tracked && i < 2; i++) /* more than a column, lest a filter be taken for one of it */
     shoal_buf_addf(sql, ", coalesce(" SHOAL_PREDICATE_COLUMN "%zu, " SHOAL_PREDICATE_COLUMN "%zu + 1) AS \"%s\"", n + i,

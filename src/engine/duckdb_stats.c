@@ -92,6 +92,8 @@ static bool resolve(reading *r, shoal_str path, shoal_column_stats *stats) {
     names[depth++] = field->name;
     fields = field->type.fields;
     n = field->type.n_fields;
+    if (field->type.kind == SHOAL_TYPE_VARIANT) /* which is there where its metadata is */
+      path = shoal_str_is(path, "\"metadata\"") ? SHOAL_STR("") : path;
   }
   if (!field || path.len || field->type.kind == SHOAL_TYPE_STRUCT)
     return false;

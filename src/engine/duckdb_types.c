@@ -17,6 +17,8 @@ typedef struct mapping {
   shoal_arena *arena;
   shoal_str column;
   shoal_error *err;
+  bool variants; /* see shoal_job */
+  bool bound;    /* the job is not run */
   bool cast, narrowed;
 } mapping;
 
@@ -187,6 +189,15 @@ static shoal_status map_struct(mapping *m, duckdb_logical_type type, unsigned de
   return SHOAL_OK;
 }
 
+/* What a variant's columns are written from. */
+static bool is_variant(const mapping *m, duckdb_logical_type type, duckdb_type id) {
+  shoal_buf alias = {0};
+  bool is = id == DUCKDB_TYPE_STRUCT && has_alias(m->api, type, &alias) &&
+            shoal_str_is(shoal_buf_str(&alias), SHOAL_DUCKDB_VARIANT_TYPE);
+  shoal_buf_dispose(&alias);
+  return m->variants && (is || (m->bound && id == DUCKDB_TYPE_VARIANT));
+}
+
 static shoal_status map_list(mapping *m, duckdb_logical_type type, unsigned depth, shoal_type *out) {
   bool fixed = m->api->get_type_id(type) == DUCKDB_TYPE_ARRAY;
   SHOAL_TRY(map_fields(m, out, SHOAL_TYPE_ARRAY, 1));
@@ -226,6 +237,10 @@ static shoal_status map_type(mapping *m, duckdb_logical_type type, unsigned dept
     out->scale = m->api->decimal_scale(type);
     return SHOAL_OK;
   }
+  if (is_variant(m, type, id)) {
+    out->kind = SHOAL_TYPE_VARIANT;
+    return SHOAL_OK;
+  }
   if (id == DUCKDB_TYPE_LIST || id == DUCKDB_TYPE_ARRAY)
     return map_list(m, type, depth, out);
   if (id == DUCKDB_TYPE_MAP)
@@ -251,7 +266,12 @@ static shoal_status read_column(shoal_duckdb *d, duckdb_prepared_statement stmt,
     status = out->engine_type.ptr ? SHOAL_OK : shoal_fail_nomem(err);
   }
   if (status == SHOAL_OK && stored) {
-    mapping m = {.api = d->api, .arena = arena, .column = out->name, .err = err};
+    mapping m = {.api = d->api,
+                 .arena = arena,
+                 .column = out->name,
+                 .err = err,
+                 .variants = d->job && d->job->variants,
+                 .bound = d->job && !d->job->staging};
     status = map_type(&m, type, 0, &out->type);
     out->cast = m.cast;
     out->narrowed = m.narrowed;

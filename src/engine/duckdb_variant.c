@@ -5,19 +5,20 @@
  * variant of: an object of metadata, value and typed_value. Both come out of variant_to_parquet_variant as two
  * binaries, and which of the two a file's are, its types tell.
  *
- * Where a file's group is marked, the engine can't tell a null in it from no value; so it is NULL in any case.
+ * Where a file's group is marked, the engine can't tell a null in it from no value; so it is NULL in any case. For what
+ * is written that is not good enough: duckdb_variant_null.c.
  */
 #include "base/str.h"
 #include "base/variant.h"
 #include "engine/duckdb_internal.h"
 
-/* ---- "shoal:variant"({metadata, value}, parts): the JSON of a variant ---- */
+/* ---- "shoal:variant"({metadata, value}, layout): the JSON of a variant ---- */
 
 typedef struct batch {
   const shoal_duckdb_api *api;
   const duckdb_string_t *metadata, *value;
   const uint64_t *valid[3]; /* of the struct and its two members */
-  const bool *parts;
+  const int32_t *layout;
   duckdb_vector out;
   uint64_t *out_valid;
   size_t rows;
@@ -31,7 +32,8 @@ static shoal_status print_rows(const batch *b, shoal_error *err) {
     shoal_buf_clear(&text);
     if (shoal_duckdb_valid(b->valid[0], i) && shoal_duckdb_valid(b->valid[1], i) &&
         shoal_duckdb_valid(b->valid[2], i)) {
-      const shoal_variant v = {shoal_duckdb_string(&b->metadata[i]), shoal_duckdb_string(&b->value[i]), b->parts[i]};
+      const shoal_variant v = {shoal_duckdb_string(&b->metadata[i]), shoal_duckdb_string(&b->value[i]),
+                               b->layout[i] & SHOAL_LAYOUT_PARTS};
       status = shoal_variant_json(&v, &text, &null, err);
     }
     if (status == SHOAL_OK && null)
@@ -48,14 +50,14 @@ static void print(duckdb_function_info info, duckdb_data_chunk input, duckdb_vec
   shoal_error err = {0};
   if (shoal_duckdb_load(NULL, &api, &err) < 0) /* it is loaded: this runs inside it */
     return;
-  duckdb_vector variant = api->data_chunk_get_vector(input, 0), parts = api->data_chunk_get_vector(input, 1);
+  duckdb_vector variant = api->data_chunk_get_vector(input, 0), layout = api->data_chunk_get_vector(input, 1);
   duckdb_vector metadata = api->struct_vector_get_child(variant, 0), value = api->struct_vector_get_child(variant, 1);
   batch b = {
       .api = api,
       .metadata = api->vector_get_data(metadata),
       .value = api->vector_get_data(value),
       .valid = {api->vector_get_validity(variant), api->vector_get_validity(metadata), api->vector_get_validity(value)},
-      .parts = api->vector_get_data(parts),
+      .layout = api->vector_get_data(layout),
       .out = output,
       .rows = (size_t)api->data_chunk_get_size(input)};
   api->vector_ensure_validity_writable(output);
@@ -64,42 +66,48 @@ static void print(duckdb_function_info info, duckdb_data_chunk input, duckdb_vec
     api->scalar_function_set_error(info, err.message);
 }
 
-shoal_status shoal_duckdb_register_variant(shoal_duckdb *d, shoal_error *err) {
-  const shoal_duckdb_api *api = d->api;
+duckdb_logical_type shoal_duckdb_variant_type(const shoal_duckdb_api *api) {
   const char *names[] = {"metadata", "value"};
   duckdb_logical_type blob = api->create_logical_type(DUCKDB_TYPE_BLOB), members[] = {blob, blob};
   duckdb_logical_type variant = api->create_struct_type(members, names, 2);
-  duckdb_logical_type parts = api->create_logical_type(DUCKDB_TYPE_BOOLEAN);
+  api->logical_type_set_alias(variant, SHOAL_DUCKDB_VARIANT_TYPE); /* as variant_to_parquet_variant's is called */
+  api->destroy_logical_type(&blob);
+  return variant;
+}
+
+shoal_status shoal_duckdb_register_variant(shoal_duckdb *d, shoal_error *err) {
+  const shoal_duckdb_api *api = d->api;
+  duckdb_logical_type variant = shoal_duckdb_variant_type(api);
+  duckdb_logical_type layout = api->create_logical_type(DUCKDB_TYPE_INTEGER);
   duckdb_logical_type json = api->create_logical_type(DUCKDB_TYPE_VARCHAR);
   duckdb_scalar_function f = api->create_scalar_function();
   shoal_status status = SHOAL_OK;
-  api->logical_type_set_alias(variant, "PARQUET_VARIANT"); /* as variant_to_parquet_variant's is called */
   api->logical_type_set_alias(json, "JSON");
   api->scalar_function_set_name(f, SHOAL_DUCKDB_VARIANT);
   api->scalar_function_add_parameter(f, variant);
-  api->scalar_function_add_parameter(f, parts);
+  api->scalar_function_add_parameter(f, layout);
   api->scalar_function_set_return_type(f, json);
   api->scalar_function_set_function(f, print);
   if (api->register_scalar_function(d->con, f) != DuckDBSuccess)
     status = shoal_fail(err, SHOAL_EENGINE, "the engine did not take the function %s", SHOAL_DUCKDB_VARIANT);
   api->destroy_scalar_function(&f);
   api->destroy_logical_type(&json);
-  api->destroy_logical_type(&parts);
+  api->destroy_logical_type(&layout);
   api->destroy_logical_type(&variant);
-  api->destroy_logical_type(&blob);
-  return status;
+  return status == SHOAL_OK ? shoal_duckdb_register_variant_write(d, err) : status;
 }
 
 /* ---- what a file's variants are ---- */
 
-enum { MARKED = 1, PARTS = 2 };
+enum { MARKED = 1, PARTS = 2, LACKING = 4 };
 
 /* The variants of one column of one file. */
 typedef struct looking {
   const shoal_duckdb_api *api;
   const shoal_scan_file *file;
   const shoal_field *column;
-  unsigned seen;
+  unsigned seen; /* LACKING: the file has not all of them */
+  size_t n;      /* how many there are */
   shoal_error *err;
 } looking;
 
@@ -133,6 +141,8 @@ static shoal_status look_at_members(looking *l, const shoal_type *type, duckdb_l
     ptrdiff_t at = find_member(l->api, found, f->physical.ptr ? f->physical : f->name);
     if (at >= 0)
       SHOAL_TRY(look_into(l, &f->type, l->api->struct_type_child_type(found, (idx_t)at)));
+    else if (shoal_type_has(&f->type, SHOAL_TYPE_VARIANT))
+      l->seen |= LACKING;
   }
   return SHOAL_OK;
 }
@@ -149,6 +159,7 @@ static shoal_status look(looking *l, const shoal_type *type, duckdb_logical_type
   }
   if (type->kind == SHOAL_TYPE_VARIANT && id == DUCKDB_TYPE_VARIANT) {
     l->seen |= MARKED;
+    l->n++;
     return SHOAL_OK;
   }
   if (type->kind == SHOAL_TYPE_STRUCT && id == DUCKDB_TYPE_STRUCT)
@@ -178,7 +189,8 @@ static shoal_status look_at_column(looking *l, duckdb_prepared_statement file, b
   return SHOAL_OK;
 }
 
-static shoal_status look_at_file(shoal_duckdb *d, const shoal_scan *scan, size_t file, bool *parts, shoal_error *err) {
+static shoal_status look_at_file(shoal_duckdb *d, const shoal_scan *scan, size_t file, unsigned char *layout,
+                                 shoal_error *err) {
   duckdb_prepared_statement statement = NULL;
   shoal_buf sql = {0};
   shoal_buf_addz(&sql, "SELECT * FROM read_parquet(");
@@ -188,29 +200,33 @@ static shoal_status look_at_file(shoal_duckdb *d, const shoal_scan *scan, size_t
   if (status == SHOAL_OK)
     status = shoal_duckdb_prepare(d, shoal_buf_z(&sql), (shoal_duckdb_place){0}, &statement, err);
   for (size_t i = 0; i < scan->schema->n_fields && status == SHOAL_OK; i++) {
-    looking l = {d->api, &scan->files[file], &scan->schema->fields[i], 0, err};
+    looking l = {.api = d->api, .file = &scan->files[file], .column = &scan->schema->fields[i], .err = err};
+    unsigned char *out = &layout[i * scan->n_files + file];
     if (!shoal_type_has(&l.column->type, SHOAL_TYPE_VARIANT))
       continue;
     status = look_at_column(&l, statement, scan->by_field_id);
-    if (status == SHOAL_OK && l.seen == (MARKED | PARTS))
+    if (status == SHOAL_OK && (l.seen & MARKED) && (l.seen & PARTS))
       status = shoal_fail(err, SHOAL_EUNSUPPORTED, "'%.*s' marks some variants of column '%.*s' as such, and some not",
                           SHOAL_FMT(l.file->path), SHOAL_FMT(l.column->name));
-    parts[i * scan->n_files + file] = l.seen == PARTS;
+    *out = l.seen & PARTS ? SHOAL_LAYOUT_PARTS : 0;
+    if (status == SHOAL_OK && (l.seen & MARKED) && scan->exact)
+      status = shoal_duckdb_variant_nulls(d, scan->files[file].path, l.column, l.n, l.seen & LACKING, out, err);
   }
   d->api->destroy_prepare(&statement);
   shoal_buf_dispose(&sql);
   return status;
 }
 
-shoal_status shoal_duckdb_find_variants(shoal_duckdb *d, const shoal_scan *scan, const bool **out, shoal_error *err) {
+shoal_status shoal_duckdb_find_variants(shoal_duckdb *d, const shoal_scan *scan, const unsigned char **out,
+                                        shoal_error *err) {
   *out = NULL;
   if (!shoal_schema_has(scan->schema, SHOAL_TYPE_VARIANT))
     return SHOAL_OK;
-  bool *parts = SHOAL_NEW_ARRAY(&d->job_arena, bool, scan->schema->n_fields * scan->n_files);
-  if (!parts)
+  unsigned char *layout = SHOAL_NEW_ARRAY(&d->job_arena, unsigned char, scan->schema->n_fields * scan->n_files);
+  if (!layout)
     return shoal_fail_nomem(err);
   for (size_t i = 0; i < scan->n_files; i++)
-    SHOAL_TRY(look_at_file(d, scan, i, parts, err));
-  *out = parts;
+    SHOAL_TRY(look_at_file(d, scan, i, layout, err));
+  *out = layout;
   return SHOAL_OK;
 }

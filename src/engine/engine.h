@@ -113,7 +113,9 @@ struct shoal_scan {
      SHOAL_DONE: this can't be told. Texts are in the arena. */
   shoal_status (*answer)(void *arg, shoal_answer *of, size_t n, shoal_arena *arena, uint64_t *rows, shoal_error *err);
   const char *stand_in; /* the engine's own: a query whose rows stand for the table's */
-  const bool *variants; /* the engine's own: how files have their variants */
+  /* Of a table: its columns that have variants a second time, as what is written of them (engine/variants.h). */
+  bool exact;
+  const unsigned char *variants; /* the engine's own: how files have their variants */
 };
 
 #define SHOAL_ROW_ID "_row_id"
@@ -160,9 +162,10 @@ typedef struct shoal_job {
   /* The result's columns, in their order and types, with the names and the ids that files have for them (Delta's column
      mapping); NULL: their own names, no ids. The outcome speaks of them by their logical names. Not with rows_hash. */
   const shoal_schema *stored;
-  bool brief;                                  /* the files are read once, soon: they are written quickly, not small */
-  bool rows_hash;                              /* compute outcome.rows_hash */
-  bool ordered;                                /* the rows' order counts: one file, whatever its size */
+  bool variants;  /* what engine/variants.h makes is of Delta's type variant, and so is a VARIANT that is only bound */
+  bool brief;     /* the files are read once, soon: they are written quickly, not small */
+  bool rows_hash; /* compute outcome.rows_hash */
+  bool ordered;   /* the rows' order counts: one file, whatever its size */
   uint64_t file_bytes;                         /* aim of a file's size; 0: 128 MB */
   void (*progress)(void *arg, double percent); /* may be NULL, see config; called from the executing thread */
   void *progress_arg;

@@ -3,6 +3,7 @@
 Spark makes of the same is in tests/spark/variant.py."""
 import datetime as dt
 import decimal
+import glob
 import json
 import os
 import random
@@ -13,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from harness import case, has, main, same
 from tables import with_lake
-from variants import encode, mark
+from variants import decode, encode, mark
 
 D = decimal.Decimal
+decimal.getcontext().prec = 60
 WHOLE = pa.struct([("value", pa.binary()), ("metadata", pa.binary())])
 TEXTS = pa.struct([("value", pa.binary()), ("typed_value", pa.string())])
 NUMBERS = pa.struct([("value", pa.binary()), ("typed_value", pa.int64())])
@@ -160,15 +162,183 @@ def variants_are_read_however_they_lie():
     p.remove()
 
 
+def alive(p, name):
+    """Paths of the files that the table's newest version has, and those of its change data."""
+    files, feeds = {}, []
+    for log in sorted(glob.glob(f"{p.dir}/{name}/_delta_log/*.json")):
+        for action in map(json.loads, open(log)):
+            if "add" in action:
+                files[action["add"]["path"]] = action["add"]
+            if "remove" in action:
+                files.pop(action["remove"]["path"])
+            if "cdc" in action:
+                feeds.append(action["cdc"]["path"])
+    return files, feeds
+
+
+def deep(v):
+    """Nested values by their types: 1 is not 1.0, nor a date its text."""
+    return f"{type(v).__name__}:{sorted((k, deep(x)) for k, x in v.items())}" if isinstance(v, dict) else f"list:{[deep(x) for x in v]}" if isinstance(v, list) else f"{type(v).__name__}:{v!r}"
+
+
+def stored(p, name, of=None, column="v", names=("id", "v", "s", "m")):
+    """What the files have, by the variants' own bytes."""
+    out, (i, v, s, m) = [], names
+    for path in alive(p, name)[0] if of is None else of:
+        for row in pq.ParquetFile(f"{p.dir}/{name}/{path}").read().to_pylist():
+            inner = row.get(s) and (deep(decode(row[s]["x"])), [deep(decode(x)) for x in row[s]["l"]], deep(decode(dict(row[m])["k"])))
+            out.append((row[i], deep(decode(row[v])), inner, *([row["_change_type"]] if of else [])))
+    return sorted(out, key=repr)
+
+
+def given(files, change=None):
+    return sorted(((at, deep(v), s and (deep(s[0]), [deep(x) for x in s[1]], deep(s[0])), *([change] if change else [])) for rows, _, _ in files for at, v, s in rows), key=repr)
+
+
+def of_every_kind(start, how, marked):
+    """Of a marked file either NULLs or variants that are null."""
+    rows = [(start + i, flat(v), None if i % 5 == 0 and not marked else (flat(v), [flat(v), 1])) for i, v in enumerate(VALUES)]
+    return [(at, v, s and (v, [v, 1])) for at, v, s in rows if not marked or v is not ...], how, marked
+
+
+@case
+def rows_that_are_written_anew_keep_their_variants():
+    p = with_lake()
+    for how, marked in LAYOUTS:
+        name = f"{how}{marked}"
+        files = [of_every_kind(start, how, marked) for start in (0, 100)]  # the third would lack columns
+        table(p, name, files, ("variantType", "variantShredding"))
+        p.shoal("table", "optimize", "./" + name)
+        files = [(files[0][0] + files[1][0], how, marked)]
+        same((stored(p, name), len(alive(p, name)[0])), (given(files), 1))
+        p.shoal("table", "delete", "./" + name, "--where", "id = 4")
+        p.shoal("table", "update", "./" + name, "--set", "id = id + 1000", "--where", "id < 20 OR (v->>'$.a') = 'only'")
+        files = [([(at + 1000 if at < 20 or v == {"a": "only"} else at, v, s) for at, v, s in files[0][0] if at != 4], how, marked)]
+        same(stored(p, name), given(files))
+        same(seen(p, name), expected(files))
+        counts = [json.loads(f["stats"])["nullCount"]["v"] for f in alive(p, name)[0].values()]
+        same(sum(counts), sum(v is ... for _, v, _ in files[0][0]))
+    p.remove()
+
+
+@case
+def a_null_that_can_not_be_told_is_not_written():
+    p = with_lake()
+    for i, nulls in enumerate(([...], [None], [..., None])):
+        for nested in (False, True):
+            rows = [(1, 5, ({"n": 1}, [1])), (2, {"a": "t"}, (2, [2, 3]))] + [(3 + k, 1 if nested else x, (1, [x, 1]) if nested else (1, [1])) for k, x in enumerate(nulls)]
+            files = [(rows, "whole", True)]
+            table(p, f"t{i}{nested}", files)
+            again = ["table", "update", f"./t{i}{nested}", "--set", "id = id", "--where", "id < 2"]
+            if len(nulls) == 2:
+                has(p.shoal(*again, code=1).stderr, "part-0.parquet", f"marks column '{'s' if nested else 'v'}' as a variant", "variants that are null")
+            else:
+                p.shoal(*again)
+                same(stored(p, f"t{i}{nested}"), given(files))
+    p.remove()
+
+
+@case
+def change_data_has_the_variants():
+    p = with_lake()
+    for how, marked in LAYOUTS:
+        files = [of_every_kind(0, how, marked)]
+        table(p, how + str(marked), files, ("variantType", "variantShredding"), {"delta.enableChangeDataFeed": "true"})
+        p.shoal("table", "update", f"./{how}{marked}", "--set", "id = id + 500", "--where", "id > 10")
+        before = [([row for row in files[0][0] if row[0] > 10], how, marked)]
+        after = [([(at + 500, v, s) for at, v, s in before[0][0]], how, marked)]
+        same(stored(p, how + str(marked), alive(p, how + str(marked))[1]), sorted(given(before, "update_preimage") + given(after, "update_postimage"), key=repr))
+        told = p.shoal("table", "changes", f"./{how}{marked}", "--from", "1", "--format", "json").stdout
+        same(sorted(r["v"] or "" for r in map(json.loads, told.splitlines()) if r["_change_type"] == "update_postimage"), sorted(shown(v) or "" for _, v, _ in after[0][0]))
+    p.remove()
+
+
+NEW = [('{"b": 1, "a": [1.10, "x", null, true, {"z": {}}]}', {"b": 1, "a": [D("1.10"), "x", None, True, {"z": {}}]}), ("null", None), ("1e5", 1e5), ("-0", 0), ("123456789012345678901234567890", D("123456789012345678901234567890")),
+       ("0.000001", D("0.000001")), ("1" * 39, float("1" * 39)), (" [ ] ", []), ('"text"', "text"), (None, ...), ("9223372036854775808", D("9223372036854775808")), ('{"": 1, "ä": 2, "\\u0000": 3}', {"": 1, "ä": 2, "\0": 3})]
+
+
+@case
+def new_rows_have_json_for_variants():
+    p = with_lake()
+    p.shoal("table", "create", "./t", "--schema", "id BIGINT, v VARIANT, s STRUCT(x VARIANT, l VARIANT[]), m MAP(VARCHAR, VARIANT)")
+    log = [json.loads(line) for line in open(f"{p.dir}/t/_delta_log/{0:020}.json")]
+    same([(a["protocol"]["readerFeatures"], a["protocol"]["writerFeatures"]) for a in log if "protocol" in a], [(["variantType"], ["variantType"])])
+    texts, values = [t for t, _ in NEW], [v for _, v in NEW]
+    pq.write_table(pa.table({"id": range(len(NEW)), "v": texts, "s": [{"x": t, "l": [t, None]} for t in texts], "m": pa.array([[("k", t)] for t in texts], pa.map_(pa.string(), pa.string()))}), p.dir + "/new.parquet")
+    rows = lambda start: [(start + i, v, (v, [v, ...])) for i, v in enumerate(values)]  # noqa: E731
+    p.shoal("table", "append", "./t", "new.parquet")
+    same(stored(p, "t"), given([(rows(0), "", False)]))
+    p.shoal("table", "overwrite", "./t", "new.parquet", "--where", "id < 5000 AND (v IS NULL OR v IS NOT NULL)")
+    same(stored(p, "t"), given([(rows(0), "", False)]))
+    p.shoal("table", "merge", "./t", "--using", "new.parquet", "--on", "target.id = source.id", "--when", "matched and source.id < 3 then update set id = target.id + 700, s = source.s", "--when", "matched then update", "--when", "not matched then insert")
+    same(stored(p, "t"), given([([(at + 700 if at < 3 else at, v, s) for at, v, s in rows(0)], "", False)]))
+    p.shoal("table", "update", "./t", "--set", "v = '{\"n\": ' || id || '.50}'", "--where", "id > 700")
+    same(sorted(x[1] for x in stored(p, "t") if x[0] > 700), [deep({"n": D(f"{i}.50")}) for i in (701, 702)])
+    p.shoal("table", "overwrite", "./t", "new.parquet", "--all")
+    same(stored(p, "t"), given([(rows(0), "", False)]))
+    p.shoal("table", "alter", "./t", "--add-column", "w VARIANT")
+    p.shoal("table", "update", "./t", "--set", "w = v", "--where", "id = 0")
+    same(seen(p, "t", "w", "w IS NOT NULL"), [(text(NEW[0][1]),)])
+    p.remove()
+
+
+@case
+def json_files_have_values_in_the_place_of_variants():
+    p = with_lake({"new.ndjson": '{"id": 1, "v": {"a": 1, "c": 123456789012345678901234567890}, "s": {"x": "1", "l": [{"b": 2}, null, "t"]}, "day": "2024-02-29"}\n{"id": 2, "v": {"b": null}}\n{"id": 3, "v": "text", "s": {"x": {"y": [1]}}}\n{"id": 4, "v": null}\n',
+                   "texts.ndjson": '{"id": 5, "v": "[1]"}\n', "odd.ndjson": '{"id": 5, "v": 1, "a:b": 2}\n'})
+    p.shoal("table", "create", "./t", "--schema", "id BIGINT, v VARIANT, s STRUCT(x VARIANT, l VARIANT[]), day DATE")
+    p.shoal("table", "append", "./t", "new.ndjson")
+    p.shoal("table", "append", "./t", "texts.ndjson")
+    want = [(1, '{"a":1,"c":123456789012345678901234567890}', '"1"', ['{"b":2}', None, '"t"'], dt.date(2024, 2, 29)), (2, '{"b":null}', None, None, None), (3, '"text"', '{"y":[1]}', None, None), (4, None, None, None, None), (5, '"[1]"', None, None, None)]
+    same(seen(p, "t", "id, v, s.x, s.l, day"), want)
+    p.shoal("table", "merge", "./t", "--using", "new.ndjson", "--on", "target.id = source.id", "--when", "matched then update", "--when", "not matched then insert")
+    p.shoal("table", "overwrite", "./t", "texts.ndjson", "--where", "id = 5")
+    same(seen(p, "t", "id, v, s.x, s.l, day"), want)
+    has(p.shoal("table", "append", "./t", "odd.ndjson", code=1).stderr, 'a:b')
+    p.remove()
+
+
+@case
+def what_is_no_json_is_no_variant():
+    p = with_lake()
+    p.shoal("table", "create", "./t", "--schema", "id BIGINT, v VARIANT")
+    for bad, why in (("text", "alformed JSON"), ('{"a": 1, "a": 2}', 'two fields \\"a\\"'), ("[" * 1001 + "]" * 1001, "deeper than 1000"), ("{", "alformed JSON"), ("[1,]", "trailing comma")):
+        pq.write_table(pa.table({"id": [1, 2], "v": ["1", bad]}), p.dir + "/bad.parquet")
+        has(p.shoal("table", "append", "./t", "bad.parquet", code=1).stderr.replace('"', '\\"'), why)
+    same(seen(p, "t", "count(*)"), [(0,)])
+    for args in (["create", "./u", "--schema", "id BIGINT, v VARIANT", "--partition-by", "v"], ["create", "./u", "--schema", "id BIGINT, v VARIANT", "--cluster-by", "v"]):
+        p.shoal("table", *args, code=1)
+    p.remove()
+
+
+@case
+def variants_of_mapped_tables_that_track_their_rows():
+    p = with_lake()
+    files = [of_every_kind(0, "whole", False)[0]]
+    p.shoal("table", "create", "./t", "--schema", "id BIGINT, v VARIANT, s STRUCT(x VARIANT, l VARIANT[]), m MAP(VARCHAR, VARIANT)", "--property", "delta.columnMapping.mode=id", "--property", "delta.enableRowTracking=true", "--property", "delta.enableDeletionVectors=true")
+    texts = [None if v is ... else text(v) for _, v, _ in files[0]]
+    pq.write_table(pa.table({"id": range(len(texts)), "v": texts, "s": [{"x": t, "l": [t]} for t in texts]}), p.dir + "/new.parquet")
+    p.shoal("table", "append", "./t", "new.parquet")
+    want = seen(p, "t", "id, v, s.x, s.l, _row_id")
+    same([row[1] and json.loads(row[1]) for row in want], [x and json.loads(x) for x in texts])
+    p.shoal("table", "delete", "./t", "--where", "id = 6")
+    p.shoal("table", "update", "./t", "--set", "id = id", "--where", "id > 10")
+    p.shoal("table", "append", "./t", "new.parquet")
+    p.shoal("table", "optimize", "./t")
+    want = [row for row in want if row[0] != 6]
+    same([row for row in seen(p, "t", "id, v, s.x, s.l, _row_id") if row[4] < len(texts)], want)
+    p.shoal("table", "alter", "./t", "--rename-column", "v=w")
+    same(seen(p, "t", "id, w", "_row_id = 20"), [row[:2] for row in want if row[4] == 20])
+    p.remove()
+
+
 @case
 def tables_with_variants_keep_their_rows():
-    p = with_lake({"new.ndjson": '{"id": 1, "v": {"a": 1}}\n'})
+    p = with_lake()
     rows = lambda start: [(start + i, v, None) for i, v in enumerate(VALUES)]  # noqa: E731
     files = [(rows(0), "whole", True), (rows(100), "object", False)]
     for features in (("variantType",), ("variantType-preview",), ("variantType-preview", "variantShredding-preview")):
         table(p, features[-1], files, features, {"delta.enableDeletionVectors": "true"})
-        for verb in (["append", "./" + features[-1], "new.ndjson"], ["update", "./" + features[-1], "--set", "id = 5", "--where", "id = 1"], ["overwrite", "./" + features[-1], "new.ndjson", "--all"], ["optimize", "./" + features[-1]]):
-            has(p.shoal("table", *verb, code=1).stderr, "a column of type variant")
         p.shoal("table", "delete", "./" + features[-1], "--where", "id % 100 < 5 OR (v->>'$.a') = 'only'")
         want = [row for row in expected(files) if row[0] % 100 >= 5 and row[1] != '{"a":"only"}']
         same(seen(p, features[-1]), want)
@@ -179,9 +349,8 @@ def tables_with_variants_keep_their_rows():
         same(seen(p, features[-1]), expected(files))
         p.shoal("table", "delete", "./" + features[-1], "--all")
         same(seen(p, features[-1]), [])
-    for extra in ({}, {"delta.enableDeletionVectors": "true", "delta.enableChangeDataFeed": "true"}):
-        table(p, f"no{len(extra)}", files, extra=extra)
-        has(p.shoal("table", "delete", f"./no{len(extra)}", "--where", "id = 7", code=1).stderr, "a column of type variant")
+        p.shoal("table", "alter", "./" + features[-1], "--add-column", "w VARIANT")
+        same([a["protocol"]["writerFeatures"] for log in glob.glob(f"{p.dir}/{features[-1]}/_delta_log/*.json") for a in map(json.loads, open(log)) if "protocol" in a], [["deletionVectors", *features]])
     p.write({"shoal.yaml": "name: t\nsources:\n  raw.t: {delta: variantType}\n", "models/gold/v.sql": "select id, v, v->>'$.a' as a from raw.t"})
     p.shoal("table", "restore", "./variantType", "--version", "0")
     p.shoal("run")

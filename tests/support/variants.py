@@ -53,6 +53,47 @@ def bytes_of(v, names):
     return bytes([(16 if isinstance(v, str) else 15) << 2]) + struct.pack("<I", len(data)) + data
 
 
+def decode(v):
+    """What encode was given, or anybody else: a value of Python's, by its type. ... is no value."""
+    if v is None:
+        return ...
+    metadata, value = v["metadata"], v["value"]
+    wide = (metadata[0] >> 6) + 1
+    offset = lambda i: int.from_bytes(metadata[1 + wide * (i + 1):1 + wide * (i + 2)], "little")  # noqa: E731
+    n = int.from_bytes(metadata[1:1 + wide], "little")
+    start = 1 + wide * (n + 2)
+    return value_of(value, [metadata[start + offset(i):start + offset(i + 1)].decode() for i in range(n)])
+
+
+def value_of(b, names):
+    basic, info = b[0] & 3, b[0] >> 2
+    if basic == 1:
+        return b[1:1 + info].decode()
+    if basic >= 2:
+        large, ids, wide = (info >> 4 & 1, (info >> 2 & 3) + 1, (info & 3) + 1) if basic == 2 else (info >> 2 & 1, 0, (info & 3) + 1)
+        n = int.from_bytes(b[1:5 if large else 2], "little")
+        at = 5 if large else 2
+        keys = [names[int.from_bytes(b[at + ids * i:at + ids * (i + 1)], "little")] for i in range(n)] if basic == 2 else None
+        at += ids * n
+        starts = [int.from_bytes(b[at + wide * i:at + wide * (i + 1)], "little") for i in range(n)]
+        items = [value_of(b[at + wide * (n + 1) + start:], names) for start in starts]
+        return dict(zip(keys, items, strict=True)) if basic == 2 else items
+    if info <= 2:
+        return (None, True, False)[info]
+    if info <= 6:
+        return int.from_bytes(b[1:1 + (1 << info - 3)], "little", signed=True)
+    if info in (7, 14):
+        return struct.unpack("<d" if info == 7 else "<f", b[1:9 if info == 7 else 5])[0]
+    if info <= 10:
+        return decimal.Decimal(int.from_bytes(b[2:2 + (4 << info - 8)], "little", signed=True)).scaleb(-b[1])
+    if info == 11:
+        return dt.date(1970, 1, 1) + dt.timedelta(days=struct.unpack("<i", b[1:5])[0])
+    if info in (12, 13):
+        return dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc if info == 12 else None) + dt.timedelta(microseconds=struct.unpack("<q", b[1:9])[0])
+    data = b[5:5 + int.from_bytes(b[1:5], "little")]
+    return data.decode() if info == 16 else data
+
+
 # ---- Thrift's compact protocol, as far as footers have it ----
 
 def varint(n):

@@ -48,6 +48,10 @@ static void test_needed(void **state) {
   CHECK_STR(p.reader_features[0], "timestampNtz");
   CHECK_STR(p.writer_features[0], "timestampNtz");
   inner.type.kind = SHOAL_TYPE_VARIANT;
+  CHECK_OK(shoal_delta_protocol_for(&schema, &arena, &p, &err), &err);
+  assert_int_equal(p.n_reader_features, 1);
+  CHECK_STR(p.writer_features[0], "variantType");
+  inner.type.kind = SHOAL_TYPE_VOID;
   CHECK_STATUS(shoal_delta_protocol_for(&schema, &arena, &p, &err), SHOAL_EUNSUPPORTED, &err);
   shoal_arena_dispose(&arena);
 }
