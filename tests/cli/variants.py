@@ -10,10 +10,12 @@ import random
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
+import deltalake
+import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 from harness import case, has, main, same
-from tables import with_lake
+from tables import delta, with_lake
 from variants import decode, encode, mark
 
 D = decimal.Decimal
@@ -268,6 +270,9 @@ def new_rows_have_json_for_variants():
     rows = lambda start: [(start + i, v, (v, [v, ...])) for i, v in enumerate(values)]  # noqa: E731
     p.shoal("table", "append", "./t", "new.parquet")
     same(stored(p, "t"), given([(rows(0), "", False)]))
+    others = pa.table(deltalake.QueryBuilder().register("t", delta(p, "t")).execute("select id, v from t order by id").read_all()).to_pylist()
+    for got in ([r["v"] for r in others], polars.read_delta(p.dir + "/t").sort("id")["v"].to_list()):
+        same([deep(decode(v)) for v in got], [deep(v) for v in values])
     p.shoal("table", "overwrite", "./t", "new.parquet", "--where", "id < 5000 AND (v IS NULL OR v IS NOT NULL)")
     same(stored(p, "t"), given([(rows(0), "", False)]))
     p.shoal("table", "merge", "./t", "--using", "new.parquet", "--on", "target.id = source.id", "--when", "matched and source.id < 3 then update set id = target.id + 700, s = source.s", "--when", "matched then update", "--when", "not matched then insert")
