@@ -246,7 +246,7 @@ static void test_who_is_blamed(void **state) {
                                  "SELECT CAST(s AS BIGINT) FROM t", "SELECT id * 9223372036854775807 FROM t",
                                  "SELECT error('no Parquet') FROM t"};
   shoal_delta_view *v;
-  CHECK_OK(shoal_delta_view_open(&f.table, SHOAL_DELTA_LATEST, &v, &err), &err);
+  CHECK_OK(shoal_delta_view_open(&f.t.table, SHOAL_DELTA_LATEST, &v, &err), &err);
   for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
     shoal_buf got = {0};
     assert_int_equal(read_view(&f, v, queries[i], &got, &err), SHOAL_EENGINE);
@@ -258,7 +258,7 @@ static void test_who_is_blamed(void **state) {
   for (size_t i = whole.len / 2; i < whole.len - 12; i++)
     whole.ptr[i] ^= 0x55;
   CHECK_OK(shoal_os_replace_file(path, shoal_buf_str(&whole), &err), &err);
-  assert_true(shoal_delta_delete_rows(&f.table, f.engine, SHOAL_STR("x + id > 3"), false, &changed, &err) < 0);
+  assert_true(shoal_delta_delete_rows(&f.t.table, f.t.engine, SHOAL_STR("x + id > 3"), false, &changed, &err) < 0);
   assert_true(names(&err, path));
   shoal_buf_dispose(&whole);
   end(&f);
