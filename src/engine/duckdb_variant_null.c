@@ -30,15 +30,13 @@ static void add_count(shoal_buf *out, const shoal_type *type, shoal_str expressi
       shoal_buf_addz(&inner, ")");
       add_count(out, &f->type, shoal_buf_str(&inner), depth);
     } else {
-      shoal_str element = shoal_buf_str(&inner);
       shoal_buf_addf(&inner, "e%d", depth);
-      element = shoal_buf_str(&inner);
       shoal_buf_addf(out,
                      "CASE WHEN %.*s IS NULL OR len(%s%.*s)) = 0 THEN 1 ELSE list_sum(list_transform(%s%.*s), "
                      "lambda e%d: ",
                      SHOAL_FMT(expression), type->kind == SHOAL_TYPE_MAP ? "map_values(" : "(", SHOAL_FMT(expression),
                      type->kind == SHOAL_TYPE_MAP ? "map_values(" : "(", SHOAL_FMT(expression), depth);
-      add_count(out, &f->type, element, depth + 1);
+      add_count(out, &f->type, shoal_buf_str(&inner), depth + 1);
       shoal_buf_addz(out, ")) END");
     }
     separator = " + ";
