@@ -114,7 +114,8 @@ static void print_table(cli *c, const shoal_delta_verified *t) {
            cli_on(c, STYLE_RED), cli_off(c), (long long)t->version, t->n_broken, t->n_files,
            SHOAL_FMT(t->first_broken));
   else if (!c->quiet)
-    printf("version %lld: %zu files, %s: all are there%s\n", (long long)t->version, t->n_files, cli_bytes(c, t->bytes),
+    printf("version %lld: %zu file%s, %s: all are there%s\n", (long long)t->version, t->n_files,
+           t->n_files == 1 ? "" : "s", cli_bytes(c, t->bytes),
            t->told && !t->n_found ? ", and hold what the log says" : "");
   print_told(c, t);
   if (t->log.ptr)

@@ -45,8 +45,8 @@ static int restore(cli *c) {
   else if (rc == 0 && done.version < 0)
     printf("the table is as it was at version %lld\n", (long long)version);
   else if (rc == 0 && !c->quiet)
-    printf("restored version %lld as version %lld: %zu files came back, %zu went\n", (long long)version,
-           (long long)done.version, done.files_added, done.files_removed);
+    printf("restored version %lld as version %lld: %zu file%s came back, %zu went\n", (long long)version,
+           (long long)done.version, done.files_added, done.files_added == 1 ? "" : "s", done.files_removed);
   shoal_session_table_close(&t);
   return rc;
 }
@@ -93,7 +93,8 @@ static void print_vacuumed(cli *c, const shoal_delta_vacuumed *done, bool tried)
   for (size_t i = 0; i < done->n && (tried || c->verbose); i++)
     printf("%.*s\n", SHOAL_FMT(done->keys[i]));
   if (!c->quiet)
-    printf("%s%zu files, %s\n", tried ? "would delete " : "deleted ", done->n, cli_bytes(c, done->bytes));
+    printf("%s%zu file%s, %s\n", tried ? "would delete " : "deleted ", done->n, done->n == 1 ? "" : "s",
+           cli_bytes(c, done->bytes));
 }
 
 static int vacuum(cli *c) {
@@ -164,9 +165,9 @@ static int optimize(cli *c) {
   else if (done.version < 0)
     printf("there is nothing to %s\n", done.clustered ? "cluster" : "pack");
   else if (!c->quiet)
-    printf("%s %zu files (%s) into %zu (%s), version %lld\n", done.clustered ? "clustered" : "packed",
-           done.files_removed, cli_bytes(c, done.bytes_removed), done.files_added, cli_bytes(c, done.bytes_added),
-           (long long)done.version);
+    printf("%s %zu file%s (%s) into %zu (%s), version %lld\n", done.clustered ? "clustered" : "packed",
+           done.files_removed, done.files_removed == 1 ? "" : "s", cli_bytes(c, done.bytes_removed), done.files_added,
+           cli_bytes(c, done.bytes_added), (long long)done.version);
   shoal_session_table_close(&t);
   return rc;
 }
@@ -207,7 +208,7 @@ static int clone_into(cli *c, shoal_open_table *source) {
   else if (rc == 0 && c->json)
     printf("{\"schema_version\":1,\"table\":\"%s\",\"source\":\"%s\",\"files\":%zu}\n", c->argv[0], from, n_files);
   else if (rc == 0 && !c->quiet)
-    printf("made %s: a clone of %s, whose %zu files it reads\n", c->argv[0], from, n_files);
+    printf("made %s: a clone of %s, whose %zu file%s it reads\n", c->argv[0], from, n_files, n_files == 1 ? "" : "s");
   c->argv[0] = from;
   shoal_session_table_close(&t);
   return rc;

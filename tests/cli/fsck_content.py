@@ -219,7 +219,7 @@ def a_clone_of_files_elsewhere():
     other = Project(git=False)
     os.rename(p.dir + "/c", other.dir + "/c")
     for path, cwd in (("./c", other.dir), (other.dir + "/c", p.dir), (other.dir + "/c", "/dev/shm")):
-        has(p.shoal("fsck", path, "--content", cwd=cwd).stdout, "1 files", "hold what the log says")
+        has(p.shoal("fsck", path, "--content", cwd=cwd).stdout, "1 file,", "hold what the log says")
     other.remove()
     p.remove()
 
