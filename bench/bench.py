@@ -477,21 +477,23 @@ def append():
 
 
 def merge():
+    """Rows that lie scattered over the whole table, and the newest ones."""
     floor, project = floor_program(), f"{CACHE}/merge"
     fresh(project, {"shoal.yaml": "name: merge\n"})
-    call([floor, "sql", LIBDUCKDB, f"copy ({MODEL}) to '{project}/rows.parquet' (format parquet)",
-          f"copy (select id, k, v + 1 as v, name, day from '{project}/rows.parquet' where hash(id) % 250 = 0) to '{project}/new.parquet' (format parquet)"])
-    rewritten = Row(f"MERGE of 0.4% of {ROWS // 10**6}M rows", "DuckDB writing the table anew", 0.1)
-    deltalake = Row("the same", "delta-rs's MERGE", 0.2, "wall")
-    for i in rounds(3):
-        for name in ("t", "d"):
-            discard(f"{project}/{name}")
-        call([SHOAL, "table", "create", "./t", "--as", "rows.parquet", "--property", "delta.enableDeletionVectors=true"], cwd=project)
-        call([SHOAL, "table", "create", "./d", "--as", "rows.parquet"], cwd=project)
-        ours = call([SHOAL, "table", "merge", "./t", "--using", "new.parquet", "--on", "id", "--when", "matched then update", "--when", "not matched then insert"], cwd=project)
-        rewritten.add(ours, call([floor, "copy", LIBDUCKDB, f"from '{project}/rows.parquet'", f"{project}/copy{i}"]))
-        deltalake.add(ours, call([f"{DEPS}/python/bin/python", f"{HERE}/peer.py", "merge", f"{project}/d", f"{project}/new.parquet"]))
-    yield from (rewritten, deltalake)
+    call([floor, "sql", LIBDUCKDB, f"copy ({MODEL}) to '{project}/rows.parquet' (format parquet)"])
+    for where, chosen in (("scattered", "hash(id) % 250 = 0"), ("the newest", f"id >= {ROWS - ROWS // 250}")):
+        call([floor, "sql", LIBDUCKDB, f"copy (select id, k, v + 1 as v, name, day from '{project}/rows.parquet' where {chosen}) to '{project}/new.parquet' (format parquet)"])
+        rewritten = Row(f"MERGE of 0.4% of {ROWS // 10**6}M rows, {where}", "DuckDB writing the table anew", 0.1)
+        deltalake = Row("the same", "delta-rs's MERGE", 0.2, "wall")
+        for i in rounds(3):
+            for name in ("t", "d", f"copy{i}"):
+                discard(f"{project}/{name}")
+            call([SHOAL, "table", "create", "./t", "--as", "rows.parquet", "--property", "delta.enableDeletionVectors=true"], cwd=project)
+            call([SHOAL, "table", "create", "./d", "--as", "rows.parquet"], cwd=project)
+            ours = call([SHOAL, "table", "merge", "./t", "--using", "new.parquet", "--on", "id", "--when", "matched then update", "--when", "not matched then insert"], cwd=project)
+            rewritten.add(ours, call([floor, "copy", LIBDUCKDB, f"from '{project}/rows.parquet'", f"{project}/copy{i}"]))
+            deltalake.add(ours, call([f"{DEPS}/python/bin/python", f"{HERE}/peer.py", "merge", f"{project}/d", f"{project}/new.parquet"]))
+        yield from (rewritten, deltalake)
 
 
 def checkpoint():
