@@ -86,7 +86,7 @@ static shoal_status spell(const column_path *path, shoal_arena *arena, shoal_str
   for (size_t i = 0; i < path->n; i++) {
     shoal_buf_addz(&text, i ? "." : "");
     shoal_buf_sql_ident(&text, path->fields[i]->name);
-    shoal_jw_str(&w, path->fields[i]->physical.ptr ? path->fields[i]->physical : path->fields[i]->name);
+    shoal_jw_str(&w, shoal_field_stored_name(path->fields[i]));
   }
   shoal_jw_end(&w);
   shoal_status status = shoal_buf_take(&text, arena, sql, err);

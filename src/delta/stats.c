@@ -184,7 +184,7 @@ static bool write_field(writer *w, const shoal_field *field, bool first) {
   if (!nested && ++w->leaves > SHOAL_DELTA_MEASURED_LEAVES)
     return false;
   shoal_buf_addz(w->out, first ? "" : ",");
-  shoal_buf_json_str(w->out, field->physical.ptr ? field->physical : field->name);
+  shoal_buf_json_str(w->out, shoal_field_stored_name(field));
   shoal_buf_addc(w->out, ':');
   w->path[w->depth++] = field->name;
   wrote = nested ? write_struct(w, field->type.fields, field->type.n_fields) : write_leaf(w, field->type.kind);

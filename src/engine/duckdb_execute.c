@@ -332,7 +332,7 @@ static shoal_status take_stored(const writing *w, shoal_outcome *out, shoal_erro
   return same ? SHOAL_OK : shoal_fail(err, SHOAL_EINVAL, "the rows do not have the columns that are to be stored");
 }
 
-#define LARGE_INPUT ((uint64_t)4 << 20)
+#define LARGE_INPUT ((uint64_t)256 << 10)
 #define MANY_FILES 64
 
 /* A job over little data is over before the engine's calling thread can spin for long, so binding it once counts more;

@@ -140,12 +140,20 @@ typedef struct shoal_duckdb_files {
 /* The first argument of a reader. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_add_files(shoal_duckdb *d, const shoal_scan *scan, size_t input,
                                                    const shoal_duckdb_files *files, shoal_buf *sql, shoal_error *err);
+/* Of NULL where `s` is. Destroyed by the caller. */
+duckdb_value shoal_duckdb_text_value(shoal_duckdb *d, shoal_str s);
+/* Sets a variable to a list of `n` texts, cast to `type`[] (NULL: texts they stay). Takes the values. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_set_list(shoal_duckdb *d, shoal_str name, duckdb_value *values, size_t n,
+                                                  const shoal_type *type, shoal_error *err);
 /* Fixes clock and chance as the job says. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_fix(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_duckdb_variables(shoal_duckdb *d, const shoal_job *job, shoal_error *err);
 /* Remembers a variable that is about to be set. */
 SHOAL_MUST_USE shoal_status shoal_duckdb_note_variable(shoal_duckdb *d, shoal_str name, shoal_error *err);
 void shoal_duckdb_reset_variables(shoal_duckdb *d);
+/* duckdb_table.c: the query over a table's files. */
+SHOAL_MUST_USE shoal_status shoal_duckdb_add_table(shoal_duckdb *d, const shoal_scan *given, size_t input,
+                                                   shoal_buf *sql, shoal_error *err);
 
 /* duckdb_types.c and, for what binds a job, duckdb.c */
 /* A column of a query as it is and as it will be stored. */

@@ -23,7 +23,7 @@ typedef struct direction {
 } direction;
 
 static shoal_str name_of(const shoal_field *f, bool physical) {
-  return physical && f->physical.ptr ? f->physical : f->name;
+  return physical ? shoal_field_stored_name(f) : f->name;
 }
 
 static bool differs(const shoal_type *type, const direction *to) {

@@ -197,9 +197,15 @@ shoal_status shoal_duckdb_prepare(shoal_duckdb *d, const char *sql, shoal_duckdb
   return status;
 }
 
-/* Other threads work on the query; this one has nothing to do right now. */
-static void pause_briefly(void) {
-  struct timespec t = {.tv_nsec = 200 * 1000};
+#define SHORT_PAUSE_US 200
+#define LONG_PAUSE_US 2000
+
+/* Other threads work on the query; this one has nothing to do right now, and looks again after a 16th of the time that
+   the query has taken: each look costs 10 µs. */
+static void pause_briefly(int64_t begun) {
+  int64_t us = (shoal_time_monotonic() - begun) / 16;
+  us = us < SHORT_PAUSE_US ? SHORT_PAUSE_US : us > LONG_PAUSE_US ? LONG_PAUSE_US : us;
+  struct timespec t = {.tv_nsec = (long)us * 1000};
   nanosleep(&t, NULL);
 }
 
@@ -216,7 +222,7 @@ static void report_progress(shoal_duckdb *d) {
 /* Works in small tasks until the result is there, and sleeps while only other threads have one: left to itself the
    engine's calling thread spins as long as they work, which doubles the CPU seconds of whatever one thread does. */
 static void work(shoal_duckdb *d, duckdb_pending_result pending) {
-  int64_t reported = shoal_time_monotonic();
+  int64_t begun = shoal_time_monotonic(), reported = begun;
   for (;;) {
     if (atomic_load(&d->cancelled))
       d->api->interrupt(d->con);
@@ -224,7 +230,7 @@ static void work(shoal_duckdb *d, duckdb_pending_result pending) {
     if (state == DUCKDB_PENDING_RESULT_READY || state == DUCKDB_PENDING_ERROR)
       return;
     if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)
-      pause_briefly();
+      pause_briefly(begun);
     if (shoal_time_monotonic() - reported >= PROGRESS_US) {
       report_progress(d);
       reported = shoal_time_monotonic();

@@ -68,12 +68,9 @@ static bool next_name(shoal_str *path, shoal_arena *arena, shoal_str *name) {
   return true;
 }
 
-/* By the name in the files. */
-static shoal_str file_name(const shoal_field *f) { return f->physical.ptr ? f->physical : f->name; }
-
 static const shoal_field *find_field(const shoal_field *fields, size_t n, shoal_str name) {
   for (size_t i = 0; i < n; i++) {
-    if (shoal_str_eq(file_name(&fields[i]), name))
+    if (shoal_str_eq(shoal_field_stored_name(&fields[i]), name))
       return &fields[i];
   }
   return NULL;
@@ -213,7 +210,7 @@ static shoal_status read_keys(reading *r, duckdb_vector column, size_t row, shoa
     const shoal_field *field = &r->out->schema.fields[shoal_schema_find(&r->out->schema, r->job->partition_by[k])];
     for (size_t i = keys.first; i < keys.first + keys.n; i++) {
       shoal_str value = text_at(api, keys.values, i);
-      if (!shoal_str_ieq(text_at(api, keys.keys, i), file_name(field)) || !value.ptr)
+      if (!shoal_str_ieq(text_at(api, keys.keys, i), shoal_field_stored_name(field)) || !value.ptr)
         continue;
       if (value.len == 0) {
         shoal_fail(r->err, SHOAL_EENGINE, "partition column \"%.*s\" has an empty string, which Delta reads as NULL",

@@ -138,7 +138,7 @@ static ptrdiff_t find_member(const shoal_duckdb_api *api, duckdb_logical_type ty
 static shoal_status look_at_members(looking *l, const shoal_type *type, duckdb_logical_type found) {
   for (size_t i = 0; i < type->n_fields; i++) {
     const shoal_field *f = &type->fields[i];
-    ptrdiff_t at = find_member(l->api, found, f->physical.ptr ? f->physical : f->name);
+    ptrdiff_t at = find_member(l->api, found, shoal_field_stored_name(f));
     if (at >= 0)
       SHOAL_TRY(look_into(l, &f->type, l->api->struct_type_child_type(found, (idx_t)at)));
     else if (shoal_type_has(&f->type, SHOAL_TYPE_VARIANT))
@@ -175,7 +175,7 @@ static shoal_status look(looking *l, const shoal_type *type, duckdb_logical_type
 
 /* A column that the file lacks is NULL, so it does not matter what it is. */
 static shoal_status look_at_column(looking *l, duckdb_prepared_statement file, bool by_field_id) {
-  shoal_str want = l->column->physical.ptr ? l->column->physical : l->column->name;
+  shoal_str want = shoal_field_stored_name(l->column);
   for (idx_t i = 0; i < l->api->prepared_statement_column_count(file); i++) {
     const char *name = l->api->prepared_statement_column_name(file, i);
     bool is = name && shoal_str_ieq(shoal_str_z(name), want);

@@ -7,8 +7,6 @@
 #include "base/str.h"
 #include "engine/duckdb_internal.h"
 
-static shoal_str name_of(const shoal_field *f) { return f->physical.ptr ? f->physical : f->name; }
-
 /* How many NULLs the leaves have in an expression's place, as a footer counts: nothing within NULL or an empty array is
    one, too. */
 static void add_count(shoal_buf *out, const shoal_type *type, shoal_str expression, int depth) {
@@ -26,7 +24,7 @@ static void add_count(shoal_buf *out, const shoal_type *type, shoal_str expressi
     shoal_buf_clear(&inner);
     if (type->kind == SHOAL_TYPE_STRUCT) {
       shoal_buf_addf(&inner, "struct_extract(%.*s, ", SHOAL_FMT(expression));
-      shoal_buf_sql_literal(&inner, name_of(f));
+      shoal_buf_sql_literal(&inner, shoal_field_stored_name(f));
       shoal_buf_addz(&inner, ")");
       add_count(out, &f->type, shoal_buf_str(&inner), depth);
     } else {
@@ -70,7 +68,7 @@ static shoal_status count_absent(shoal_duckdb *d, shoal_str path, const shoal_fi
                                  shoal_error *err) {
   shoal_buf sql = {0}, prefix = {0};
   int64_t found[4] = {0};
-  shoal_buf_add(&prefix, name_of(column));
+  shoal_buf_add(&prefix, shoal_field_stored_name(column));
   shoal_buf_addz(&prefix, ", ");
   shoal_buf_addz(&sql, "SELECT CAST(sum(nulls) AS BIGINT), count(nulls), count(*), CAST(any_value(groups) AS BIGINT) "
                        "FROM (SELECT stats_null_count AS nulls, path_in_schema AS path, "
@@ -91,7 +89,7 @@ static shoal_status count_absent(shoal_duckdb *d, shoal_str path, const shoal_fi
 static shoal_status count_nulls(shoal_duckdb *d, shoal_str path, const shoal_field *column, int64_t *out,
                                 shoal_error *err) {
   shoal_buf sql = {0}, name = {0};
-  shoal_buf_sql_ident(&name, name_of(column));
+  shoal_buf_sql_ident(&name, shoal_field_stored_name(column));
   shoal_buf_addz(&sql, "SELECT CAST(coalesce(sum(");
   add_count(&sql, &column->type, shoal_buf_str(&name), 0);
   shoal_buf_addz(&sql, "), 0) AS BIGINT) FROM read_parquet(");

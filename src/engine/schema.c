@@ -31,6 +31,8 @@ static const struct {
     [SHOAL_TYPE_VOID] = {"\"NULL\"", "void"},
 };
 
+shoal_str shoal_field_stored_name(const shoal_field *f) { return f->physical.ptr ? f->physical : f->name; }
+
 static void add_sql(shoal_buf *out, const shoal_type *type, bool physical) {
   if (type->kind == SHOAL_TYPE_ARRAY) {
     add_sql(out, &type->fields[0].type, physical);
@@ -46,7 +48,7 @@ static void add_sql(shoal_buf *out, const shoal_type *type, bool physical) {
     const shoal_field *f = &type->fields[i];
     shoal_buf_addz(out, i ? ", " : "(");
     if (type->kind == SHOAL_TYPE_STRUCT) {
-      shoal_buf_sql_ident(out, physical && f->physical.ptr ? f->physical : f->name);
+      shoal_buf_sql_ident(out, physical ? shoal_field_stored_name(f) : f->name);
       shoal_buf_addc(out, ' ');
     }
     add_sql(out, &f->type, physical);

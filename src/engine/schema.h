@@ -47,7 +47,7 @@ struct shoal_field {
   shoal_str name;
   shoal_type type;
   bool nullable;
-  shoal_str physical; /* its name in data files; equals `name` without column mapping */
+  shoal_str physical; /* its name in data files; equals `name` without column mapping, as {NULL,0} does */
   int32_t field_id;   /* Parquet field id under column mapping, else 0 */
   shoal_str metadata; /* JSON object text of the field's metadata, {NULL,0} if empty */
 };
@@ -61,6 +61,8 @@ typedef struct shoal_schema {
 void shoal_type_sql(shoal_buf *out, const shoal_type *type);
 /* The same with the names that data files have for the members of structs, and as variants what is read as JSON. */
 void shoal_type_sql_physical(shoal_buf *out, const shoal_type *type);
+/* The column's name in data files. */
+shoal_str shoal_field_stored_name(const shoal_field *f);
 /* Delta's short spelling for people: long, decimal(10,2), struct<a:integer>, array<date>, map<string,long>. */
 void shoal_type_text(shoal_buf *out, const shoal_type *type);
 bool shoal_type_eq(const shoal_type *a, const shoal_type *b); /* names, kinds, nullability; not metadata */
