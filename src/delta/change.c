@@ -139,46 +139,49 @@ void shoal_change_close(shoal_change *c) {
 
 /* ---- the changes (D1) ---- */
 
-static shoal_status stage(shoal_change *c, shoal_str sql, const shoal_input *inputs, size_t n, shoal_error *err) {
+static shoal_status prepare(shoal_change *c, shoal_str sql, const shoal_input *inputs, size_t n, shoal_error *err) {
   shoal_input *all = SHOAL_NEW_ARRAY(&c->arena, shoal_input, n + 1);
   if (!all)
     return shoal_fail_nomem(err);
   all[0] = (shoal_input){SHOAL_STR(SHOAL_CHANGE_TARGET), &c->target};
   for (size_t i = 0; i < n; i++)
     all[i + 1] = inputs[i];
-  SHOAL_TRY(shoal_store_staging(c->table->store, &c->arena, &c->staging, err));
-  shoal_job job = {.sql = shoal_arena_str(&c->arena, sql),
-                   .inputs = all,
-                   .n_inputs = n + 1,
-                   .staging = c->staging,
-                   .variants = true,
-                   .brief = true};
-  if (!job.sql.ptr)
+  c->selection =
+      (shoal_job){.sql = shoal_arena_str(&c->arena, sql), .inputs = all, .n_inputs = n + 1, .variants = true};
+  if (!c->selection.sql.ptr)
     return shoal_fail_nomem(err);
-  c->selection = job;
   if (!c->brought) {
-    SHOAL_TRY(shoal_engine_filters(c->engine, &job, 0, &c->arena, &c->filters, &c->n_filters, err));
+    SHOAL_TRY(shoal_engine_filters(c->engine, &c->selection, 0, &c->arena, &c->filters, &c->n_filters, err));
     SHOAL_TRY(shoal_change_bring(c, c->filters, c->n_filters, err));
   }
   if (c->among) {
     c->target.among = &c->keys;
     c->target.among_column = (size_t)shoal_schema_find(c->target.schema, c->among->name);
   }
-  SHOAL_TRY(shoal_engine_execute(c->engine, &job, &c->arena, &c->staged, err));
-  shoal_scan_file *files = SHOAL_NEW_ARRAY(&c->arena, shoal_scan_file, c->staged.n_files);
-  if (!files)
-    return shoal_fail_nomem(err);
-  for (size_t i = 0; i < c->staged.n_files; i++) {
-    files[i].path =
-        shoal_str_z(shoal_arena_printf(&c->arena, "%s/%.*s", c->staging, SHOAL_FMT(c->staged.files[i].name)));
-    if (!files[i].path.ptr)
-      return shoal_fail_nomem(err);
-  }
-  c->changes = (shoal_scan){.format = SHOAL_SCAN_PARQUET, .files = files, .n_files = c->staged.n_files};
   return SHOAL_OK;
 }
 
-static shoal_status note_row(shoal_change *c, int64_t file, int64_t row, int64_t kind, shoal_error *err) {
+static shoal_status stage(shoal_change *c, shoal_error *err) {
+  shoal_job job = c->selection;
+  shoal_outcome staged = {0};
+  SHOAL_TRY(shoal_store_staging(c->table->store, &c->arena, &c->staging, err));
+  job.staging = c->staging;
+  job.brief = true;
+  SHOAL_TRY(shoal_engine_execute(c->engine, &job, &c->arena, &staged, err));
+  shoal_scan_file *files = SHOAL_NEW_ARRAY(&c->arena, shoal_scan_file, staged.n_files);
+  if (!files)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < staged.n_files; i++) {
+    files[i].path = shoal_str_z(shoal_arena_printf(&c->arena, "%s/%.*s", c->staging, SHOAL_FMT(staged.files[i].name)));
+    if (!files[i].path.ptr)
+      return shoal_fail_nomem(err);
+  }
+  c->changes = (shoal_scan){.format = SHOAL_SCAN_PARQUET, .files = files, .n_files = staged.n_files};
+  c->staged = true;
+  return SHOAL_OK;
+}
+
+static shoal_status note_place(shoal_change *c, int64_t file, int64_t row, int64_t kind, shoal_error *err) {
   if (file < 0 || (size_t)file >= c->target.n_files || row < 0)
     return shoal_fail(err, SHOAL_EENGINE, "the engine told a row that is not there");
   shoal_touched *t = &c->touched[file];
@@ -201,16 +204,23 @@ static shoal_status note_row(shoal_change *c, int64_t file, int64_t row, int64_t
   return SHOAL_OK;
 }
 
-/* Three columns of longs without NULLs. */
+/* Rows of CHANGE_PLACES. */
+static shoal_status note_places(shoal_change *c, const int64_t *files, const int64_t *rows, const int64_t *kinds,
+                                size_t n, shoal_error *err) {
+  c->n_changes += n;
+  for (size_t i = 0; i < n; i++)
+    if (kinds[i] != SHOAL_CHANGE_INSERTED)
+      SHOAL_TRY(note_place(c, files[i], rows[i], kinds[i], err));
+  return SHOAL_OK;
+}
+
 static shoal_status note_batch(shoal_change *c, const struct ArrowArray *batch, shoal_error *err) {
   const int64_t *column[3];
   if (batch->n_children != 3)
     return shoal_fail(err, SHOAL_EENGINE, "the engine told rows in another shape");
   for (int i = 0; i < 3; i++)
     column[i] = (const int64_t *)batch->children[i]->buffers[1] + batch->children[i]->offset + batch->offset;
-  for (int64_t r = 0; r < batch->length; r++)
-    SHOAL_TRY(note_row(c, column[0][r], column[1][r], column[2][r], err));
-  return SHOAL_OK;
+  return note_places(c, column[0], column[1], column[2], (size_t)batch->length, err);
 }
 
 static shoal_status note_rows(shoal_change *c, struct ArrowArrayStream *stream, shoal_error *err) {
@@ -229,19 +239,56 @@ static shoal_status note_rows(shoal_change *c, struct ArrowArrayStream *stream, 
   }
 }
 
-static shoal_status read_places(shoal_change *c, shoal_error *err) {
+/* File, row and action, BIGINT without NULLs. */
+#define CHANGE_PLACES                                                                                                  \
+  "SELECT coalesce(\"" SHOAL_POSITION_FILE "\", -1)::BIGINT, coalesce(\"" SHOAL_POSITION_ROW                           \
+  "\", -1)::BIGINT, \"" SHOAL_CHANGE_ACTION "\"::BIGINT"
+
+static shoal_status stream_places(shoal_change *c, const shoal_job *job, shoal_error *err) {
   struct ArrowArrayStream stream;
-  const shoal_input input = {SHOAL_STR("changes"), &c->changes};
-  const shoal_job job = {.sql = SHOAL_STR("SELECT \"" SHOAL_POSITION_FILE "\"::BIGINT, \"" SHOAL_POSITION_ROW
-                                          "\"::BIGINT, \"" SHOAL_CHANGE_ACTION
-                                          "\"::BIGINT FROM changes WHERE \"" SHOAL_POSITION_ROW "\" IS NOT NULL"),
-                         .inputs = &input,
-                         .n_inputs = 1};
-  if (c->changes.n_files == 0)
-    return SHOAL_OK;
-  SHOAL_TRY(shoal_engine_stream(c->engine, &job, &stream, err));
+  SHOAL_TRY(shoal_engine_stream(c->engine, job, &stream, err));
   shoal_status status = note_rows(c, &stream, err);
   stream.release(&stream);
+  return status;
+}
+
+static shoal_status read_places(shoal_change *c, shoal_error *err) {
+  const shoal_input input = {SHOAL_STR("changes"), &c->changes};
+  const shoal_job job = {.sql = SHOAL_STR(CHANGE_PLACES " FROM changes"), .inputs = &input, .n_inputs = 1};
+  return c->changes.n_files ? stream_places(c, &job, err) : SHOAL_OK;
+}
+
+/* Of changes that bring nothing. */
+static shoal_status select_places(shoal_change *c, shoal_error *err) {
+  shoal_job job = c->selection;
+  shoal_buf sql = {0};
+  shoal_buf_addf(&sql, CHANGE_PLACES " FROM (%.*s\n) AS changes", SHOAL_FMT(c->selection.sql));
+  shoal_status status = shoal_buf_check(&sql, err);
+  job.sql = shoal_buf_str(&sql);
+  if (status == SHOAL_OK)
+    status = stream_places(c, &job, err);
+  shoal_buf_dispose(&sql);
+  return status;
+}
+
+static shoal_status note_written(void *arg, const shoal_batch *b, shoal_error *err) {
+  return note_places(arg, b->columns[0].data, b->columns[1].data, b->columns[2].data, b->rows, err);
+}
+
+static shoal_status write_at_once(shoal_change *c, shoal_error *err) {
+  shoal_job job = c->selection;
+  shoal_buf sql = {0};
+  job.n_noted = 4;
+  job.note = note_written;
+  job.note_arg = c;
+  shoal_buf_addf(&sql, CHANGE_PLACES ", (\"" SHOAL_CHANGE_ACTION "\" <> %d)::BIGINT, ", SHOAL_CHANGE_DELETED);
+  shoal_change_add_rows(&sql, c, false);
+  shoal_buf_addf(&sql, " FROM (%.*s\n) AS changes", SHOAL_FMT(c->selection.sql));
+  shoal_status status = shoal_buf_check(&sql, err);
+  job.sql = shoal_buf_str(&sql);
+  if (status == SHOAL_OK)
+    status = shoal_change_write_rows(c, &job, err);
+  shoal_buf_dispose(&sql);
   return status;
 }
 
@@ -273,9 +320,16 @@ static shoal_status decide(shoal_change *c, shoal_touched *t, shoal_error *err) 
 
 shoal_status shoal_change_select(shoal_change *c, shoal_str sql, const shoal_input *inputs, size_t n,
                                  shoal_error *err) {
-  SHOAL_TRY(stage(c, sql, inputs, n, err));
-  SHOAL_TRY(read_places(c, err));
-  c->out->inserted = c->staged.rows - c->n_places;
+  SHOAL_TRY(prepare(c, sql, inputs, n, err));
+  if (!c->values) {
+    SHOAL_TRY(select_places(c, err));
+  } else if (c->feed || c->dry_run) {
+    SHOAL_TRY(stage(c, err));
+    SHOAL_TRY(read_places(c, err));
+  } else {
+    SHOAL_TRY(write_at_once(c, err));
+  }
+  c->out->inserted = c->n_changes - c->n_places;
   for (size_t i = 0; i < c->target.n_files; i++)
     if (c->touched[i].gone)
       SHOAL_TRY(decide(c, &c->touched[i], err));
@@ -399,8 +453,10 @@ shoal_status shoal_change_apply(shoal_change *c, bool values, shoal_str paramete
     return SHOAL_OK;
   SHOAL_TRY(move_marks(c, err));
   SHOAL_TRY(open_transaction(c, values, parameters, err));
-  if (values)
+  if (c->staged)
     SHOAL_TRY(shoal_change_insert(c, err));
+  if (values)
+    SHOAL_TRY(shoal_change_check_written(c, err));
   SHOAL_TRY(shoal_change_rewrite(c, err));
   SHOAL_TRY(shoal_change_put_vectors(c, err));
   if (c->feed)

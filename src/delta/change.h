@@ -3,8 +3,10 @@
  * Rows that go, change and come in one commit: what DELETE, UPDATE, MERGE and overwriting have in common. Private to
  * delta/.
  *
- *  D1 Conditions and new values are computed once, into staged files of changes: a row's place and what happens to it,
- *     beside the row as it will be. All that follows reads those, so that chance and the clock can't tear a row apart.
+ *  D1 Conditions and new values are computed once, by one query: a row's place and what happens to it, beside the row
+ *     as it will be. Rows that come go into the table's new files from there, places are noted on the way. Where rows
+ *     are asked for more than once, for change data, the query goes into staged files of changes, and all that follows
+ *     reads those. So chance and the clock can't tear a row apart.
  *  D2 A row goes by a deletion vector where the table has them on, else its file is written anew without it. A file
  * that loses its last row is removed. D3 Where the table keeps a change data feed and whole files don't tell what
  * happened, change data files do. D4 What others change meanwhile of files that were read, or would have been, is a
@@ -76,9 +78,9 @@ typedef struct shoal_change {
   bool (*replaces)(void *arg, const shoal_delta_file *file);
   void *replaces_arg;
   char *staging;
-  shoal_outcome staged;
-  uint64_t n_places;  /* rows of the changes that name a row of the table */
-  shoal_scan changes; /* over the staged files */
+  uint64_t n_changes, n_places; /* rows of the query; those that name a row of the table */
+  shoal_scan changes;           /* over the staged files */
+  bool staged;                  /* there are some; else what comes is in `inserted` */
   shoal_delta_writing writing;
   uint64_t numbered; /* how many numbers identity columns gave, if any did */
   shoal_delta_written inserted, copied, feeds;
@@ -130,7 +132,13 @@ enum { SHOAL_CHANGE_ARMS = 8 };
 size_t shoal_change_arms(shoal_change *c, shoal_str on, const shoal_schema *source, shoal_str *arms);
 
 /* change_files.c: what is written beside the log. */
+/* The columns of rows that come, as the new files have them: of a selection, or of what was staged of one. */
+void shoal_change_add_rows(shoal_buf *sql, const shoal_change *c, bool staged);
+/* A job that gives such columns. */
+SHOAL_MUST_USE shoal_status shoal_change_write_rows(shoal_change *c, const shoal_job *job, shoal_error *err);
+/* Rows that were staged. */
 SHOAL_MUST_USE shoal_status shoal_change_insert(shoal_change *c, shoal_error *err);
+SHOAL_MUST_USE shoal_status shoal_change_check_written(const shoal_change *c, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_change_rewrite(shoal_change *c, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_change_put_vectors(shoal_change *c, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_change_write_feed(shoal_change *c, bool values, shoal_error *err);

@@ -6,18 +6,28 @@
 #include "delta/changes.h"
 #include "engine/variants.h"
 
-/* SELECT "a", "b", … of the table's columns, from the staged changes, or from the table's files. */
-static void add_columns(shoal_buf *sql, const shoal_schema *schema, bool staged) {
+/* Where rows are taken from: the table's files, the selection of changes itself, what was staged of it. */
+typedef enum origin { OF_FILES, OF_SELECTION, OF_STAGED } origin;
+
+/* "a", "b", … of the table's columns. */
+static void add_columns(shoal_buf *sql, const shoal_schema *schema, origin from) {
   shoal_buf name = {0};
   for (size_t i = 0; i < schema->n_fields; i++) {
     const shoal_field *f = &schema->fields[i];
     shoal_buf_clear(&name);
     shoal_buf_sql_ident(&name, f->name);
-    shoal_buf_addz(sql, i ? ", " : "SELECT ");
-    if (staged)
-      shoal_variants_add_staged(sql, f, shoal_buf_str(&name));
-    else
+    shoal_buf_addz(sql, i ? ", " : "");
+    switch (from) {
+    case OF_FILES:
       shoal_variants_add_exact(sql, f);
+      break;
+    case OF_SELECTION:
+      shoal_buf_add(sql, shoal_buf_str(&name));
+      break;
+    case OF_STAGED:
+      shoal_variants_add_staged(sql, f, shoal_buf_str(&name));
+      break;
+    }
     shoal_buf_addf(sql, " AS %s", shoal_buf_z(&name));
   }
   if (name.status < 0)
@@ -34,28 +44,45 @@ static shoal_status write_query(const shoal_delta_writing *w, const shoal_buf *s
 
 /* ---- rows that come ---- */
 
+void shoal_change_add_rows(shoal_buf *sql, const shoal_change *c, bool staged) {
+  add_columns(sql, &c->metadata->schema, staged ? OF_STAGED : OF_SELECTION);
+  if (c->tracking.on) { /* a row that changes is the same row, of another version */
+    shoal_buf_addz(sql, ", \"" SHOAL_CHANGE_ID "\" AS ");
+    shoal_buf_sql_ident(sql, c->tracking.id_column);
+    shoal_buf_addz(sql, ", NULL::BIGINT AS ");
+    shoal_buf_sql_ident(sql, c->tracking.version_column);
+  }
+}
+
+shoal_status shoal_change_write_rows(shoal_change *c, const shoal_job *job, shoal_error *err) {
+  shoal_delta_writing w = c->writing;
+  if (c->tracking.on)
+    SHOAL_TRY(shoal_delta_tracking_writing(&c->tracking, &w, err));
+  return shoal_delta_write(&w, job, &c->inserted, err);
+}
+
 shoal_status shoal_change_insert(shoal_change *c, shoal_error *err) {
   const shoal_input input = {SHOAL_STR("changes"), &c->changes};
   shoal_buf sql = {0};
   if (c->changes.n_files == 0 || c->out->updated + c->out->inserted == 0)
     return SHOAL_OK;
-  shoal_delta_writing w = c->writing;
-  if (c->tracking.on)
-    SHOAL_TRY(shoal_delta_tracking_writing(&c->tracking, &w, err));
-  add_columns(&sql, &c->metadata->schema, true);
-  if (c->tracking.on) { /* a row that changes is the same row, of another version */
-    shoal_buf_addz(&sql, ", \"" SHOAL_CHANGE_ID "\" AS ");
-    shoal_buf_sql_ident(&sql, c->tracking.id_column);
-    shoal_buf_addz(&sql, ", NULL::BIGINT AS ");
-    shoal_buf_sql_ident(&sql, c->tracking.version_column);
-  }
+  shoal_buf_addz(&sql, "SELECT ");
+  shoal_change_add_rows(&sql, c, true);
   shoal_buf_addf(&sql, " FROM changes WHERE \"" SHOAL_CHANGE_ACTION "\" <> %d", SHOAL_CHANGE_DELETED);
-  shoal_status status = write_query(&w, &sql, &input, 1, &c->inserted, err);
-  if (status == SHOAL_OK && c->inserted.rows != c->out->updated + c->out->inserted)
-    status = shoal_fail(err, SHOAL_EENGINE, "%llu rows were to be written and %llu were",
-                        (unsigned long long)(c->out->updated + c->out->inserted), (unsigned long long)c->inserted.rows);
+  const shoal_job job = {.sql = shoal_buf_str(&sql), .inputs = &input, .n_inputs = 1};
+  shoal_status status = shoal_buf_check(&sql, err);
+  if (status == SHOAL_OK)
+    status = shoal_change_write_rows(c, &job, err);
   shoal_buf_dispose(&sql);
   return status;
+}
+
+shoal_status shoal_change_check_written(const shoal_change *c, shoal_error *err) {
+  uint64_t expected = c->out->updated + c->out->inserted;
+  if (c->inserted.rows == expected)
+    return SHOAL_OK;
+  return shoal_fail(err, SHOAL_EENGINE, "%llu rows were to be written and %llu were", (unsigned long long)expected,
+                    (unsigned long long)c->inserted.rows);
 }
 
 /* ---- rows of touched files ---- */
@@ -116,7 +143,8 @@ shoal_status shoal_change_rewrite(shoal_change *c, shoal_error *err) {
   w.rules = NULL; /* these rows have been there */
   if (c->tracking.on)
     SHOAL_TRY(shoal_delta_tracking_writing(&c->tracking, &w, err));
-  add_columns(&sql, &c->metadata->schema, false);
+  shoal_buf_addz(&sql, "SELECT ");
+  add_columns(&sql, &c->metadata->schema, OF_FILES);
   if (c->tracking.on)
     shoal_delta_tracking_add_columns(&c->tracking, &sql, "rest");
   shoal_buf_addz(&sql, " FROM rest");
@@ -197,10 +225,10 @@ static bool needs_feed(const shoal_change *c) {
   return needs;
 }
 
-static void add_source(shoal_buf *sql, const shoal_schema *schema, const char *type, const char *from, bool staged) {
-  shoal_buf_addz(sql, sql->len ? " UNION ALL " : "");
-  add_columns(sql, schema, staged);
-  shoal_buf_addf(sql, ", %s AS " SHOAL_CHANGES_TYPE " FROM %s", type, from);
+static void add_source(shoal_buf *sql, const shoal_schema *schema, const char *type, const char *name, origin from) {
+  shoal_buf_addz(sql, sql->len ? " UNION ALL SELECT " : "SELECT ");
+  add_columns(sql, schema, from);
+  shoal_buf_addf(sql, ", %s AS " SHOAL_CHANGES_TYPE " FROM %s", type, name);
 }
 
 /* What its files call the feed's columns. */
@@ -237,11 +265,12 @@ shoal_status shoal_change_write_feed(shoal_change *c, bool values, shoal_error *
   const shoal_input inputs[] = {{SHOAL_STR("deleted_rows"), &deleted},
                                 {SHOAL_STR("updated_rows"), &updated},
                                 {SHOAL_STR("changes"), &c->changes}};
-  add_source(&sql, &c->metadata->schema, "'delete'", "deleted_rows", false);
-  add_source(&sql, &c->metadata->schema, "'update_preimage'", "updated_rows", false);
+  add_source(&sql, &c->metadata->schema, "'delete'", "deleted_rows", OF_FILES);
+  add_source(&sql, &c->metadata->schema, "'update_preimage'", "updated_rows", OF_FILES);
   if (values && c->changes.n_files) {
     add_source(&sql, &c->metadata->schema,
-               "CASE \"" SHOAL_CHANGE_ACTION "\" WHEN 2 THEN 'update_postimage' ELSE 'insert' END", "changes", true);
+               "CASE \"" SHOAL_CHANGE_ACTION "\" WHEN 2 THEN 'update_postimage' ELSE 'insert' END", "changes",
+               OF_STAGED);
     shoal_buf_addf(&sql, " WHERE \"" SHOAL_CHANGE_ACTION "\" <> %d", SHOAL_CHANGE_DELETED);
   }
   shoal_status status = write_query(&w, &sql, inputs, c->changes.n_files ? 3 : 2, &c->feeds, err);

@@ -332,7 +332,7 @@ static shoal_status run(merging *m, shoal_error *err) {
   shoal_status status = add_query(&sql, m, err);
   if (status == SHOAL_OK)
     status = shoal_change_select(m->c, shoal_buf_str(&sql), &source, 1, err);
-  m->c->numbered = m->c->staged.rows;
+  m->c->numbered = m->c->n_changes;
   shoal_buf_dispose(&sql);
   return status;
 }

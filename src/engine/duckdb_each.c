@@ -4,6 +4,9 @@
  * What a result would cost, copies into buffers between threads, is saved; what the caller makes of a batch happens in
  * the engine's threads, one batch at a time. Filters may be tried in any order, so rows that the job's own conditions
  * leave out may come, too: the first column tells, which is then NULL.
+ *
+ * Of rows that are written numbers are noted on the way: there the function says what its last argument does, and is
+ * computed in a projection below the filter, which gets to see each row once.
  */
 #include <string.h>
 
@@ -38,22 +41,54 @@ shoal_str shoal_batch_text(const shoal_batch *b, size_t column, size_t row) {
                                               : SHOAL_STR_NONE;
 }
 
-static void each(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output) {
+static void run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output, bool noting) {
   const shoal_duckdb_api *api;
   shoal_error err = {0};
   if (shoal_duckdb_load(NULL, &api, &err) < 0) /* it is loaded: this runs inside it */
     return;
   shoal_duckdb *d = api->scalar_function_get_extra_info(info);
-  if (take_batch(d, input, &err) < 0)
+  if (take_batch(d, input, &err) < 0) {
     api->scalar_function_set_error(info, err.message);
-  else
-    memset(api->vector_get_data(output), 0, (size_t)api->data_chunk_get_size(input));
+    return;
+  }
+  size_t rows = (size_t)api->data_chunk_get_size(input);
+  duckdb_vector last = api->data_chunk_get_vector(input, api->data_chunk_get_column_count(input) - 1);
+  const int64_t *written = api->vector_get_data(last);
+  bool *out = api->vector_get_data(output);
+  for (size_t i = 0; i < rows; i++)
+    out[i] = noting && written[i] != 0;
+}
+
+static void each(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output) {
+  run(info, input, output, false);
+}
+
+static void note(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output) {
+  run(info, input, output, true);
 }
 
 shoal_status shoal_duckdb_register_each(shoal_duckdb *d, shoal_error *err) {
-  const duckdb_type text = DUCKDB_TYPE_VARCHAR;
-  const shoal_duckdb_function f = {SHOAL_DUCKDB_EACH, each, &text, 1, DUCKDB_TYPE_BOOLEAN, SHOAL_DUCKDB_WATCHES};
-  return shoal_duckdb_register(d, &f, err);
+  const duckdb_type text = DUCKDB_TYPE_VARCHAR, number = DUCKDB_TYPE_BIGINT;
+  const shoal_duckdb_function of_texts = {SHOAL_DUCKDB_EACH, each, &text, 1, DUCKDB_TYPE_BOOLEAN, SHOAL_DUCKDB_WATCHES};
+  const shoal_duckdb_function of_numbers = {SHOAL_DUCKDB_NOTE,   note, &number, 1, DUCKDB_TYPE_BOOLEAN,
+                                            SHOAL_DUCKDB_WATCHES};
+  SHOAL_TRY(shoal_duckdb_register(d, &of_texts, err));
+  return shoal_duckdb_register(d, &of_numbers, err);
+}
+
+void shoal_duckdb_each_begin(shoal_duckdb *d, shoal_take *take, void *arg) {
+  d->each.take = take;
+  d->each.arg = arg;
+  d->each.failure = (shoal_error){0};
+}
+
+shoal_status shoal_duckdb_each_end(shoal_duckdb *d, shoal_status status, shoal_error *err) {
+  d->each.take = NULL;
+  if (status == SHOAL_OK || d->each.failure.status == SHOAL_OK)
+    return status;
+  if (err)
+    *err = d->each.failure;
+  return d->each.failure.status;
 }
 
 /* SELECT count(*) FROM (body) AS q(c0, …) WHERE "shoal:each"(c0, …) */
@@ -85,17 +120,10 @@ shoal_status shoal_duckdb_op_each(shoal_engine *e, const shoal_job *job, shoal_t
   shoal_status status = shoal_duckdb_bind_columns(d, job, false, &arena, &columns, &n, &body, err);
   if (status == SHOAL_OK)
     status = make_query(&sql, body, n, &place, err);
-  d->each.take = take;
-  d->each.arg = arg;
-  d->each.failure = (shoal_error){0};
+  shoal_duckdb_each_begin(d, take, arg);
   if (status == SHOAL_OK)
     status = shoal_duckdb_query_text(d, shoal_buf_z(&sql), place, &result, err);
-  d->each.take = NULL;
-  if (status < 0 && d->each.failure.status < 0) {
-    status = d->each.failure.status;
-    if (err)
-      *err = d->each.failure;
-  }
+  status = shoal_duckdb_each_end(d, status, err);
   d->api->destroy_result(&result);
   shoal_buf_dispose(&sql);
   shoal_arena_dispose(&arena);

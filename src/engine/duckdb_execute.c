@@ -28,7 +28,7 @@
 typedef struct writing {
   shoal_duckdb *d;
   const shoal_job *job;
-  shoal_duckdb_column *columns;
+  shoal_duckdb_column *columns; /* that are written: those of the result from n_noted on */
   size_t n;
   shoal_str body;
   bool one_file; /* in order */
@@ -136,7 +136,7 @@ static shoal_str file_name(const writing *w, size_t column) {
 
 static void add_column(writing *w, size_t i) {
   shoal_buf value = {0};
-  shoal_buf_addf(&value, w->columns[i].cast ? "CAST(c%zu AS " : "c%zu", i);
+  shoal_buf_addf(&value, w->columns[i].cast ? "CAST(c%zu AS " : "c%zu", i + w->job->n_noted);
   if (w->columns[i].cast) {
     shoal_type_sql(&value, &w->columns[i].type);
     shoal_buf_addc(&value, ')');
@@ -164,9 +164,17 @@ static void add_place(writing *w) {
   shoal_buf_addz(&w->sql, ") FROM (");
 }
 
-/* SELECT CAST(c0 AS BIGINT) AS "a", c1 AS "b" … FROM (body) AS q(c0, c1 …) */
+/* c0, c1 … */
+static void add_numbers(shoal_buf *sql, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    shoal_buf_addf(sql, i ? ", c%zu" : "c%zu", i);
+}
+
+/* SELECT CAST(c0 AS BIGINT) AS "a", c1 AS "b" … FROM (body) AS q(c0, c1 …). What is noted is noted in a projection and
+   filtered above it, as the tap is. */
 static void add_query(writing *w) {
   shoal_buf *sql = &w->sql;
+  size_t noted = w->job->n_noted;
   for (size_t i = 0; i < w->n; i++) {
     shoal_buf_addz(sql, i ? ", " : "SELECT ");
     add_column(w, i);
@@ -176,12 +184,18 @@ static void add_query(writing *w) {
   shoal_buf_addz(sql, " FROM (");
   if (w->job->curve)
     add_place(w);
+  if (noted) {
+    shoal_buf_addz(sql, "SELECT *, \"" SHOAL_DUCKDB_NOTE "\"(");
+    add_numbers(sql, noted);
+    shoal_buf_addz(sql, ") AS \"" SHOAL_DUCKDB_NOTE "\" FROM (");
+  }
   w->place = (shoal_duckdb_place){.sql = w->body, .offset = sql->len};
   shoal_buf_add(sql, w->body);
   shoal_buf_addz(sql, w->job->curve ? "\n) AS given) AS q(" : "\n) AS q(");
-  for (size_t i = 0; i < w->n; i++)
-    shoal_buf_addf(sql, i ? ", c%zu" : "c%zu", i);
+  add_numbers(sql, noted + w->n);
   shoal_buf_addz(sql, w->job->curve ? ", " PLACE ")" : ")");
+  if (noted)
+    shoal_buf_addz(sql, ") AS noted WHERE \"" SHOAL_DUCKDB_NOTE "\"");
 }
 
 /* Columns of the result, as the files call them. */
@@ -273,6 +287,8 @@ static void add_target(writing *w) {
 static shoal_status build(writing *w, shoal_error *err) {
   if (w->job->curve && (w->job->n_cluster_by || w->job->ordered || w->job->rows_hash))
     return shoal_fail(err, SHOAL_EINVAL, "rows that are laid out along a curve have no other order, and no hash");
+  if (w->job->n_noted && (w->job->curve || w->job->rows_hash))
+    return shoal_fail(err, SHOAL_EINVAL, "of rows that are noted there is no curve, and no hash");
   w->one_file = wants_one_file(w);
   shoal_buf_clear(&w->sql);
   shoal_buf_addz(&w->sql, "COPY (");
@@ -358,12 +374,14 @@ static shoal_status run_copy(writing *w, shoal_arena *arena, shoal_outcome *out,
   duckdb_result result = {0};
   d->tap.sum = (shoal_rows_sum){0};
   d->tap.schema = w->job->rows_hash ? &out->schema : NULL;
+  shoal_duckdb_each_begin(d, w->job->note, w->job->note_arg);
   shoal_status status = may_take_long(w->d)
                             ? shoal_duckdb_query_watched(d, shoal_buf_z(&w->sql), w->place, &result, err)
                             : shoal_duckdb_query_text(d, shoal_buf_z(&w->sql), w->place, &result, err);
   d->tap.schema = NULL;
   if (status < 0)
     explain_overflow(w, err);
+  status = shoal_duckdb_each_end(d, status, err);
   if (status == SHOAL_OK)
     status = shoal_duckdb_read_files(d, &result, w->job, arena, out, err);
   if (status == SHOAL_OK && w->job->rows_hash)
@@ -378,6 +396,12 @@ shoal_status shoal_duckdb_op_execute(shoal_engine *e, const shoal_job *job, shoa
   int64_t wall = shoal_time_monotonic(), cpu = shoal_time_cpu();
   SHOAL_TRY(shoal_duckdb_begin(w.d, job, err));
   shoal_status status = shoal_duckdb_bind_columns(w.d, job, true, arena, &w.columns, &w.n, &w.body, err);
+  if (status == SHOAL_OK && w.n < job->n_noted)
+    status = shoal_fail(err, SHOAL_EINVAL, "the query has fewer columns than are to be noted");
+  if (status == SHOAL_OK) {
+    w.columns += job->n_noted;
+    w.n -= job->n_noted;
+  }
   if (status == SHOAL_OK)
     status = shoal_duckdb_schema(w.columns, w.n, arena, &out->schema, err);
   if (status == SHOAL_OK && job->stored)

@@ -22,6 +22,7 @@
 #define SHOAL_DUCKDB_CATALOG "\"shoal:lake\""
 #define SHOAL_DUCKDB_TAP "shoal:tap"
 #define SHOAL_DUCKDB_EACH "shoal:each"
+#define SHOAL_DUCKDB_NOTE "shoal:note"
 #define SHOAL_DUCKDB_KEEP "shoal:keep"
 #define SHOAL_DUCKDB_AMONG "shoal:among"
 #define SHOAL_DUCKDB_AMONG_TEXT "shoal:among_text"
@@ -222,6 +223,9 @@ SHOAL_MUST_USE shoal_status shoal_duckdb_add_csv(shoal_duckdb *d, const shoal_sc
 void shoal_duckdb_forget_csv(shoal_duckdb *d);
 /* duckdb_each.c */
 SHOAL_MUST_USE shoal_status shoal_duckdb_register_each(shoal_duckdb *d, shoal_error *err);
+/* Around a statement that has one of the functions in it: what they give to, and what `take` failed with, if it did. */
+void shoal_duckdb_each_begin(shoal_duckdb *d, shoal_take *take, void *arg);
+shoal_status shoal_duckdb_each_end(shoal_duckdb *d, shoal_status status, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_duckdb_op_each(shoal_engine *e, const shoal_job *job, shoal_take *take, void *arg,
                                                  shoal_error *err);
 /* duckdb_answer.c */

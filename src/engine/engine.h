@@ -136,6 +136,18 @@ typedef struct shoal_variable {
   bool quoted;     /* always VARCHAR */
 } shoal_variable;
 
+/* Rows where the engine made them: texts, or numbers in `data`. Views hold during the call. */
+typedef struct shoal_batch_column {
+  const void *data;
+  const uint64_t *validity;
+} shoal_batch_column;
+typedef struct shoal_batch {
+  size_t rows;
+  const shoal_batch_column *columns;
+} shoal_batch;
+shoal_str shoal_batch_text(const shoal_batch *b, size_t column, size_t row); /* {NULL,0} is NULL */
+typedef shoal_status shoal_take(void *arg, const shoal_batch *batch, shoal_error *err);
+
 typedef struct shoal_job {
   shoal_str sql; /* one SELECT, without the model's header; line 1 of it is err->line 1 */
   const shoal_input *inputs;
@@ -166,7 +178,12 @@ typedef struct shoal_job {
   bool brief;     /* the files are read once, soon: they are written quickly, not small */
   bool rows_hash; /* compute outcome.rows_hash */
   bool ordered;   /* the rows' order counts: one file, whatever its size */
-  uint64_t file_bytes;                         /* aim of a file's size; 0: 128 MB */
+  uint64_t file_bytes; /* aim of a file's size; 0: 128 MB */
+  /* The first columns of the result, BIGINT and never NULL, are not written: `note` gets them, of every row once, as
+     shoal_engine_each does. Rows that have 0 in the last of them are not written either. Not with curve, rows_hash. */
+  size_t n_noted;
+  shoal_take *note;
+  void *note_arg;
   void (*progress)(void *arg, double percent); /* may be NULL, see config; called from the executing thread */
   void *progress_arg;
 } shoal_job;
@@ -199,18 +216,6 @@ typedef struct shoal_outcome {
 
 /* A pull of rows. All values as text (DuckDB's VARCHAR cast), JSON-able by column kinds. */
 typedef struct shoal_rows shoal_rows;
-
-/* Rows of texts where the engine made them; views hold during the call. */
-typedef struct shoal_batch_column {
-  const void *data;
-  const uint64_t *validity;
-} shoal_batch_column;
-typedef struct shoal_batch {
-  size_t rows;
-  const shoal_batch_column *columns;
-} shoal_batch;
-shoal_str shoal_batch_text(const shoal_batch *b, size_t column, size_t row); /* {NULL,0} is NULL */
-typedef shoal_status shoal_take(void *arg, const shoal_batch *batch, shoal_error *err);
 
 typedef struct shoal_engine_ops {
   const char *name;

@@ -213,7 +213,7 @@ static shoal_status op_execute(shoal_engine *e, const shoal_job *job, shoal_aren
   char name[64], uuid[SHOAL_UUID_TEXT];
   SHOAL_TRY(take_cancel(e, err));
   SHOAL_TRY(op_bind(e, job, arena, &out->schema, err));
-  if (job->n_partition_by || job->n_cluster_by || job->curve)
+  if (job->n_partition_by || job->n_cluster_by || job->curve || job->n_noted)
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "the null engine lays out no files");
   numbers values = compute(job->sql);
   shoal_os_uuid(uuid);
