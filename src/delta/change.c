@@ -241,8 +241,9 @@ static shoal_status note_rows(shoal_change *c, struct ArrowArrayStream *stream, 
 
 /* File, row and action, BIGINT without NULLs. */
 #define CHANGE_PLACES                                                                                                  \
-  "SELECT coalesce(\"" SHOAL_POSITION_FILE "\", -1)::BIGINT, coalesce(\"" SHOAL_POSITION_ROW                           \
-  "\", -1)::BIGINT, \"" SHOAL_CHANGE_ACTION "\"::BIGINT"
+  "SELECT coalesce(\"" SHOAL_POSITION_FILE "\", -1)::BIGINT AS \"" SHOAL_POSITION_FILE                                 \
+  "\", coalesce(\"" SHOAL_POSITION_ROW "\", -1)::BIGINT AS \"" SHOAL_POSITION_ROW "\", \"" SHOAL_CHANGE_ACTION         \
+  "\"::BIGINT AS \"" SHOAL_CHANGE_ACTION "\""
 
 static shoal_status stream_places(shoal_change *c, const shoal_job *job, shoal_error *err) {
   struct ArrowArrayStream stream;
@@ -281,7 +282,8 @@ static shoal_status write_at_once(shoal_change *c, shoal_error *err) {
   job.n_noted = 4;
   job.note = note_written;
   job.note_arg = c;
-  shoal_buf_addf(&sql, CHANGE_PLACES ", (\"" SHOAL_CHANGE_ACTION "\" <> %d)::BIGINT, ", SHOAL_CHANGE_DELETED);
+  shoal_buf_addf(&sql, CHANGE_PLACES ", (\"" SHOAL_CHANGE_ACTION "\" <> %d)::BIGINT AS \"shoal:written\", ",
+                 SHOAL_CHANGE_DELETED);
   shoal_change_add_rows(&sql, c, false);
   shoal_buf_addf(&sql, " FROM (%.*s\n) AS changes", SHOAL_FMT(c->selection.sql));
   shoal_status status = shoal_buf_check(&sql, err);

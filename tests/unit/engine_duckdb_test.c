@@ -345,6 +345,75 @@ static void test_partitions(void **state) {
   assert_true(shoal_hash_eq(&out.rows_hash, &other.rows_hash));
 }
 
+typedef struct noted {
+  size_t rows;
+  int64_t sum;
+  size_t most; /* then it fails */
+} noted;
+
+static shoal_status note(void *arg, const shoal_batch *b, shoal_error *err) {
+  noted *n = arg;
+  const int64_t *numbers = b->columns[0].data;
+  for (size_t i = 0; i < b->rows; i++)
+    n->sum += numbers[i];
+  n->rows += b->rows;
+  return n->rows > n->most ? shoal_fail(err, SHOAL_EINVAL, "that is enough") : SHOAL_OK;
+}
+
+/* Each row once, whatever filters stand in the query, and those alone are written that are to be. */
+static void test_noted_rows(void **state) {
+  fixture *f = *state;
+  noted n = {.most = SIZE_MAX};
+  shoal_outcome out = {0};
+  shoal_job job = {
+      .sql = SHOAL_STR("SELECT i AS a, (i % 3)::BIGINT AS w, 'v' || i AS t FROM range(300000) r(i) WHERE i % 2 = 0 "
+                       "QUALIFY row_number() OVER (PARTITION BY i // 10 ORDER BY i) < 4"),
+      .staging = f->staging,
+      .n_noted = 2,
+      .note = note,
+      .note_arg = &n};
+  CHECK_OK(shoal_engine_execute(f->engine, &job, &f->arena, &out, &f->err), &f->err);
+  int64_t sum = 0;
+  size_t rows = 0, written = 0;
+  for (int64_t i = 0; i < 300000; i += 2)
+    if (i % 10 < 6) {
+      sum += i;
+      rows++;
+      written += i % 3 != 0;
+    }
+  assert_int_equal(n.rows, rows);
+  assert_int_equal(n.sum, sum);
+  assert_int_equal(out.rows, written);
+  assert_int_equal(out.schema.n_fields, 1);
+  CHECK_STR(out.schema.fields[0].name, "t");
+  shoal_scan scan = scan_of(f, &out, NULL, 0);
+  shoal_input inputs[] = {{SHOAL_STR("t"), &scan}};
+  shoal_job ask = {.sql = SHOAL_STR("SELECT count(*), count(DISTINCT t), count(*) FILTER (WHERE t = 'v2') FROM t"),
+                   .inputs = inputs,
+                   .n_inputs = 1};
+  char wanted[64];
+  snprintf(wanted, sizeof wanted, "%zu|%zu|1\n", written, written);
+  check_rows(f, &ask, wanted);
+}
+
+static void test_noted_rows_that_are_too_many(void **state) {
+  fixture *f = *state;
+  noted n = {.most = 1000};
+  shoal_outcome out = {0};
+  shoal_job job = {.sql = SHOAL_STR("SELECT i AS a, i AS w, i AS t FROM range(100000) r(i)"),
+                   .staging = f->staging,
+                   .n_noted = 2,
+                   .note = note,
+                   .note_arg = &n};
+  CHECK_STATUS(shoal_engine_execute(f->engine, &job, &f->arena, &out, &f->err), SHOAL_EINVAL, &f->err);
+  assert_string_equal(f->err.message, "that is enough");
+  job.n_noted = 4;
+  CHECK_STATUS(shoal_engine_execute(f->engine, &job, &f->arena, &out, &f->err), SHOAL_EINVAL, &f->err);
+  job.n_noted = 2;
+  job.rows_hash = true;
+  CHECK_STATUS(shoal_engine_execute(f->engine, &job, &f->arena, &out, &f->err), SHOAL_EINVAL, &f->err);
+}
+
 static void test_partition_refusals(void **state) {
   fixture *f = *state;
   shoal_outcome out;
@@ -1074,6 +1143,8 @@ int main(void) {
       TEST(test_sandbox),
       TEST(test_settings_are_pinned),
       TEST(test_partitions),
+      TEST(test_noted_rows),
+      TEST(test_noted_rows_that_are_too_many),
       TEST(test_partition_refusals),
       TEST(test_statistics),
       TEST(test_empty_results_and_inputs),
