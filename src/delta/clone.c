@@ -175,7 +175,7 @@ static shoal_status describe(cloning *c, shoal_str *out, shoal_error *err) {
   return shoal_buf_take(&text, &c->arena, out, err);
 }
 
-static shoal_status clone(cloning *c, shoal_error *err) {
+static shoal_status clone_state(cloning *c, shoal_error *err) {
   char *id = SHOAL_NEW_ARRAY(&c->arena, char, SHOAL_UUID_TEXT);
   int64_t version;
   shoal_str parameters = {0};
@@ -214,7 +214,7 @@ shoal_status shoal_delta_clone(const shoal_delta_table *table, const shoal_delta
   cloning c = {.table = table, .source = source};
   shoal_status status = shoal_delta_tip_open(source, version, &c.snapshot, &why);
   if (status == SHOAL_OK)
-    status = clone(&c, &why);
+    status = clone_state(&c, &why);
   /* A checkpoint that is broken is found out late; then the state is read by whichever way leads there. */
   if (c.snapshot && c.snapshot->n_below && shoal_delta_log_broken(status)) {
     version = c.snapshot->version;
@@ -223,7 +223,7 @@ shoal_status shoal_delta_clone(const shoal_delta_table *table, const shoal_delta
     why = (shoal_error){0};
     status = shoal_delta_snapshot_open(source, version, &c.snapshot, &why);
     if (status == SHOAL_OK)
-      status = clone(&c, &why);
+      status = clone_state(&c, &why);
   }
   *n_files = status == SHOAL_OK ? c.n_files : 0;
   if (status < 0 && err)

@@ -10,10 +10,23 @@
 #define PIECE (4u << 20)
 #define HEAD 4096 /* commitInfo, which has the txnId, is shorter, or at least begins sooner */
 
+/* Waits for the piece that is being written. */
+static shoal_status finish_piece(shoal_delta_commit *c, shoal_error *err) {
+  shoal_thread_join(&c->writer);
+  if (c->failure.status < 0 && err)
+    *err = c->failure;
+  return c->failure.status;
+}
+
 static shoal_status end_file(shoal_delta_commit *c, shoal_error *err) {
+  shoal_status status = finish_piece(c, err);
   int fd = c->fd;
   c->fd = 0;
-  return fd > 0 ? shoal_os_pieces_end(fd, c->path, err) : SHOAL_OK;
+  if (status < 0)
+    shoal_ignore(fd > 0 ? shoal_os_pieces_end(fd, c->path, NULL) : SHOAL_OK);
+  else if (fd > 0)
+    status = shoal_os_pieces_end(fd, c->path, err);
+  return status;
 }
 
 void shoal_delta_commit_dispose(shoal_delta_commit *c) {
@@ -23,6 +36,7 @@ void shoal_delta_commit_dispose(shoal_delta_commit *c) {
   if (c->staging)
     shoal_ignore(shoal_os_remove_tree(c->staging, NULL)); /* what was put has left it */
   shoal_buf_dispose(&c->text);
+  shoal_buf_dispose(&c->piece);
   shoal_buf_dispose(&c->head);
   shoal_arena_dispose(&c->arena);
   *c = (shoal_delta_commit){0};
@@ -34,20 +48,33 @@ shoal_status shoal_delta_commit_stage(const shoal_delta_table *table, shoal_delt
   return c->path ? shoal_os_pieces_begin(c->path, &c->fd, err) : shoal_fail_nomem(err);
 }
 
-static shoal_status flush(shoal_delta_commit *c, shoal_error *err) {
+static void write_piece(void *arg) {
+  shoal_delta_commit *c = arg;
+  c->failure = (shoal_error){0};
+  shoal_ignore(shoal_os_pieces_add(c->fd, c->path, shoal_buf_str(&c->piece), &c->failure));
+}
+
+/* While one piece is written the next is made; of the last one the end is waited for. */
+static shoal_status flush(shoal_delta_commit *c, bool last, shoal_error *err) {
   SHOAL_TRY(shoal_buf_check(&c->text, err));
+  SHOAL_TRY(finish_piece(c, err));
   if (c->bytes == 0) {
     shoal_buf_add(&c->head, shoal_str_sub(shoal_buf_str(&c->text), 0, c->text.len < HEAD ? c->text.len : HEAD));
     SHOAL_TRY(shoal_buf_check(&c->head, err));
   }
-  SHOAL_TRY(shoal_os_pieces_add(c->fd, c->path, shoal_buf_str(&c->text), err));
-  c->bytes += c->text.len;
+  shoal_buf full = c->text;
+  c->text = c->piece;
+  c->piece = full;
   shoal_buf_clear(&c->text);
-  return SHOAL_OK;
+  c->bytes += full.len;
+  if (!last && shoal_thread_start(&c->writer, write_piece, c, NULL) == SHOAL_OK)
+    return SHOAL_OK;
+  write_piece(c);
+  return finish_piece(c, err);
 }
 
 shoal_status shoal_delta_commit_flush(shoal_delta_commit *c, shoal_error *err) {
-  return c->text.status < 0 || (c->path && c->text.len >= PIECE) ? flush(c, err) : SHOAL_OK;
+  return c->text.status < 0 || (c->path && c->text.len >= PIECE) ? flush(c, false, err) : SHOAL_OK;
 }
 
 void shoal_delta_add_line(shoal_buf *out, shoal_str json) {
@@ -282,7 +309,7 @@ shoal_status shoal_delta_commit_put(const shoal_delta_table *table, shoal_delta_
   if (version < 0 || (c->text.len == 0 && c->bytes == 0))
     return shoal_fail(err, SHOAL_EINVAL, "an empty commit, or one without a version, can't be put");
   if (c->path) {
-    SHOAL_TRY(flush(c, err));
+    SHOAL_TRY(flush(c, true, err));
     SHOAL_TRY(end_file(c, err));
   }
   shoal_str key = shoal_delta_key(table, &arena, "_delta_log/%020lld.json", (long long)version);

@@ -9,6 +9,7 @@
 #ifndef SHOAL_DELTA_DELTA_H
 #define SHOAL_DELTA_DELTA_H
 
+#include "base/thread.h"
 #include "engine/engine.h"
 #include "store/store.h"
 
@@ -168,8 +169,11 @@ typedef struct shoal_delta_commit {
   char *staging;  /* of a commit that is too large for memory: a folder of its own, */
   char *path;     /* and the file there */
   int fd;
-  shoal_buf head; /* how it begins, by which it is known again */
-  uint64_t bytes; /* that are in the file */
+  shoal_thread writer; /* of a piece */
+  shoal_buf piece;
+  shoal_error failure; /* of the last piece that was written */
+  shoal_buf head;      /* how it begins, by which it is known again */
+  uint64_t bytes;      /* that are in the file, or on the way */
   shoal_arena arena;
 } shoal_delta_commit;
 void shoal_delta_commit_dispose(shoal_delta_commit *c);
