@@ -105,9 +105,9 @@ SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_alter(shoal_table *t, const sh
  * others changed meanwhile what was read; nothing was changed, and it may be tried again.
  */
 
-/* From now on columns of a stream that the table lacks become the table's own, in the commit that brings the rows: of
-   an append or overwrite all of them, of a merge those that a clause gives. The rows that are there have NULL in them.
-   False, as it is at first: such columns are refused. */
+/* From now on columns of a stream, and members of its structs, that the table lacks become the table's own, in the
+   commit that brings the rows: of an append or overwrite all of them, of a merge those that a clause gives. The rows
+   that are there have NULL in them. False, as it is at first: such columns are refused. */
 void SHOAL_API shoal_table_merge_schema(shoal_table *t, bool on);
 
 typedef struct shoal_table_changed {

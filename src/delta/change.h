@@ -109,9 +109,13 @@ SHOAL_MUST_USE shoal_status shoal_change_remove_file(shoal_change *c, size_t fil
 void shoal_change_add_place(shoal_buf *sql, const shoal_change *c, const char *kind);
 void shoal_change_add_value(shoal_buf *sql, const shoal_field *field, shoal_str expression);
 ptrdiff_t shoal_change_find_set(const shoal_delta_set *sets, size_t n, shoal_str column);
-/* SHOAL_EINVAL: a column that the table lacks, or that is set twice. */
+/* SHOAL_EINVAL: a column that the table lacks, or that is set twice, or to no expression. */
 SHOAL_MUST_USE shoal_status shoal_change_check_sets(const shoal_schema *schema, const shoal_delta_set *sets, size_t n,
                                                     shoal_error *err);
+/* SHOAL_EINVAL: a value, which may use the table and, unless that is NULL, the source, has a member that its column's
+   struct lacks. What the engine does not bind it refuses later. */
+SHOAL_MUST_USE shoal_status shoal_change_check_values(shoal_change *c, const shoal_delta_set *sets, size_t n,
+                                                      const shoal_scan *source, shoal_error *err);
 /* Writes what the changes ask for and commits. `values`: rows come, which the changes hold. */
 SHOAL_MUST_USE shoal_status shoal_change_apply(shoal_change *c, bool values, shoal_str parameters, shoal_error *err);
 

@@ -60,18 +60,25 @@ static shoal_str take_expression(parser *p, char until, char or_until) {
   return shoal_str_trim(shoal_str_sub(p->text, start, position(p)));
 }
 
+static shoal_status take_name(parser *p, shoal_str *out, shoal_error *err) {
+  if (!p->more || (p->token.kind != SHOAL_TOKEN_WORD && p->token.kind != SHOAL_TOKEN_QUOTED))
+    return bad(p, "the name of a column is missing", err);
+  *out = shoal_sql_name(&p->token, p->arena);
+  if (!out->ptr)
+    return shoal_fail_nomem(err);
+  advance(p);
+  return SHOAL_OK;
+}
+
 /* A column's name, before which "target." may stand. */
 static shoal_status take_column(parser *p, shoal_str *out, shoal_error *err) {
-  for (;;) {
-    if (!p->more || (p->token.kind != SHOAL_TOKEN_WORD && p->token.kind != SHOAL_TOKEN_QUOTED))
-      return bad(p, "the name of a column is missing", err);
-    *out = shoal_sql_name(&p->token, p->arena);
-    if (!out->ptr)
-      return shoal_fail_nomem(err);
-    advance(p);
-    if (!take_symbol(p, '.'))
-      return SHOAL_OK;
+  SHOAL_TRY(take_name(p, out, err));
+  if (take_symbol(p, '.')) {
+    if (!shoal_str_ieq(*out, SHOAL_STR("target")))
+      return bad(p, "only columns of the table get values, a struct as a whole", err);
+    SHOAL_TRY(take_name(p, out, err));
   }
+  return take_symbol(p, '.') ? bad(p, "only columns of the table get values, a struct as a whole", err) : SHOAL_OK;
 }
 
 static shoal_status add_set(parser *p, shoal_str column, shoal_str value, shoal_error *err) {

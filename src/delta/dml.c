@@ -4,10 +4,13 @@
 
 #include "base/str.h"
 #include "delta/change.h"
+#include "engine/lexer.h"
 #include "engine/variants.h"
 
-/* {"predicate":"[\"…\"]"}, as Delta's own writers spell it. */
+/* {"predicate":"[\"…\"]"}, as Delta's own writers spell it, of a condition that is one. */
 static shoal_status describe(shoal_change *c, shoal_str where, shoal_str *out, shoal_error *err) {
+  if (where.ptr)
+    SHOAL_TRY(shoal_sql_check_expression(where, err));
   shoal_buf text = {0}, list = {0};
   shoal_jw w = {.out = &list}, outer = {.out = &text};
   shoal_jw_arr(&w);
@@ -101,8 +104,32 @@ shoal_status shoal_change_check_sets(const shoal_schema *schema, const shoal_del
       return shoal_fail(err, SHOAL_EINVAL, "the table has no column '%.*s'", SHOAL_FMT(sets[i].column));
     if (shoal_change_find_set(sets, i, sets[i].column) >= 0)
       return shoal_fail(err, SHOAL_EINVAL, "column '%.*s' is set twice", SHOAL_FMT(sets[i].column));
+    SHOAL_TRY(shoal_sql_check_expression(sets[i].value, err));
   }
   return SHOAL_OK;
+}
+
+shoal_status shoal_change_check_values(shoal_change *c, const shoal_delta_set *sets, size_t n, const shoal_scan *source,
+                                       shoal_error *err) {
+  const shoal_schema *schema = &c->metadata->schema;
+  const shoal_input inputs[] = {{SHOAL_STR(SHOAL_CHANGE_TARGET), &c->target}, {SHOAL_STR("source_rows"), source}};
+  shoal_buf sql = {0};
+  shoal_schema given;
+  size_t n_structs = 0;
+  for (size_t i = 0; i < n; i++) {
+    const shoal_field *f = &schema->fields[shoal_schema_find(schema, sets[i].column)];
+    if (!shoal_type_has(&f->type, SHOAL_TYPE_STRUCT))
+      continue;
+    shoal_buf_addf(&sql, "%s(%.*s\n) AS ", n_structs++ ? ", " : "SELECT ", SHOAL_FMT(sets[i].value));
+    shoal_buf_sql_ident(&sql, f->name);
+  }
+  shoal_buf_addz(&sql, source ? " FROM " SHOAL_CHANGE_TARGET ", source_rows AS source" : " FROM " SHOAL_CHANGE_TARGET);
+  const shoal_job job = {.sql = shoal_buf_str(&sql), .inputs = inputs, .n_inputs = source ? 2 : 1};
+  shoal_status status = shoal_buf_check(&sql, err);
+  if (status == SHOAL_OK && n_structs && shoal_engine_bind(c->engine, &job, &c->arena, &given, NULL) == SHOAL_OK)
+    status = shoal_delta_refuse_strangers(schema, &given, err);
+  shoal_buf_dispose(&sql);
+  return status;
 }
 
 /* The row as it will be. */
@@ -142,6 +169,7 @@ static shoal_status update(shoal_change *c, const shoal_delta_set *sets, size_t 
   if (n == 0)
     return shoal_fail(err, SHOAL_EINVAL, "no column is set");
   SHOAL_TRY(shoal_change_check_sets(&c->metadata->schema, sets, n, err));
+  SHOAL_TRY(shoal_change_check_values(c, sets, n, NULL, err));
   for (size_t i = 0; i < c->metadata->schema.n_fields; i++)
     if (shoal_delta_identity_of(c->writing.rules, i) &&
         shoal_change_find_set(sets, n, c->metadata->schema.fields[i].name) >= 0)

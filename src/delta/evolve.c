@@ -97,32 +97,53 @@ static shoal_status add_features(shoal_delta_evolution *e, const shoal_schema *c
   return SHOAL_OK;
 }
 
-shoal_status shoal_delta_evolve_add(shoal_delta_evolution *e, const shoal_field *field, shoal_error *err) {
-  shoal_schema *schema = &e->metadata.schema, copy;
+/* One field more at the end of a list, as readers and files will know it. */
+static shoal_status add_field(shoal_delta_evolution *e, shoal_field **list, size_t *n, const shoal_field *field,
+                              shoal_error *err) {
   const shoal_schema one = {(shoal_field *)field, 1};
-  shoal_field *fields = SHOAL_NEW_ARRAY(e->arena, shoal_field, schema->n_fields + 1);
+  shoal_schema copy;
+  shoal_field *fields = SHOAL_NEW_ARRAY(e->arena, shoal_field, *n + 1);
   if (!fields)
     return shoal_fail_nomem(err);
-  SHOAL_TRY(check_new(e, field, err));
   SHOAL_TRY(shoal_schema_copy(&one, e->arena, &copy, err));
   SHOAL_TRY(add_features(e, &copy, err));
   copy.fields[0].physical = copy.fields[0].name;
   if (shoal_delta_is_mapped(&e->metadata))
     SHOAL_TRY(shoal_delta_evolve_map(e, copy.fields, 1, false, err));
-  for (size_t i = 0; i < schema->n_fields; i++)
-    fields[i] = schema->fields[i];
-  fields[schema->n_fields] = copy.fields[0];
-  *schema = (shoal_schema){fields, schema->n_fields + 1};
+  for (size_t i = 0; i < *n; i++)
+    fields[i] = (*list)[i];
+  fields[(*n)++] = copy.fields[0];
+  *list = fields;
   e->columns_change = true;
+  return SHOAL_OK;
+}
+
+shoal_status shoal_delta_evolve_add(shoal_delta_evolution *e, const shoal_field *field, shoal_error *err) {
+  shoal_schema *schema = &e->metadata.schema;
+  SHOAL_TRY(check_new(e, field, err));
+  return add_field(e, &schema->fields, &schema->n_fields, field, err);
+}
+
+/* The members of structs, at any depth, that rows have and a type of the table's lacks. */
+static shoal_status add_members(shoal_delta_evolution *e, shoal_type *type, const shoal_type *rows, shoal_error *err) {
+  for (size_t i = 0; type->kind == rows->kind && i < rows->n_fields; i++) {
+    const shoal_schema members = {type->fields, type->n_fields};
+    ptrdiff_t at = shoal_schema_find(&members, rows->fields[i].name);
+    shoal_field field = rows->fields[i];
+    field.nullable = true;
+    SHOAL_TRY(at < 0 ? add_field(e, &type->fields, &type->n_fields, &field, err)
+                     : add_members(e, &type->fields[at].type, &field.type, err));
+  }
   return SHOAL_OK;
 }
 
 shoal_status shoal_delta_evolve_missing(shoal_delta_evolution *e, const shoal_schema *rows, shoal_error *err) {
   for (size_t i = 0; i < rows->n_fields; i++) {
+    ptrdiff_t at = shoal_schema_find(&e->metadata.schema, rows->fields[i].name);
     shoal_field field = rows->fields[i];
     field.nullable = true;
-    if (shoal_schema_find(&e->metadata.schema, field.name) < 0)
-      SHOAL_TRY(shoal_delta_evolve_add(e, &field, err));
+    SHOAL_TRY(at < 0 ? shoal_delta_evolve_add(e, &field, err)
+                     : add_members(e, &e->metadata.schema.fields[at].type, &field.type, err));
   }
   return SHOAL_OK;
 }

@@ -32,7 +32,7 @@ SHOAL_MUST_USE shoal_status shoal_delta_evolve_feature(shoal_delta_evolution *e,
                                                        shoal_error *err);
 /* Hands metadata and, where it changes, protocol to a transaction; *e must outlive it. */
 void shoal_delta_evolution_state(shoal_delta_evolution *e, shoal_delta_transaction *t);
-/* The columns of `rows` that the table lacks, as columns of the table. */
+/* The columns of `rows` that the table lacks, as columns of the table, and what members its structs lack. */
 SHOAL_MUST_USE shoal_status shoal_delta_evolve_missing(shoal_delta_evolution *e, const shoal_schema *rows,
                                                        shoal_error *err);
 

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "delta/change.h"
 #include "delta/new_rows.h"
+#include "engine/lexer.h"
 #include "engine/variants.h"
 
 #define MARK "shoal:source" /* true in every row of the source; NULL where a join found none */
@@ -31,6 +32,8 @@ static shoal_status check_clause(const merging *m, const shoal_delta_clause *k, 
                               : "what is not matched is no row of the table yet: it can only be inserted");
   if (k->when == SHOAL_DELTA_NOT_BY_SOURCE && k->then == SHOAL_DELTA_THEN_UPDATE && k->n_sets == 0)
     return shoal_fail(err, SHOAL_EINVAL, "where the source has no row, an update must say what it sets");
+  if (k->condition.ptr)
+    SHOAL_TRY(shoal_sql_check_expression(k->condition, err));
   return shoal_change_check_sets(&m->c->metadata->schema, k->sets, k->n_sets, err);
 }
 
@@ -50,10 +53,8 @@ static bool lacks(const merging *m, const shoal_delta_clause *k, const shoal_fie
 static shoal_status check_columns(const merging *m, const shoal_delta_clause *k, shoal_str *defaults,
                                   shoal_error *err) {
   const shoal_schema *table = &m->c->metadata->schema;
-  for (size_t i = 0; takes_all(k) && i < m->source.n_fields; i++)
-    if (shoal_schema_find(table, m->source.fields[i].name) < 0)
-      return shoal_fail(err, SHOAL_EINVAL, "the table has no column '%.*s', which the source has",
-                        SHOAL_FMT(m->source.fields[i].name));
+  if (takes_all(k))
+    SHOAL_TRY(shoal_delta_refuse_strangers(table, &m->source, err));
   for (size_t i = 0; k->then == SHOAL_DELTA_THEN_INSERT && i < table->n_fields; i++) {
     const shoal_field *f = &table->fields[i];
     if (!defaults[i].ptr && !gives(m, k, f))
@@ -98,6 +99,7 @@ static shoal_status check(merging *m, shoal_error *err) {
   const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM source_rows"), .inputs = &input, .n_inputs = 1};
   if (m->merge->n_clauses == 0)
     return shoal_fail(err, SHOAL_EINVAL, "a merge without clauses does nothing");
+  SHOAL_TRY(shoal_sql_check_expression(m->merge->on, err));
   SHOAL_TRY(shoal_engine_bind(m->c->engine, &job, &m->c->arena, &m->source, err));
   if (m->merge->merge_schema)
     SHOAL_TRY(evolve(m, err));
@@ -107,6 +109,8 @@ static shoal_status check(merging *m, shoal_error *err) {
   m->defaults = defaults;
   for (size_t i = 0; i < m->merge->n_clauses; i++) {
     SHOAL_TRY(check_clause(m, &m->merge->clauses[i], err));
+    SHOAL_TRY(
+        shoal_change_check_values(m->c, m->merge->clauses[i].sets, m->merge->clauses[i].n_sets, m->merge->source, err));
     SHOAL_TRY(check_columns(m, &m->merge->clauses[i], defaults, err));
     SHOAL_TRY(check_identities(m, &m->merge->clauses[i], err));
   }

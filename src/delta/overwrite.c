@@ -2,6 +2,7 @@
 /* Overwriting: all of a table, the rows that a condition tells, or the partitions that the new rows lie in. */
 #include "base/str.h"
 #include "delta/change.h"
+#include "engine/lexer.h"
 #include "engine/variants.h"
 
 typedef struct overwriting {
@@ -78,6 +79,7 @@ static void add_replacing(shoal_buf *sql, const overwriting *o) {
 
 static shoal_status replace(overwriting *o, shoal_error *err) {
   shoal_buf sql = {0};
+  SHOAL_TRY(shoal_sql_check_expression(o->wanted->where, err));
   add_replacing(&sql, o);
   shoal_status status = shoal_buf_check(&sql, err);
   if (status == SHOAL_OK)

@@ -17,15 +17,33 @@
 
 /* ---- columns by name ---- */
 
-static shoal_status refuse_strangers(const shoal_schema *table, const shoal_schema *rows, shoal_error *err) {
-  for (size_t i = 0; i < rows->n_fields; i++) {
-    if (shoal_schema_find(table, rows->fields[i].name) >= 0)
-      continue;
-    (void)shoal_fail(err, SHOAL_EINVAL, "the table has no column '%.*s'", SHOAL_FMT(rows->fields[i].name));
-    shoal_hint(err, "leave the column out, or give it the name of one that is there");
-    return SHOAL_EINVAL;
+/* The path to a stranger below a column that the table has, which the engine would drop; its length, 0: none. */
+static size_t find_stranger(const shoal_type *table, const shoal_type *rows, shoal_str *path) {
+  const shoal_schema members = {table->fields, table->n_fields};
+  for (size_t i = 0; table->kind == rows->kind && i < rows->n_fields; i++) {
+    ptrdiff_t at = shoal_schema_find(&members, rows->fields[i].name);
+    size_t below = at >= 0 ? find_stranger(&table->fields[at].type, &rows->fields[i].type, path + 1) : 0;
+    path[0] = rows->fields[i].name;
+    if (at < 0 || below)
+      return below + 1;
   }
-  return SHOAL_OK;
+  return 0;
+}
+
+shoal_status shoal_delta_refuse_strangers(const shoal_schema *table, const shoal_schema *rows, shoal_error *err) {
+  const shoal_type whole = {.kind = SHOAL_TYPE_STRUCT, .fields = table->fields, .n_fields = table->n_fields};
+  const shoal_type given = {.kind = SHOAL_TYPE_STRUCT, .fields = rows->fields, .n_fields = rows->n_fields};
+  shoal_str path[SHOAL_MAX_TYPE_DEPTH + 1];
+  shoal_buf name = {0};
+  size_t n = find_stranger(&whole, &given, path);
+  if (n == 0)
+    return SHOAL_OK;
+  for (size_t i = 0; i < n; i++)
+    shoal_buf_addf(&name, "%s%.*s", i ? "." : "", SHOAL_FMT(path[i]));
+  (void)shoal_fail(err, SHOAL_EINVAL, "the table has no column '%s'", shoal_buf_z(&name));
+  shoal_hint(err, "leave the column out, or give it the name of one that is there");
+  shoal_buf_dispose(&name);
+  return SHOAL_EINVAL;
 }
 
 /* What a column of the table is made of, from rows that have it at `at`, or not (-1). */
@@ -84,7 +102,7 @@ shoal_status shoal_delta_conform(const shoal_delta_writing *w, shoal_job *job, s
   shoal_buf sql = {0};
   SHOAL_TRY(shoal_delta_new_rows(w->engine, w->schema, &job->inputs, job->n_inputs, w->arena, err));
   SHOAL_TRY(shoal_engine_bind(w->engine, job, w->arena, &rows, err));
-  SHOAL_TRY(refuse_strangers(w->schema, &rows, err));
+  SHOAL_TRY(shoal_delta_refuse_strangers(w->schema, &rows, err));
   bool generates = add_generated(w, &rows, &sql);
   shoal_status status = add_columns(w, &rows, &sql, err);
   shoal_str body = shoal_str_trim(job->sql);

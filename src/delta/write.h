@@ -34,9 +34,12 @@ typedef struct shoal_delta_written {
 } shoal_delta_written;
 
 /* Makes the job's query one of the table's columns: they go by name, whatever their order and case, each cast to the
-   table's type; what the rows lack is computed, has its default, or is NULL (N2 of rules.h). SHOAL_EINVAL: a column
-   that the table lacks. SHOAL_EUNSUPPORTED: a default that is not evaluated here. */
+   table's type; what the rows lack is computed, has its default, or is NULL (N2 of rules.h). SHOAL_EINVAL: a column,
+   or a member of a struct, that the table lacks. SHOAL_EUNSUPPORTED: a default that is not evaluated here. */
 SHOAL_MUST_USE shoal_status shoal_delta_conform(const shoal_delta_writing *w, shoal_job *job, shoal_error *err);
+/* SHOAL_EINVAL: a column of the rows, or a member of one's structs, that the table lacks. */
+SHOAL_MUST_USE shoal_status shoal_delta_refuse_strangers(const shoal_schema *table, const shoal_schema *rows,
+                                                         shoal_error *err);
 /* Runs the job and puts its files. SHOAL_EINVAL: NULL where the table wants none, a row that breaks a rule. All of *out
    is in the arena. */
 SHOAL_MUST_USE shoal_status shoal_delta_write(const shoal_delta_writing *w, const shoal_job *job,

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 
 static unsigned char at(shoal_str s, size_t i) { return i < s.len ? (unsigned char)s.ptr[i] : 0; }
@@ -153,6 +154,40 @@ shoal_str shoal_sql_body(shoal_str sql) {
       end = token.offset + token.text.len;
   }
   return shoal_str_sub(sql, 0, end);
+}
+
+static int nesting(const shoal_token *t) {
+  char c = t->kind == SHOAL_TOKEN_SYMBOL ? t->text.ptr[0] : 0;
+  return (c == '(' || c == '[' || c == '{') - (c == ')' || c == ']' || c == '}');
+}
+
+/* Whether the text ends inside of a token: what is put behind it must be a token of its own. */
+static shoal_status check_end(shoal_str sql, bool *open, shoal_error *err) {
+  shoal_buf behind = {0};
+  shoal_token token = {0};
+  shoal_buf_addf(&behind, "%.*s\n)", SHOAL_FMT(sql));
+  shoal_lexer lexer = {.sql = shoal_buf_str(&behind)};
+  while (shoal_lexer_next(&lexer, &token))
+    *open = token.offset != sql.len + 1;
+  shoal_status status = shoal_buf_check(&behind, err);
+  shoal_buf_dispose(&behind);
+  return status;
+}
+
+shoal_status shoal_sql_check_expression(shoal_str sql, shoal_error *err) {
+  shoal_lexer lexer = {.sql = sql};
+  shoal_token token;
+  bool open = true;
+  int depth = 0;
+  SHOAL_TRY(check_end(sql, &open, err));
+  while (depth >= 0 && shoal_lexer_next(&lexer, &token))
+    depth += nesting(&token);
+  if (depth == 0 && !open)
+    return SHOAL_OK;
+  return shoal_fail(err, SHOAL_EINVAL, "'%.*s' is no expression: %s", SHOAL_FMT(sql),
+                    depth < 0 ? "a bracket is closed that it does not open"
+                    : open    ? "a quote or a comment is not closed"
+                              : "a bracket is not closed");
 }
 
 bool shoal_sql_has_conditions(shoal_str sql) {

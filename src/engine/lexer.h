@@ -37,6 +37,9 @@ bool shoal_lexer_next(shoal_lexer *lexer, shoal_token *out);
 bool shoal_token_is(const shoal_token *token, const char *word);
 /* The text without a final ';' and without white space and comments after it. */
 shoal_str shoal_sql_body(shoal_str sql);
+/* SHOAL_EINVAL: brackets or quotes are not closed in the text, so that "(text)" would not be one expression. What else
+   is the matter with it the engine says. */
+SHOAL_MUST_USE shoal_status shoal_sql_check_expression(shoal_str sql, shoal_error *err);
 /* Whether there is a word without which no table's rows are filtered by anything. */
 bool shoal_sql_has_conditions(shoal_str sql);
 /* Sets an error's position, line and column; offset is 0-based. Nothing when err is NULL or the offset is beyond the

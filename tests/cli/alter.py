@@ -142,6 +142,32 @@ def columns_come_go_and_change_their_names():
 
 
 @case
+def structs_get_the_members_that_rows_bring():
+    for properties in ([], [MAPPED, VECTORS, FEED]):
+        p = with_lake({"one.json": '{"id":1,"s":{"a":1,"l":[{"x":1}]},"t":"t"}\n', "more.json": '{"id":1,"s":{"A":3,"l":[{"y":"y","x":3}],"d":{"z":2.5}}}\n{"id":2,"s":null}\n',
+                       "deep.json": '{"id":3,"s":{"l":[{"more":[7]}]}}\n'})
+        p.shoal("table", "create", "./t", "--as", "one.json", *[x for q in properties for x in ("--property", q)])
+        merge = ["merge", "./t", "--using", "more.json", "--on", "id"]
+        for verb in (["append", "./t", "more.json"], ["overwrite", "./t", "more.json", "--all"], [*merge, "--when", "matched then update"], [*merge, "--when", "matched then update set s = source.s"],
+                     [*merge, "--when", "not matched then insert (s) values (source.s)"], ["update", "./t", "--set", "s = {'a': 1, 'l': [{'y': 1}]}", "--all"]):
+            has(refused(p, "t", *verb), "no column 's.l.element.y'")
+        p.shoal("table", "update", "./t", "--set", "s = {'l': [{'x': 5}]}", "--all")  # less is NULL
+        p.shoal("table", *merge, "--when", "matched then update", "--when", "not matched then insert", "--merge-schema")
+        p.shoal("table", "append", "./t", "deep.json", "--merge-schema")
+        p.shoal("table", "append", "./t", "one.json")
+        rows = [(1, {"a": 1, "l": [{"x": 1, "y": None, "more": None}], "d": None}), (1, {"a": 3, "l": [{"x": 3, "y": "y", "more": None}], "d": {"z": 2.5}}), (2, None),
+                (3, {"a": None, "l": [{"x": None, "y": None, "more": [7]}], "d": None})]
+        for _ in range(2):
+            got = pyarrow.table(deltalake.QueryBuilder().register("t", deltalake.DeltaTable(p.dir + "/t")).execute("select id, s from t order by id, s.a").read_all()).to_pylist()
+            same([(r["id"], r["s"]) for r in got], rows)
+            ours = [json.loads(line) for line in p.shoal("sql", "select id, s::json::varchar as s from './t' order by id, s.a", "--format", "json").stdout.splitlines()]
+            same([(r["id"], r["s"] and json.loads(r["s"])) for r in ours], rows)
+            p.shoal("table", "optimize", "./t")
+        has(p.shoal("fsck", "./t", "--content").stdout, "hold what the log says")
+        p.remove()
+
+
+@case
 def types_widen():
     p = with_lake({"old.csv": "id,i,f,d\n1,100,0.5,1.25\n2,-5,1.5,9.75\n", "new.csv": "id,i,f,d\n3,5000000000,1e300,12345678.125\n"})
     p.shoal("table", "create", "./t", "--schema", "id BIGINT, i TINYINT, f FLOAT, d DECIMAL(4,2)", "--property", VECTORS)

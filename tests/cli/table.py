@@ -179,6 +179,10 @@ def null_keeps_a_row_and_what_is_wrong_changes_nothing():
     has(p.shoal("table", "update", "tables/t", "--set", "w=1", "--all", code=1).stderr, "no column 'w'")
     has(p.shoal("table", "update", "tables/t", "--set", "v=1", "--set", "V=2", "--all", code=1).stderr, "set twice")
     has(p.shoal("table", "update", "tables/t", "--set", "v='x'", "--all", code=1).stderr, "onvert")
+    for torn in ("v = 1) or (true", "v = 1 or (true", "note = 'n1", "v = 1 /* or", "v = [1"):  # each with what stands around it could be a condition
+        for verb in (["delete", "--where", torn], ["update", "--set", "v=1", "--where", torn], ["update", "--set", "v=" + torn, "--all"], ["overwrite", "rows.csv", "--where", torn]):
+            has(p.shoal("table", verb[0], "tables/t", *verb[1:], code=1).stderr, f"'{torn}' is no expression")
+    same(p.json("table", "delete", "tables/t", "--where", "note = ')' or note = $$(['$$ -- (")["version"], -1)
     p.shoal("table", "create", "tables/only", "--schema", "id INT", "--property", "delta.appendOnly=true")
     has(p.shoal("table", "delete", "tables/only", "--where", "id = 1", code=1).stderr, "append-only")
     same((delta(p, "tables/only").version(), delta(p, "tables/t").version()), (0, 2))
@@ -527,10 +531,13 @@ def merges_that_can_not_be():
     p.write({"s.csv": "id,v\n1,7\n1,8\n", "odd.csv": "id,colour\n1,red\n"})
     has(p.shoal("table", "merge", "tables/t", *MERGE, "--when", "matched then update", code=1).stderr, "several rows of the source", "unique")
     has(p.shoal("table", "merge", "tables/t", *MERGE, "--when", "matched and source.v = 7 then delete", "--when", "matched then update", code=1).stderr, "several rows of the source")
+    has(p.shoal("table", "merge", "tables/t", "--using", "s.csv", "--on", "target.id = source.id) or (true", "--when", "matched then delete", code=1).stderr, "is no expression")
     has(p.shoal("table", "merge", "tables/t", "--using", "odd.csv", "--on", "target.id = source.id", "--when", "matched then update", code=1).stderr, "no column 'colour'")
     for clause, words in (("matched then insert", "only what is not matched"), ("not matched then delete", "can only be inserted"), ("not matched by source then update", "must say what"), ("matched update", "THEN is missing"),
                           ("matched then update set nope = 1", "no column 'nope'"), ("matched then update set v", "column = expression"), ("matched then frob", "stands DELETE"), ("matched then delete now", "behind its end"),
-                          ("not matched then insert (id, v) values (1)", "other numbers"), ("matched and then delete", "AND is missing"), ("matched and source.nope = 1 then delete", "nope"), ("matched and random() < 2 then update", "side effects")):
+                          ("not matched then insert (id, v) values (1)", "other numbers"), ("matched and then delete", "AND is missing"), ("matched and source.nope = 1 then delete", "nope"), ("matched and random() < 2 then update", "side effects"),
+                          ("matched and v = 1) or (true then delete", "is no expression"), ("matched then update set s.v = 1", "struct as a whole"), ("matched then update set target.v.s = 1", "struct as a whole"), ("matched then update set source.v = 1", "columns of the table"),
+                          ("not matched then insert (s.v) values (1)", "struct as a whole")):
         has(p.shoal("table", "merge", "tables/t", *MERGE, "--when", clause, code=1).stderr, words)
     has(p.shoal("table", "merge", "tables/t", "--using", "s.csv", "--on", "target.id = source.id", code=1).stderr, "--when")
     same((peers(p, "tables/t"), delta(p, "tables/t").version()), (want, 1))
