@@ -200,7 +200,8 @@ static shoal_str read_on(cli *c, shoal_str given) {
   }
   while (rest.ptr && shoal_str_split(&rest, ',', &name)) {
     name = shoal_str_trim(name);
-    if (name.len == 0 || shoal_str_chr(name, ' ') >= 0)
+    if (name.len == 0 || shoal_str_chr(name, ' ') >= 0 || shoal_str_ieq(name, SHOAL_STR("true")) ||
+        shoal_str_ieq(name, SHOAL_STR("false")))
       return shoal_buf_dispose(&text), given;
     shoal_buf_addf(&text, "%starget.%.*s = source.%.*s", text.len ? " AND " : "", SHOAL_FMT(name), SHOAL_FMT(name));
   }

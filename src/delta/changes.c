@@ -152,9 +152,7 @@ static shoal_status find_commit(collecting *c, int64_t version, const shoal_log_
 
 /* In-commit timestamps where there are some, else the files' times, which never run backwards. */
 static void note_time(collecting *c, const shoal_log_file *f, const shoal_actions *actions) {
-  int64_t us = f->object.modified_us / 1000 * 1000;
-  if (c->last_us != INT64_MIN && us <= c->last_us)
-    us = c->last_us + 1000;
+  int64_t us = shoal_delta_commit_time(f, c->last_us);
   for (size_t i = 0; i < actions->len; i++)
     if (actions->ptr[i].kind == SHOAL_ACTION_INFO && actions->ptr[i].ict_ms >= 0)
       us = actions->ptr[i].ict_ms * 1000;

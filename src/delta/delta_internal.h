@@ -68,6 +68,9 @@ SHOAL_MUST_USE shoal_status shoal_delta_log_list(const shoal_delta_table *table,
                                                  shoal_log *out, shoal_error *err);
 /* The highest version, -1 if there is none. */
 int64_t shoal_delta_log_latest(const shoal_log *log);
+/* When a commit that has no time of its own was made, in microseconds: its file's time in whole milliseconds, as all
+   readers take it, but later than that of the commit before (INT64_MIN: there is none). */
+int64_t shoal_delta_commit_time(const shoal_log_file *commit, int64_t before_us);
 /* The newest complete checkpoint of at most `version`: its files are log->files[*first … *first + *n), n 0 if none. */
 void shoal_delta_log_checkpoint(const shoal_log *log, int64_t version, size_t *first, size_t *n);
 /* What to list for a version (-1: the latest): all, or from the hinted checkpoint on if that leads there. */

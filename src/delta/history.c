@@ -17,7 +17,7 @@ static shoal_status copy_json(yyjson_val *v, shoal_arena *arena, shoal_str *out,
 }
 
 static shoal_status read_info(yyjson_val *info, shoal_arena *arena, shoal_delta_history_entry *out, shoal_error *err) {
-  int64_t ms = shoal_json_i64(info, "inCommitTimestamp", shoal_json_i64(info, "timestamp", 0));
+  int64_t ms = shoal_json_i64(info, "inCommitTimestamp", 0);
   if (ms > 0)
     out->time_us = ms * 1000;
   out->operation = shoal_arena_str(arena, shoal_json_str(info, "operation"));
@@ -28,11 +28,11 @@ static shoal_status read_info(yyjson_val *info, shoal_arena *arena, shoal_delta_
 }
 
 /* commitInfo may stand anywhere, or nowhere. */
-static shoal_status read_entry(const shoal_delta_table *table, const shoal_log_file *f, shoal_arena *arena,
-                               shoal_delta_history_entry *out, shoal_error *err) {
+static shoal_status read_entry(const shoal_delta_table *table, const shoal_log_file *f, int64_t time_us,
+                               shoal_arena *arena, shoal_delta_history_entry *out, shoal_error *err) {
   shoal_buf text = {0};
   shoal_str rest, line = {0};
-  *out = (shoal_delta_history_entry){.version = f->version, .time_us = f->object.modified_us};
+  *out = (shoal_delta_history_entry){.version = f->version, .time_us = time_us};
   shoal_status status = shoal_store_get(table->store, f->object.key, &text, err);
   rest = shoal_buf_str(&text);
   while (status == SHOAL_OK && !out->info.ptr && shoal_str_split(&rest, '\n', &line)) {
@@ -58,11 +58,15 @@ shoal_status shoal_delta_history(const shoal_delta_table *table, size_t limit, s
   if (shoal_delta_log_latest(&log) < 0)
     return shoal_delta_log_missing(table, &log, SHOAL_DELTA_LATEST, err);
   shoal_delta_history_entry *entries = SHOAL_NEW_ARRAY(arena, shoal_delta_history_entry, log.n);
-  if (!entries)
+  int64_t *times = SHOAL_NEW_ARRAY(arena, int64_t, log.n), last = INT64_MIN;
+  if (!entries || !times)
     return shoal_fail_nomem(err);
+  for (size_t i = 0; i < log.n; i++)
+    if (log.files[i].kind == SHOAL_LOG_COMMIT)
+      times[i] = last = shoal_delta_commit_time(&log.files[i], last);
   for (size_t i = log.n; i > 0 && (limit == 0 || *n < limit); i--)
     if (log.files[i - 1].kind == SHOAL_LOG_COMMIT)
-      SHOAL_TRY(read_entry(table, &log.files[i - 1], arena, &entries[(*n)++], err));
+      SHOAL_TRY(read_entry(table, &log.files[i - 1], times[i - 1], arena, &entries[(*n)++], err));
   *out = entries;
   return SHOAL_OK;
 }

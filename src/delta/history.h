@@ -7,7 +7,7 @@
 
 typedef struct shoal_delta_history_entry {
   int64_t version;
-  int64_t time_us;               /* in-commit timestamp, else commitInfo's, else the commit file's */
+  int64_t time_us;               /* by which time travel goes: the in-commit timestamp, else the commit file's */
   shoal_str operation, engine;   /* {NULL,0}: not told */
   shoal_str parameters, metrics; /* JSON objects' texts or {NULL,0} */
   shoal_str info;                /* the whole commitInfo as JSON text or {NULL,0} */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which version is the latest, and which one was at a time. Where the table has in-commit timestamps they count
- * (protocol, "In-Commit Timestamps"), before their enablement the commit files' times do, each made at least a
- * millisecond later than the one before, so that time never runs backwards along the log.
+ * (protocol, "In-Commit Timestamps"), before their enablement the commit files' times do, in milliseconds, each
+ * made at least one later than the one before, so that time never runs backwards along the log.
  */
 #include "base/mem.h"
 #include "delta/delta_internal.h"
@@ -94,17 +94,19 @@ static shoal_status search_in_commit(search *s, size_t from, int64_t us, int64_t
   return SHOAL_OK;
 }
 
+int64_t shoal_delta_commit_time(const shoal_log_file *commit, int64_t before_us) {
+  int64_t us = commit->object.modified_us / 1000 * 1000;
+  return before_us != INT64_MIN && us <= before_us ? before_us + 1000 : us;
+}
+
 static int64_t search_files(const search *s, size_t n, int64_t us) {
   int64_t found = -1, last = INT64_MIN;
   for (size_t i = 0; i < n; i++) {
     const shoal_log_file *f = &s->log.files[i];
     if (f->kind != SHOAL_LOG_COMMIT)
       continue;
-    int64_t time = f->object.modified_us;
-    if (last != INT64_MIN && time < last + 1000)
-      time = last + 1000;
-    last = time;
-    if (time > us)
+    last = shoal_delta_commit_time(f, last);
+    if (last > us)
       break;
     found = f->version;
   }

@@ -87,6 +87,15 @@ def versions_go_by_time_too_and_rows_into_files():
     for args, want in ((["2026-01-01T00:00:30Z"], [1, 2]), (["2026-01-01T00:01:00Z", "2026-01-01T00:01:59Z"], [1, 1]), (["2000-01-01", "2026-01-01T00:01:00Z"], [0, 1])):
         got = shown(p, "./t", "--from", args[0], *(["--to", args[1]] if len(args) > 1 else []))
         same(got, sorted([c for c in m.log if want[0] <= c[0] <= want[1]], key=str))
+    for v in range(3):  # files know nanoseconds, readers milliseconds; a table that was copied has the times of the copy
+        os.utime(f"{p.dir}/t/_delta_log/{v:020}.json", ns=(1767225600_000_900_100 + 60_000_000_000 * (v > 1),) * 2)
+    times = {e["version"]: e["time"] for e in map(json.loads, p.shoal("table", "history", "./t", "--json").stdout.splitlines())}
+    same(times, {0: "2026-01-01T00:00:00.000000Z", 1: "2026-01-01T00:00:00.001000Z", 2: "2026-01-01T00:01:00.000000Z"})
+    for v, t in times.items():
+        same(p.rows(f"select count(*) from './t' at (timestamp => '{t}')"), p.rows(f"select count(*) from './t' at (version => {v})"))
+        same(shown(p, "./t", "--from", t, "--to", t), sorted([c for c in m.log if c[0] == v], key=str))
+    for v in range(3):
+        os.utime(f"{p.dir}/t/_delta_log/{v:020}.json", (1767225600 + 60 * v,) * 2)
     has(p.shoal("table", "changes", "./t", "--from", "2999-01-01", code=1).stderr, "no version as young")
     p.shoal("table", "changes", "./t", "--from", "1", "-o", "out.parquet")
     frame = polars.read_parquet(p.dir + "/out.parquet")
