@@ -53,7 +53,8 @@ static int run(cli *c) {
   if (absolute_files(c, &files, &err) < 0 || target_of(c, &target, &err) < 0)
     return cli_fail(c, &err);
   if (cli_open_for_table(c, target, &err) < 0 ||
-      shoal_session_import(c->s, files, (size_t)c->argc - 1, target, cli_has(c, "merge-schema"), &done, &err) < 0)
+      shoal_session_import(c->s, &cli_cancel, files, (size_t)c->argc - 1, target, cli_has(c, "merge-schema"), &done,
+                           &err) < 0)
     return cli_fail(c, &err);
   print(c, shoal_str_z(c->argv[c->argc - 1]), &done);
   return EXIT_DONE;

@@ -65,7 +65,7 @@ int cli_open_table(cli *c, unsigned flags, const char *const *readable, shoal_op
     return cli_fail(c, &err);
   shoal_status status = cli_open_for_table(c, target, &err);
   if (status >= 0)
-    status = shoal_session_table_open(c->s, target, flags, paths, n, out, &err);
+    status = shoal_session_table_open(c->s, &cli_cancel, target, flags, paths, n, out, &err);
   return status < 0 ? cli_fail(c, &err) : 0;
 }
 

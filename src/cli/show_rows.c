@@ -7,8 +7,8 @@
 #include "base/json.h"
 #include "base/os.h"
 #include "base/str.h"
-#include "base/thread.h"
 #include "cli/commands.h"
+#include "session/interrupt.h"
 
 #define BOX_ROWS 40
 
@@ -127,62 +127,17 @@ static const char *format_of(cli *c, const char *path) {
   return format ? format : !path && c->json ? "json" : for_people ? "box" : "csv";
 }
 
-/* Passes Ctrl-C on to the engine while a query runs. An interrupt before the engine begins is lost, so it is repeated.
- */
-typedef struct watcher {
-  shoal_engine *engine;
-  shoal_mutex mutex;
-  shoal_cond wake;
-  bool over, passed;
-  shoal_thread thread;
-} watcher;
-
-static void watch_cancel(void *arg) {
-  watcher *w = arg;
-  shoal_mutex_lock(&w->mutex);
-  while (!w->over) {
-    if (atomic_load(&cli_cancel.requested)) {
-      shoal_engine_interrupt(w->engine);
-      w->passed = true;
-    }
-    (void)shoal_cond_wait_for(&w->wake, &w->mutex, 20000);
-  }
-  shoal_mutex_unlock(&w->mutex);
-}
-
-static shoal_status begin_watch(watcher *w, shoal_engine *engine, shoal_error *err) {
-  *w = (watcher){.engine = engine};
-  shoal_mutex_init(&w->mutex);
-  shoal_cond_init(&w->wake);
-  return shoal_thread_start(&w->thread, watch_cancel, w, err);
-}
-
-/* An interrupt that came too late would cancel the next query, so an empty one takes it. */
-static void end_watch(watcher *w) {
-  shoal_rows *rows = NULL;
-  shoal_job nothing = {.sql = SHOAL_STR("select 1")};
-  shoal_mutex_lock(&w->mutex);
-  w->over = true;
-  shoal_cond_signal(&w->wake);
-  shoal_mutex_unlock(&w->mutex);
-  shoal_thread_join(&w->thread);
-  if (w->passed && shoal_engine_query(w->engine, &nothing, &rows, NULL) >= 0)
-    shoal_rows_free(rows);
-  shoal_cond_dispose(&w->wake);
-  shoal_mutex_dispose(&w->mutex);
-}
-
 shoal_status cli_show_rows(cli *c, shoal_engine *engine, shoal_store *store, const shoal_job *job, const char *path,
                            shoal_error *err) {
-  watcher w;
+  shoal_interrupt *interrupt;
   shoal_stat st;
   const char *format = format_of(c, path);
   bool to_file = path || !strcmp(format, "parquet") || !strcmp(format, "arrow");
-  SHOAL_TRY(begin_watch(&w, engine, err));
+  SHOAL_TRY(shoal_interrupt_begin(&cli_cancel, engine, &interrupt, err));
   shoal_status status =
       to_file ? write_file(c, job, engine, store, format, path, err) : print_rows(c, job, engine, format, err);
   if (status >= 0 && path && !c->quiet && shoal_os_stat(path, &st, NULL) >= 0)
     fprintf(stderr, "wrote %s: %s\n", cli_value(c, "output") ? cli_value(c, "output") : path, cli_bytes(c, st.size));
-  end_watch(&w);
+  shoal_interrupt_end(interrupt);
   return status;
 }

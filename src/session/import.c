@@ -15,8 +15,8 @@ static shoal_status append_files(shoal_open_table *t, const shoal_scan *scan, bo
   return shoal_delta_append_rows(&t->delta, engine, &wanted, out, err);
 }
 
-shoal_status shoal_session_import(shoal_session *s, const shoal_str *files, size_t n, shoal_str target,
-                                  bool merge_schema, shoal_delta_appended *out, shoal_error *err) {
+shoal_status shoal_session_import(shoal_session *s, shoal_cancel *cancel, const shoal_str *files, size_t n,
+                                  shoal_str target, bool merge_schema, shoal_delta_appended *out, shoal_error *err) {
   shoal_arena arena = {0};
   shoal_open_table t = {0};
   shoal_scan scan;
@@ -25,7 +25,7 @@ shoal_status shoal_session_import(shoal_session *s, const shoal_str *files, size
     SHOAL_TRY(shoal_session_configure(s, err));
   shoal_status status = shoal_session_scan_files(files, n, &arena, &scan, err);
   if (status >= 0)
-    status = shoal_session_table_open(s, target, SHOAL_TABLE_CREATE, files, n, &t, err);
+    status = shoal_session_table_open(s, cancel, target, SHOAL_TABLE_CREATE, files, n, &t, err);
   if (status >= 0)
     status = append_files(&t, &scan, merge_schema, out, err);
   shoal_session_table_close(&t);

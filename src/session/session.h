@@ -312,9 +312,10 @@ SHOAL_MUST_USE shoal_status shoal_session_branch_delete(shoal_session *s, shoal_
 
 /* Appends files (absolute paths of one format; columns go by name) to a source that is a Delta table, or to the table
    at a path (absolute; told by its '/'; s may be NULL then: no project); where there is none it is made. Others may
-   append to it at once. `merge_schema`: columns that the table lacks become its own. */
-SHOAL_MUST_USE shoal_status shoal_session_import(shoal_session *s, const shoal_str *files, size_t n, shoal_str target,
-                                                 bool merge_schema, shoal_delta_appended *out, shoal_error *err);
+   append to it at once. `merge_schema`: columns that the table lacks become its own. `cancel` may be NULL. */
+SHOAL_MUST_USE shoal_status shoal_session_import(shoal_session *s, shoal_cancel *cancel, const shoal_str *files,
+                                                 size_t n, shoal_str target, bool merge_schema,
+                                                 shoal_delta_appended *out, shoal_error *err);
 
 /* --- verification --- */
 typedef struct shoal_fsck_options {

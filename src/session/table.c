@@ -105,9 +105,10 @@ static shoal_status give_engine(void *arg, shoal_engine **out, shoal_error *err)
   return shoal_session_table_engine(arg, out, err);
 }
 
-shoal_status shoal_session_table_open(shoal_session *s, shoal_str target, unsigned flags, const shoal_str *readable,
-                                      size_t n_readable, shoal_open_table *out, shoal_error *err) {
-  *out = (shoal_open_table){.s = s, .readable = readable, .n_readable = n_readable};
+shoal_status shoal_session_table_open(shoal_session *s, shoal_cancel *cancel, shoal_str target, unsigned flags,
+                                      const shoal_str *readable, size_t n_readable, shoal_open_table *out,
+                                      shoal_error *err) {
+  *out = (shoal_open_table){.s = s, .cancel = cancel, .readable = readable, .n_readable = n_readable};
   shoal_status status = s ? shoal_session_configure(s, err) : SHOAL_OK;
   if (status >= 0)
     status = find_table(out, target, flags, err);
@@ -128,6 +129,7 @@ shoal_status shoal_session_table_open(shoal_session *s, shoal_str target, unsign
 }
 
 void shoal_session_table_close(shoal_open_table *t) {
+  shoal_interrupt_end(t->interrupt);
   shoal_engine_free(t->engine);
   shoal_store_free(t->store);
   shoal_arena_dispose(&t->arena);
@@ -163,6 +165,8 @@ static shoal_status open_engine(shoal_open_table *t, shoal_error *err) {
 
 shoal_status shoal_session_table_engine(shoal_open_table *t, shoal_engine **out, shoal_error *err) {
   shoal_status status = t->engine ? SHOAL_OK : open_engine(t, err);
+  if (status == SHOAL_OK && t->cancel && !t->interrupt)
+    status = shoal_interrupt_begin(t->cancel, t->engine, &t->interrupt, err);
   *out = t->engine;
   return status;
 }

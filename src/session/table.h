@@ -7,6 +7,7 @@
 #define SHOAL_SESSION_TABLE_H
 
 #include "delta/dml.h"
+#include "session/interrupt.h"
 #include "session/session.h"
 
 typedef struct shoal_open_table {
@@ -17,6 +18,8 @@ typedef struct shoal_open_table {
   size_t n_readable;
   shoal_store *store;
   shoal_engine *engine; /* NULL: not needed so far */
+  shoal_cancel *cancel; /* stops what the engine does; NULL: nothing does */
+  shoal_interrupt *interrupt;
   shoal_delta_table delta;
 } shoal_open_table;
 
@@ -25,9 +28,10 @@ enum {
   SHOAL_TABLE_COMPUTED = 2 /* a computed dataset will do: nothing is written */
 };
 /* `target` is a source's name or a path (absolute; told by its '/'). SHOAL_ENOTFOUND: no such source or folder.
-   SHOAL_EINVAL: a source made of files, a computed dataset. `readable` must outlive the table. */
-SHOAL_MUST_USE shoal_status shoal_session_table_open(shoal_session *s, shoal_str target, unsigned flags,
-                                                     const shoal_str *readable, size_t n_readable,
+   SHOAL_EINVAL: a source made of files, a computed dataset. `readable` and `cancel`, which may be NULL, must outlive
+   the table. */
+SHOAL_MUST_USE shoal_status shoal_session_table_open(shoal_session *s, shoal_cancel *cancel, shoal_str target,
+                                                     unsigned flags, const shoal_str *readable, size_t n_readable,
                                                      shoal_open_table *out, shoal_error *err);
 /* Its engine, which may touch the table's folder and what is readable, nothing else. */
 SHOAL_MUST_USE shoal_status shoal_session_table_engine(shoal_open_table *t, shoal_engine **out, shoal_error *err);

@@ -2,12 +2,14 @@
 """Delta tables and files where there is no project: read, imported into, checked, by their paths."""
 import glob
 import os
+import shutil
+import signal
+import subprocess
 import sys
 import tempfile
-import shutil
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/support")
-from harness import Project, case, has, lacks, main, same
+from harness import SHOAL, Project, case, has, lacks, main, same
 
 
 class Folder(Project):
@@ -75,6 +77,32 @@ def what_does_not_fit_into_memory_is_spilled():
     p.shoal("sql", "from './people'", "-o", "out.parquet")
     same(p.rows("select count(*) from 'out.parquet'"), [["3"]])
     same(glob.glob(p.dir + "/a/b/c/*"), [])
+    p.remove()
+
+
+def interrupted(p, *args):
+    """Ctrl-C as soon as the program listens; what it says then."""
+    child = subprocess.Popen([SHOAL, *args], cwd=p.dir, env=p.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    caught = 0
+    while not caught & 1 << signal.SIGINT - 1:
+        with open(f"/proc/{child.pid}/status") as f:
+            caught = next(int(line.split()[1], 16) for line in f if line.startswith("SigCgt"))
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    same(child.returncode, 1)
+    return err
+
+
+@case
+def an_interrupt_stops_what_works_on_a_table():
+    p = Folder()
+    p.shoal("import", "people.csv", "./t")
+    before = sorted(os.walk(p.dir + "/t"))
+    forever = "(select count(*) from range(100000000) a, range(1000000) b where a.range * b.range % 7 = 3)"
+    for args in (["delete", "./t", "--where", f"id < {forever}"], ["update", "./t", "--set", f"name = {forever}", "--all"],
+                 ["merge", "./t", "--using", "people.csv", "--on", f"target.id < {forever}", "--when", "matched then delete"]):
+        has(interrupted(p, "table", *args), "cancelled")
+        same(sorted(os.walk(p.dir + "/t")), before)
     p.remove()
 
 
