@@ -10,6 +10,7 @@
 #include "delta/deletion_vector.h"
 #include "delta/identity.h"
 #include "delta/maintain.h"
+#include "delta/property.h"
 #include "delta/transaction.h"
 #include "delta/write.h"
 
@@ -140,10 +141,10 @@ static shoal_status open_both(restoring *r, int64_t version, shoal_error *err) {
   return status;
 }
 
-/* What a commit can't undo: ids and times that must not run backwards, physical names that are given once. */
+/* What a commit can't undo: ids and times that must not run backwards, names that files have for columns. */
 static shoal_status check_settings(const restoring *r, shoal_error *err) {
   static const char *const lasting[] = {"delta.enableInCommitTimestamps", "delta.enableRowTracking",
-                                        "delta.columnMapping.mode", "delta.columnMapping.maxColumnId"};
+                                        "delta.columnMapping.mode"};
   for (size_t i = 0; i < sizeof lasting / sizeof *lasting; i++)
     if (!shoal_str_eq(shoal_delta_config(&r->now.s->metadata, lasting[i]),
                       shoal_delta_config(&r->then.s->metadata, lasting[i])))
@@ -206,6 +207,13 @@ static shoal_status take_away(restoring *r, shoal_error *err) {
   return SHOAL_OK;
 }
 
+/* No later column gets an id that a younger version's files know another one by. */
+static shoal_status keep_last_id(restoring *r, shoal_error *err) {
+  shoal_str last = shoal_delta_config(&r->now.s->metadata, SHOAL_DELTA_LAST_ID);
+  return last.ptr ? shoal_delta_config_set(&r->metadata, SHOAL_STR(SHOAL_DELTA_LAST_ID), last, &r->arena, err)
+                  : SHOAL_OK;
+}
+
 static shoal_status restore(restoring *r, shoal_error *err) {
   char *parameters = shoal_arena_printf(&r->arena, "{\"version\":\"%lld\"}", (long long)r->then.s->version);
   bool described = !shoal_str_eq(r->now.s->metadata_raw, r->then.s->metadata_raw);
@@ -220,6 +228,7 @@ static shoal_status restore(restoring *r, shoal_error *err) {
   if (described) {
     r->metadata = r->then.s->metadata;
     SHOAL_TRY(shoal_delta_identities_keep(&r->metadata, &r->now.s->metadata, &r->arena, err));
+    SHOAL_TRY(keep_last_id(r, err));
     shoal_delta_transaction_metadata(r->transaction, &r->metadata);
   }
   if (!described && r->out->files_added + r->out->files_removed == 0)

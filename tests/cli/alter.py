@@ -142,6 +142,25 @@ def columns_come_go_and_change_their_names():
 
 
 @case
+def alterations_are_taken_back():
+    p = with_lake({"new.json": '{"key": 9, "kind": "k", "place": "here"}\n'})
+    want = [{"id": i, "kind": k, "v": v, "note": n} for i, k, v, n in filled(p, "./t", MAPPED, VECTORS, n=5, files=1)]
+    p.shoal("table", "alter", "./t", "--rename-column", "id=key", "--drop-column", "v", "--add-column", "place VARCHAR")
+    p.shoal("table", "append", "./t", "new.json")
+    p.shoal("table", "delete", "./t", "--where", "key = 2")
+    last = columns(p, "t")[0]["place"]["metadata"]["delta.columnMapping.id"]
+    p.shoal("table", "restore", "./t", "--version", "1")
+    same(agreed(p, "./t"), want)
+    p.shoal("table", "alter", "./t", "--add-column", "place INTEGER")  # another one, with an id of its own
+    same(columns(p, "t")[0]["place"]["metadata"]["delta.columnMapping.id"] > last, True)
+    p.shoal("table", "update", "./t", "--set", "place = id", "--where", "id > 2")
+    same(agreed(p, "./t"), [{**r, "place": r["id"] if r["id"] > 2 else None} for r in want])
+    p.shoal("table", "restore", "./t", "--version", "3")
+    same([(r["key"], r["place"]) for r in agreed(p, "./t", "key")], [(0, None), (1, None), (2, None), (3, None), (4, None), (9, "here")])
+    p.remove()
+
+
+@case
 def structs_get_the_members_that_rows_bring():
     for properties in ([], [MAPPED, VECTORS, FEED]):
         p = with_lake({"one.json": '{"id":1,"s":{"a":1,"l":[{"x":1}]},"t":"t"}\n', "more.json": '{"id":1,"s":{"A":3,"l":[{"y":"y","x":3}],"d":{"z":2.5}}}\n{"id":2,"s":null}\n',
