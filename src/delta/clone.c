@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Shallow clones: a commit 0 that names another table's files. Paths are absolute, which of all forms most readers
- * follow; where deletion vectors are on they are file:/path, as Spark has them, which else can't find the files that
- * its vectors are of. Row ids stay with the source, as the protocol's other writers have it. What lies in the source's checkpoint
+ * follow; row ids stay with the source, as the protocol's other writers have it. What lies in the source's checkpoint
  * goes from there into the commit row by row, so that memory does not grow with the number of files.
  */
 #include "base/os.h"
@@ -18,8 +17,7 @@ typedef struct cloning {
   shoal_arena arena;
   shoal_str root;   /* of the source, as its store says, */
   char *real;       /* and without links, */
-  shoal_buf folder; /* and encoded, behind the scheme */
-  const char *scheme;
+  shoal_buf folder; /* and encoded */
   shoal_delta_snapshot *snapshot;
   shoal_delta_metadata metadata;
   shoal_delta_transaction *transaction;
@@ -82,8 +80,6 @@ static shoal_status find_root(cloning *c, shoal_error *err) {
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "the store has no local files");
   c->root = shoal_str_z(root);
   SHOAL_TRY(shoal_os_realpath(root, &c->arena, &c->real, err));
-  c->scheme = shoal_delta_is_on(&c->snapshot->metadata, "delta.enableDeletionVectors") ? "file:" : "";
-  shoal_buf_addz(&c->folder, c->scheme);
   shoal_delta_path_encode(&c->folder, shoal_str_z(c->real));
   shoal_buf_addc(&c->folder, '/');
   return shoal_buf_check(&c->folder, err);
@@ -121,7 +117,7 @@ static shoal_status put_file(cloning *c, shoal_delta_file *f, shoal_arena *scrat
     SHOAL_TRY(shoal_buf_check(&c->path, err));
     f->path = shoal_buf_str(&c->path);
   } else {
-    SHOAL_TRY(absolute(c, c->scheme, f->path, scratch, &f->path, err));
+    SHOAL_TRY(absolute(c, "", f->path, scratch, &f->path, err));
   }
   if (f->deletion_vector.ptr)
     SHOAL_TRY(clone_vector(c, f->deletion_vector, scratch, &f->deletion_vector, err));
