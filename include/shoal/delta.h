@@ -57,7 +57,9 @@ typedef struct shoal_table_pair {
 typedef struct shoal_table_options { /* zero: none */
   const char *const *partition_by;   /* columns */
   size_t n_partition_by;
-  const shoal_table_pair *properties; /* delta.appendOnly = true */
+  /* delta.appendOnly = true. Those of Delta's own that docs/delta.md names; SHOAL_EUNSUPPORTED: others, and values that
+     this build does not act by; SHOAL_EINVAL: values that are none. The same goes for SHOAL_TABLE_SET_PROPERTY. */
+  const shoal_table_pair *properties;
   size_t n_properties;
   const shoal_table_pair *constraints; /* a name, and a condition in Spark's SQL that every row must satisfy */
   size_t n_constraints;
@@ -154,7 +156,8 @@ typedef struct shoal_table_packed {
   size_t files_added, files_removed;
   uint64_t bytes_added, bytes_removed;
 } shoal_table_packed;
-/* Packs small files into files of about `file_bytes` (0: 128 MB). The rows stay what they are. */
+/* Packs small files into files of about `file_bytes` (0: what delta.targetFileSize says, or 128 MB). The rows stay what
+   they are. */
 SHOAL_API SHOAL_MUST_USE shoal_status shoal_table_optimize(shoal_table *t, uint64_t file_bytes, shoal_table_packed *out,
                                                            shoal_error *err);
 

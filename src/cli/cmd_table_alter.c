@@ -106,6 +106,8 @@ static const cli_option options[] = {
 static const cli_example examples[] = {
     {"shoal table alter tables/visits --add-column 'place VARCHAR' --add-constraint 'counted=n >= 0'", "in one commit"},
     {"shoal table alter tables/notes --set delta.columnMapping.mode=name --rename-column note=text", "no file changes"},
+    {"shoal table alter tables/visits --set delta.parquet.compression.codec=gzip --set delta.targetFileSize=1gb",
+     "how files that come are written"},
     {NULL, NULL}};
 const cli_command cmd_table_alter = {"table alter",
                                      "Change a table's columns, properties and constraints.",

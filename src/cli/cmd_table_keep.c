@@ -173,7 +173,8 @@ static int optimize(cli *c) {
 }
 
 static const cli_option optimize_options[] = {
-    {"file-size", 0, "MB", "about how large files shall be: 128", false, false},
+    {"file-size", 0, "MB", "about how large files shall be; the table says it (delta.targetFileSize), else 128", false,
+     false},
     {"cluster-by", 0, "COLUMNS", "lay rows out so that conditions on any of these skip files", false, false},
     {"full", 0, NULL, "also files that have been clustered already", false, false},
     {NULL, 0, NULL, NULL, false, false}};

@@ -130,6 +130,8 @@ static const cli_example create_examples[] = {
     {"shoal table create tables/visits --schema 'day DATE, n BIGINT' --property delta.enableChangeDataFeed=true",
      "without rows, and changes will be told"},
     {"shoal table create tables/counts --schema 'n BIGINT' --constraint 'positive=n > 0'", "rows it must not have"},
+    {"shoal table create tables/lines --as data/airlines.csv --property delta.dataSkippingStatsColumns=carrier",
+     "which columns files can be skipped by"},
     {NULL, NULL}};
 const cli_command cmd_table_create = {
     "table create", "Make a Delta table.", "PATH-or-SOURCE (--schema COLUMNS | --as FILE) [options]",

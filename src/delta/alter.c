@@ -3,9 +3,11 @@
 #include "delta/alter.h"
 
 #include "base/str.h"
+#include "delta/cluster.h"
 #include "delta/evolve.h"
 #include "delta/property.h"
 #include "delta/rules.h"
+#include "delta/stats_columns.h"
 #include "delta/transaction.h"
 
 typedef struct altering {
@@ -70,6 +72,7 @@ static shoal_status rename_column(altering *a, shoal_str from, shoal_str to, sho
   ptrdiff_t partition = partition_of(m, m->schema.fields[at].name);
   if (partition >= 0)
     ((shoal_str *)m->partition_columns)[partition] = to; /* of the evolution's copy */
+  SHOAL_TRY(shoal_delta_stats_columns_rename(m, m->schema.fields[at].name, to, &a->arena, err));
   m->schema.fields[at].name = to;
   a->e.columns_change = true;
   return SHOAL_OK;
@@ -88,6 +91,7 @@ static shoal_status drop_column(altering *a, shoal_str name, shoal_error *err) {
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "the table is clustered, and this build does not look whether by '%.*s'",
                       SHOAL_FMT(name));
   SHOAL_TRY(check_unused(a, at, err));
+  SHOAL_TRY(shoal_delta_stats_columns_rename(m, m->schema.fields[at].name, SHOAL_STR_NONE, &a->arena, err));
   for (size_t i = at + 1; i < m->schema.n_fields; i++)
     m->schema.fields[i - 1] = m->schema.fields[i];
   m->schema.n_fields--;
@@ -125,6 +129,18 @@ static shoal_status start_mapping(altering *a, shoal_str mode, shoal_error *err)
   return shoal_delta_evolve_map(&a->e, m->schema.fields, m->schema.n_fields, true, err);
 }
 
+/* What statistics are to be of must be columns, and a clustered table's among them. */
+static shoal_status check_statistics(altering *a, shoal_error *err) {
+  shoal_delta_snapshot s = *a->snapshot; /* as it will be */
+  s.metadata = a->e.metadata;
+  SHOAL_TRY(shoal_delta_stats_columns_check(&s.metadata, err));
+  return shoal_delta_cluster_check(&s, err);
+}
+
+static bool is_of_statistics(shoal_str key) {
+  return shoal_str_is(key, SHOAL_DELTA_STATS_COLUMNS) || shoal_str_is(key, SHOAL_DELTA_STATS_LEAVES);
+}
+
 static shoal_status set_property(altering *a, shoal_str key, shoal_str value, shoal_error *err) {
   const shoal_delta_kv pair = {key, value};
   SHOAL_TRY(shoal_delta_property_check(&pair, err));
@@ -135,7 +151,8 @@ static shoal_status set_property(altering *a, shoal_str key, shoal_str value, sh
   const shoal_delta_property *needs = shoal_delta_property_needs(key, value);
   if (needs)
     SHOAL_TRY(shoal_delta_evolve_feature(&a->e, needs->feature, needs->reader, err));
-  return shoal_delta_config_set(&a->e.metadata, key, value, &a->arena, err);
+  SHOAL_TRY(shoal_delta_config_set(&a->e.metadata, key, value, &a->arena, err));
+  return is_of_statistics(key) ? check_statistics(a, err) : SHOAL_OK;
 }
 
 static shoal_status unset_property(altering *a, shoal_str key, shoal_error *err) {
@@ -149,7 +166,8 @@ static shoal_status unset_property(altering *a, shoal_str key, shoal_error *err)
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "this build does not take away the property '%.*s'", SHOAL_FMT(key));
   if (!shoal_delta_config(&a->e.metadata, shoal_arena_cstr(&a->arena, key)).ptr)
     return shoal_fail(err, SHOAL_EINVAL, "the table has no property '%.*s'", SHOAL_FMT(key));
-  return shoal_delta_config_set(&a->e.metadata, key, SHOAL_STR_NONE, &a->arena, err);
+  SHOAL_TRY(shoal_delta_config_set(&a->e.metadata, key, SHOAL_STR_NONE, &a->arena, err));
+  return is_of_statistics(key) ? check_statistics(a, err) : SHOAL_OK;
 }
 
 /* ---- constraints ---- */

@@ -60,14 +60,14 @@ static shoal_status describe(appending *a, const shoal_schema *rows, shoal_error
   return shoal_delta_describe_table(&create, &a->arena, &a->metadata, &a->protocol, err);
 }
 
-/* What rows must satisfy, what files call their columns, and whether there are such columns: of other tables the rows'
-   columns, which it takes a binding to tell, are known soon enough when they are written. */
+/* What rows must satisfy, what files call their columns and what form they have, and whether there are such columns: of
+   other tables the rows' columns, which it takes a binding to tell, are known soon enough when they are written. */
 static shoal_status foresee(appending *a, const shoal_job *job, shoal_error *err) {
   const shoal_delta_append *wanted = a->append;
   const shoal_delta_create create = creation(wanted, NULL);
   for (size_t i = 0; i < wanted->n_properties; i++)
     SHOAL_TRY(shoal_delta_property_check(&wanted->properties[i], err));
-  if (!wanted->n_constraints && !wanted->n_partition_by && !wanted->n_cluster_by && !shoal_delta_create_maps(&create))
+  if (!wanted->n_constraints && !wanted->n_partition_by && !wanted->n_cluster_by && !wanted->n_properties)
     return SHOAL_OK;
   shoal_schema *schema = SHOAL_NEW(&a->arena, shoal_schema);
   if (!schema)
@@ -75,6 +75,7 @@ static shoal_status foresee(appending *a, const shoal_job *job, shoal_error *err
   SHOAL_TRY(shoal_engine_bind(a->engine, job, &a->arena, schema, err));
   SHOAL_TRY(describe(a, schema, err));
   a->writing.stored = shoal_delta_create_maps(&create) ? &a->metadata.schema : NULL;
+  SHOAL_TRY(shoal_delta_layout_of(&a->metadata, &a->writing.layout, err));
   return shoal_delta_rules_of(&a->metadata, a->engine, &a->arena, &a->writing.rules, err);
 }
 
@@ -107,6 +108,7 @@ static shoal_status prepare(appending *a, shoal_error *err) {
     w->stored = shoal_delta_is_mapped(m) ? &m->schema : NULL;
     w->partition_by = m->partition_columns;
     w->n_partition_by = m->n_partition_columns;
+    SHOAL_TRY(shoal_delta_layout_of(m, &w->layout, err));
     SHOAL_TRY(shoal_delta_transaction_open(a->table, a->snapshot, SHOAL_DELTA_CHECKS | SHOAL_DELTA_MAPS,
                                            wanted->operation ? wanted->operation : "WRITE",
                                            SHOAL_STR("{\"mode\":\"Append\"}"), &a->transaction, err));

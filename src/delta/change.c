@@ -48,6 +48,7 @@ static shoal_status take_columns(shoal_change *c, bool values, shoal_error *err)
   c->writing.stored = shoal_delta_is_mapped(c->metadata) ? &c->metadata->schema : NULL;
   c->writing.partition_by = c->metadata->partition_columns;
   c->writing.n_partition_by = c->metadata->n_partition_columns;
+  SHOAL_TRY(shoal_delta_layout_of(c->metadata, &c->writing.layout, err));
   if (values)
     SHOAL_TRY(shoal_delta_rules_of(c->metadata, c->engine, &c->arena, &c->writing.rules, err));
   return open_target(c, err);

@@ -15,6 +15,7 @@
 #include "base/os.h"
 #include "base/time.h"
 #include "delta/checkpoint.h"
+#include "delta/layout.h"
 
 #define LEAST_OBJECT (16u << 20) /* the JSON reader's default of the longest line */
 
@@ -110,13 +111,27 @@ static shoal_status add_file(shoal_checkpoint *c, size_t column, shoal_str raw) 
   return status;
 }
 
+/* Those that are not too old, where the table says how old they may be; what has no time is kept. */
+static shoal_status add_txns(shoal_checkpoint *c, shoal_buf *top) {
+  const shoal_replay_names *txns = &c->s->txns;
+  int64_t kept = shoal_delta_txn_retention(&c->s->metadata), now = shoal_time_now() / 1000;
+  for (size_t i = 0; i < txns->len; i++) {
+    yyjson_doc *doc;
+    SHOAL_TRY(shoal_json_parse_raw(txns->ptr[i].raw, "txn", &doc, c->err));
+    int64_t updated = shoal_json_i64(yyjson_doc_get_root(doc), "lastUpdated", INT64_MAX);
+    yyjson_doc_free(doc);
+    if (kept < 0 || updated > now - kept)
+      add_action(c, top, "txn", txns->ptr[i].raw);
+  }
+  return SHOAL_OK;
+}
+
 static shoal_status add_state(shoal_checkpoint *c) {
   const shoal_delta_snapshot *s = c->s;
   shoal_buf *top = c->v2 ? &c->top : &c->text;
   add_action(c, top, "protocol", s->protocol_raw);
   add_action(c, top, "metaData", s->metadata_raw);
-  for (size_t i = 0; i < s->txns.len; i++)
-    add_action(c, top, "txn", s->txns.ptr[i].raw);
+  SHOAL_TRY(add_txns(c, top));
   for (size_t i = 0; i < s->domains.len; i++) {
     if (!s->domains.ptr[i].removed)
       add_action(c, top, "domainMetadata", s->domains.ptr[i].raw);
@@ -442,7 +457,10 @@ static shoal_status to_parquet(shoal_checkpoint *c) {
   const shoal_scan scan = {.format = SHOAL_SCAN_PARQUET, .files = &file, .n_files = 1};
   shoal_buf sql = {0};
   shoal_checkpoint_query(c, &sql);
-  const shoal_job job = {.sql = shoal_checkpoint_keep(c, &sql), .inputs = c->in.list, .n_inputs = c->in.n};
+  const shoal_job job = {.sql = shoal_checkpoint_keep(c, &sql),
+                         .inputs = c->in.list,
+                         .n_inputs = c->in.n,
+                         .codec = shoal_delta_checkpoint_codec(&c->s->metadata)};
   if (!job.sql.ptr)
     return shoal_fail_nomem(c->err);
   SHOAL_TRY(shoal_engine_copy(c->engine, &job, c->parquet.ptr, SHOAL_STR("parquet"), c->err));

@@ -8,6 +8,7 @@
  */
 #include "base/time.h"
 #include "delta/checkpoint.h"
+#include "delta/stats_columns.h"
 
 #define PARSED "stats_parsed"
 
@@ -35,22 +36,16 @@ static shoal_status add_fields(const shoal_field *fields, size_t n, part which, 
   return SHOAL_OK;
 }
 
-/* How many leaves have statistics. */
+/* How many leaves may have typed statistics: where they are named, those of files from before, too. */
 static int64_t leaves_of(const shoal_delta_metadata *m) {
-  int64_t n;
-  if (shoal_delta_config(m, "delta.dataSkippingStatsColumns").ptr)
-    return INT64_MAX;
-  if (!shoal_str_i64(shoal_delta_config(m, "delta.dataSkippingNumIndexedCols"), &n))
-    return SHOAL_DELTA_MEASURED_LEAVES;
-  return n < 0 ? INT64_MAX : n;
+  return shoal_delta_config(m, SHOAL_DELTA_STATS_COLUMNS).ptr ? INT64_MAX : shoal_delta_measured_leaves(m);
 }
 
 static shoal_status find_stats_type(const shoal_delta_metadata *m, shoal_arena *arena, shoal_type *out,
                                     shoal_error *err) {
   static const shoal_type_kind kinds[N_PARTS] = {[RECORDS] = SHOAL_TYPE_LONG, [TIGHT] = SHOAL_TYPE_BOOLEAN};
   shoal_schema columns;
-  SHOAL_TRY(
-      shoal_delta_measured_columns(&m->schema, m->partition_columns, m->n_partition_columns, arena, &columns, err));
+  SHOAL_TRY(shoal_delta_file_columns(&m->schema, m->partition_columns, m->n_partition_columns, arena, &columns, err));
   *out = (shoal_type){.kind = SHOAL_TYPE_STRUCT, .fields = SHOAL_NEW_ARRAY(arena, shoal_field, N_PARTS)};
   if (!out->fields)
     return shoal_fail_nomem(err);

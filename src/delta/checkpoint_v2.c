@@ -14,6 +14,7 @@
 #include "base/os.h"
 #include "base/time.h"
 #include "delta/checkpoint.h"
+#include "delta/layout.h"
 
 #define LEAST_ROWS 10000  /* of a sidecar */
 #define MOST_SIDECARS 200 /* aimed at */
@@ -277,6 +278,7 @@ static shoal_status write_sidecars(sidecars *s, shoal_str all) {
   const shoal_job job = {.sql = shoal_checkpoint_keep(c, &sql),
                          .inputs = c->in.list,
                          .n_inputs = c->in.n,
+                         .codec = shoal_delta_checkpoint_codec(&c->s->metadata),
                          .staging = s->folder,
                          .partition_by = &part,
                          .n_partition_by = n > 0,

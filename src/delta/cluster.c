@@ -4,7 +4,7 @@
 
 #include "base/limits.h"
 #include "base/vec.h"
-#include "delta/delta_internal.h"
+#include "delta/stats_columns.h"
 
 /* By this name Delta's own implementation and this one take over each other's files: the tags say all there is. */
 #define PROVIDER "liquid"
@@ -56,25 +56,32 @@ static bool is_partition(const shoal_delta_metadata *m, const shoal_field *f) {
   return false;
 }
 
+static shoal_status check_measured(const shoal_delta_metadata *m, const column_path *path, shoal_arena *arena,
+                                   shoal_error *err) {
+  shoal_str names[SHOAL_MAX_TYPE_DEPTH + 1];
+  bool is;
+  for (size_t i = 0; i < path->n; i++)
+    names[i] = path->fields[i]->name;
+  SHOAL_TRY(shoal_delta_is_measured(m, names, path->n, arena, &is, err));
+  if (is)
+    return SHOAL_OK;
+  (void)shoal_fail(err, SHOAL_EINVAL, "files have no statistics of '%.*s', by which they could be skipped",
+                   SHOAL_FMT(names[path->n - 1]));
+  shoal_hint(err,
+             "statistics are of the first columns of a table, or of those that it names in " SHOAL_DELTA_STATS_COLUMNS
+             ": choose among them, or name the column");
+  return SHOAL_EINVAL;
+}
+
 static shoal_status check_column(const shoal_delta_metadata *m, const column_path *path, shoal_str name,
                                  shoal_arena *arena, shoal_error *err) {
   const shoal_field *leaf = path->fields[path->n - 1];
-  shoal_schema measured;
   if (is_partition(m, path->fields[0]))
     return shoal_fail(err, SHOAL_EINVAL, "the table is partitioned by '%.*s': its files have one value of it",
                       SHOAL_FMT(name));
   if (!is_ordered(&leaf->type))
     return shoal_fail(err, SHOAL_EINVAL, "the type of '%.*s' has no order to cluster by", SHOAL_FMT(name));
-  SHOAL_TRY(
-      shoal_delta_measured_columns(&m->schema, m->partition_columns, m->n_partition_columns, arena, &measured, err));
-  for (size_t i = 0; path->n == 1 && i < measured.n_fields; i++) /* copies of the table's own */
-    leaf = shoal_str_eq(measured.fields[i].name, path->fields[0]->name) ? &measured.fields[i] : leaf;
-  if (shoal_delta_is_measured(&measured, leaf))
-    return SHOAL_OK;
-  (void)shoal_fail(err, SHOAL_EINVAL, "files have no statistics of '%.*s', by which they could be skipped",
-                   SHOAL_FMT(name));
-  shoal_hint(err, "statistics are of the first columns of a table: choose among them, or move the column");
-  return SHOAL_EINVAL;
+  return check_measured(m, path, arena, err);
 }
 
 /* Both spellings of a column. */
@@ -201,6 +208,22 @@ shoal_status shoal_delta_cluster_of(const shoal_delta_snapshot *s, shoal_arena *
     status = read_domain(s, yyjson_obj_get(yyjson_doc_get_root(inner), "clusteringColumns"), arena, out, err);
   yyjson_doc_free(inner);
   yyjson_doc_free(doc);
+  return status;
+}
+
+shoal_status shoal_delta_cluster_check(const shoal_delta_snapshot *s, shoal_error *err) {
+  shoal_arena arena = {0};
+  shoal_delta_clustering own;
+  shoal_status status = shoal_delta_cluster_of(s, &arena, &own, err);
+  for (size_t i = 0; i < own.n && status == SHOAL_OK; i++) {
+    yyjson_doc *doc = NULL;
+    column_path path = {0};
+    status = shoal_json_parse(own.paths[i], SHOAL_DELTA_CLUSTERING, &doc, err);
+    if (status == SHOAL_OK && read_path(&s->metadata.schema, yyjson_doc_get_root(doc), &path))
+      status = check_measured(&s->metadata, &path, &arena, err);
+    yyjson_doc_free(doc);
+  }
+  shoal_arena_dispose(&arena);
   return status;
 }
 

@@ -25,6 +25,8 @@ SHOAL_MUST_USE shoal_status shoal_delta_cluster_by(const shoal_delta_metadata *m
 /* What the table says itself. */
 SHOAL_MUST_USE shoal_status shoal_delta_cluster_of(const shoal_delta_snapshot *s, shoal_arena *arena,
                                                    shoal_delta_clustering *out, shoal_error *err);
+/* SHOAL_EINVAL: files have no statistics of one of these columns. */
+SHOAL_MUST_USE shoal_status shoal_delta_cluster_check(const shoal_delta_snapshot *s, shoal_error *err);
 /* The domain's configuration. */
 SHOAL_MUST_USE shoal_status shoal_delta_cluster_domain(const shoal_delta_clustering *c, shoal_arena *arena,
                                                        shoal_str *out, shoal_error *err);

@@ -30,34 +30,60 @@ bool shoal_delta_has_feature(const shoal_delta_protocol *p, const char *name) {
   return false;
 }
 
-/* "interval 1 week", "interval 36 hours": milliseconds, -1 if it is anything else (then all is kept). */
-static int64_t interval_ms(shoal_str text) {
+/* Cuts the next word off; blanks stand between words. */
+static shoal_str next_word(shoal_str *rest) {
+  size_t end = 0;
+  *rest = shoal_str_trim(*rest);
+  while (end < rest->len && (unsigned char)rest->ptr[end] > ' ')
+    end++;
+  shoal_str word = shoal_str_sub(*rest, 0, end);
+  *rest = shoal_str_sub(*rest, end, rest->len);
+  return word;
+}
+
+/* "2", "days": microseconds. */
+static bool read_term(shoal_str number, shoal_str unit, int64_t *us) {
   static const struct {
     const char *unit;
-    int64_t ms;
-  } units[] = {{"week", 7 * DAY_MS}, {"day", DAY_MS}, {"hour", DAY_MS / 24}, {"minute", 60000}, {"second", 1000}};
-  shoal_str rest = shoal_str_trim(text), piece = {0};
-  int64_t n = -1, ms;
-  if (shoal_str_starts(rest, SHOAL_STR("interval ")))
-    rest = shoal_str_trim(shoal_str_sub(rest, 9, rest.len));
-  if (!shoal_str_split(&rest, ' ', &piece) || !shoal_str_i64(piece, &n) || n < 0)
-    return -1;
-  rest = shoal_str_trim(rest);
-  if (shoal_str_ends(rest, SHOAL_STR("s")))
-    rest = shoal_str_sub(rest, 0, rest.len - 1);
-  for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-    if (shoal_str_is(rest, units[i].unit) && !__builtin_mul_overflow(n, units[i].ms, &ms))
-      return ms;
-  }
-  return -1;
+    int64_t us;
+  } units[] = {{"week", 7 * DAY_MS * 1000}, {"day", DAY_MS * 1000}, {"hour", DAY_MS / 24 * 1000},
+               {"minute", 60000000},        {"second", 1000000},    {"millisecond", 1000},
+               {"microsecond", 1}};
+  int64_t n;
+  if (!shoal_str_i64(number, &n))
+    return false;
+  shoal_str one = shoal_str_sub(unit, 0, unit.len - (unit.len > 1 && (unit.ptr[unit.len - 1] | 32) == 's'));
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+    if (shoal_str_ieq(one, shoal_str_z(units[i].unit)))
+      return !__builtin_mul_overflow(n, units[i].us, us);
+  return false;
+}
+
+int64_t shoal_delta_interval(shoal_str text) {
+  shoal_str rest = text, word = next_word(&rest);
+  int64_t us, sum = 0;
+  if (shoal_str_ieq(word, SHOAL_STR("interval")))
+    word = next_word(&rest);
+  do {
+    shoal_str unit = next_word(&rest);
+    if (!read_term(word, unit, &us) || __builtin_add_overflow(sum, us, &sum))
+      return -1;
+    word = next_word(&rest);
+  } while (word.len);
+  return sum < 0 || rest.len ? -1 : sum / 1000;
 }
 
 int64_t shoal_delta_file_retention(const shoal_delta_metadata *m) {
   shoal_str retention = shoal_delta_config(m, "delta.deletedFileRetentionDuration");
-  return retention.ptr ? interval_ms(retention) : RETENTION_MS;
+  return retention.ptr ? shoal_delta_interval(retention) : RETENTION_MS;
 }
 
 int64_t shoal_delta_log_retention(const shoal_delta_metadata *m) {
   shoal_str retention = shoal_delta_config(m, "delta.logRetentionDuration");
-  return retention.ptr ? interval_ms(retention) : LOG_RETENTION_MS;
+  return retention.ptr ? shoal_delta_interval(retention) : LOG_RETENTION_MS;
+}
+
+int64_t shoal_delta_txn_retention(const shoal_delta_metadata *m) {
+  shoal_str retention = shoal_delta_config(m, "delta.setTransactionRetentionDuration");
+  return retention.ptr ? shoal_delta_interval(retention) : -1;
 }

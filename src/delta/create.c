@@ -12,6 +12,7 @@
 #include "delta/property.h"
 #include "delta/row_tracking.h"
 #include "delta/rules.h"
+#include "delta/stats_columns.h"
 #include "delta/transaction.h"
 
 #define MOST_FEATURES 20
@@ -168,6 +169,7 @@ shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_
                                      .n_partition_columns = create->n_partition_by,
                                      .created_ms = shoal_time_now() / 1000};
   SHOAL_TRY(configure(create, arena, metadata, err));
+  SHOAL_TRY(shoal_delta_stats_columns_check(metadata, err));
   if (shoal_delta_create_maps(create))
     SHOAL_TRY(map_columns(arena, metadata, err));
   if (create->n_cluster_by)

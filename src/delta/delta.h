@@ -207,18 +207,24 @@ SHOAL_MUST_USE shoal_status shoal_delta_protocol_for(const shoal_schema *schema,
 SHOAL_MUST_USE shoal_status shoal_delta_schema_json(const shoal_schema *s, shoal_buf *out, shoal_error *err);
 SHOAL_MUST_USE shoal_status shoal_delta_schema_parse(shoal_str json, shoal_arena *arena, shoal_schema *out,
                                                      shoal_error *err);
-/* add.stats of an output file, by the protocol's "Per-file Statistics" and facts: strings cut at 32 characters with a
-   valid upper bound, timestamps floored and ceiled to ms, no bounds where NaN may be, first 32 leaves. `columns` is the
-   file's schema without partition columns. */
-SHOAL_MUST_USE shoal_status shoal_delta_stats_json(const shoal_output_file *f, const shoal_schema *columns,
-                                                   shoal_buf *out, shoal_error *err);
-/* The columns that statistics are of: those of `whole` that files are not partitioned by. The fields are the same. */
+/* What statistics are of. */
+typedef struct shoal_delta_measured {
+  shoal_schema columns; /* with no leaf that has none */
+  size_t chars;         /* at which bounds of texts are cut */
+} shoal_delta_measured;
+/* The columns of `whole` that files have, those that they are not partitioned by, as far as the table's properties want
+   statistics of them (delta.dataSkippingStatsColumns, dataSkippingNumIndexedCols, dataSkippingStringPrefixLength);
+   `m` NULL, or a property that can't be understood: Spark's defaults. All is in the arena or the schema's. */
 SHOAL_MUST_USE shoal_status shoal_delta_measured_columns(const shoal_schema *whole, const shoal_str *partition_by,
-                                                         size_t n, shoal_arena *arena, shoal_schema *out,
-                                                         shoal_error *err);
+                                                         size_t n, const shoal_delta_metadata *m, shoal_arena *arena,
+                                                         shoal_delta_measured *out, shoal_error *err);
+/* add.stats of an output file, by the protocol's "Per-file Statistics" and facts: strings cut with a valid upper bound,
+   timestamps floored and ceiled to ms, no bounds where NaN may be. */
+SHOAL_MUST_USE shoal_status shoal_delta_stats_json(const shoal_output_file *f, const shoal_delta_measured *m,
+                                                   shoal_buf *out, shoal_error *err);
 /* The add of an output file that lies, under its own name, in the table's folder; `measured` are the columns of its
    statistics. Texts are in the arena or the output's. */
-SHOAL_MUST_USE shoal_status shoal_delta_file_of(const shoal_output_file *f, const shoal_schema *measured,
+SHOAL_MUST_USE shoal_status shoal_delta_file_of(const shoal_output_file *f, const shoal_delta_measured *measured,
                                                 const shoal_str *partition_by, size_t n_partition_by,
                                                 int64_t modified_ms, shoal_arena *arena, shoal_delta_file *out,
                                                 shoal_error *err);

@@ -21,6 +21,11 @@ bool shoal_delta_has_feature(const shoal_delta_protocol *p, const char *name);
 int64_t shoal_delta_file_retention(const shoal_delta_metadata *m);
 /* The same of commits. */
 int64_t shoal_delta_log_retention(const shoal_delta_metadata *m);
+/* And of what applications have said (txn), which is kept for ever unless a table says how long. */
+int64_t shoal_delta_txn_retention(const shoal_delta_metadata *m);
+/* Milliseconds of "interval 1 week 2 days", the word "interval" may be missing; -1: it is none, or negative. Spark's,
+   as far as numbers are whole. Months and years, which vary, are none. */
+int64_t shoal_delta_interval(shoal_str text);
 
 /* --- path.c --- */
 /* The table's folder, absolute; NULL: the store has no local files, or no memory. */
@@ -270,9 +275,6 @@ size_t shoal_delta_count_fields(const shoal_field *fields, size_t n);
 /* --- stats.c and commit.c --- */
 /* numRecords of its statistics: the rows in the file, whether deleted or not. -1: it does not say. */
 int64_t shoal_delta_file_rows(const shoal_delta_file *f);
-#define SHOAL_DELTA_MEASURED_LEAVES 32 /* Spark's default of delta.dataSkippingNumIndexedCols */
-/* Whether statistics are written of a leaf of the columns that they are of. */
-bool shoal_delta_is_measured(const shoal_schema *columns, const shoal_field *leaf);
 /* How a type's least and greatest values stand in statistics, if they do. */
 typedef enum shoal_bound {
   SHOAL_BOUND_NONE,

@@ -41,7 +41,7 @@ SHOAL_MUST_USE shoal_status shoal_delta_vacuum_files(const shoal_delta_table *ta
 
 /* --- OPTIMIZE --- */
 typedef struct shoal_delta_packing {
-  uint64_t file_bytes; /* about how large files shall be; 0: 128 MB */
+  uint64_t file_bytes; /* about how large files shall be; 0: what the table says (delta.targetFileSize), or 128 MB */
   /* Columns, or fields of structs with dots, along whose values rows are laid out; 0: those that the table is clustered
      by, if it is. */
   const shoal_str *cluster_by;

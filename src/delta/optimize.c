@@ -49,6 +49,7 @@ typedef struct packing {
   const shoal_delta_table *table;
   shoal_engine *engine;
   const shoal_delta_packing *wanted;
+  shoal_delta_layout layout;
   uint64_t file_bytes;
   shoal_arena arena;
   shoal_delta_snapshot *snapshot;
@@ -236,6 +237,7 @@ static shoal_status write_anew(packing *p, const rewrite *r, shoal_error *err) {
                            .n_partition_by = m->n_partition_columns,
                            .partition = r->values,
                            .folder = "",
+                           .layout = p->layout,
                            .file_bytes = p->file_bytes};
   view.files = r->what.files;
   view.n_files = r->what.n_files;
@@ -373,8 +375,12 @@ static shoal_status load(packing *p, int64_t version, bool whole, shoal_error *e
   p->below.len = 0;
   SHOAL_TRY(whole ? shoal_delta_snapshot_open(p->table, version, &p->snapshot, err)
                   : shoal_delta_tip_open(p->table, version, &p->snapshot, err));
+  SHOAL_TRY(shoal_delta_layout_of(&p->snapshot->metadata, &p->layout, err));
   SHOAL_TRY(shoal_delta_tracking_of(&p->snapshot->metadata, &p->tracking, err));
   SHOAL_TRY(find_columns(p, err));
+  p->file_bytes = p->wanted->file_bytes ? p->wanted->file_bytes : p->layout.file_bytes;
+  if (p->file_bytes == 0)
+    p->file_bytes = FILE_BYTES;
   SHOAL_TRY(shoal_delta_tip_each(p->table, p->snapshot, SHOAL_ADDS_SIZE | (p->by.n ? SHOAL_ADDS_MARKS : 0), look_below,
                                  p, err));
   return p->below.len ? shoal_delta_tip_bring(p->table, p->snapshot, p->below.ptr, p->below.len, err) : SHOAL_OK;
@@ -409,10 +415,7 @@ static shoal_status open(packing *p, shoal_error *err) {
 
 shoal_status shoal_delta_optimize(const shoal_delta_table *table, shoal_engine *engine,
                                   const shoal_delta_packing *wanted, shoal_delta_optimized *out, shoal_error *err) {
-  packing p = {.table = table,
-               .engine = engine,
-               .wanted = wanted,
-               .file_bytes = wanted->file_bytes ? wanted->file_bytes : FILE_BYTES};
+  packing p = {.table = table, .engine = engine, .wanted = wanted};
   *out = (shoal_delta_optimized){.version = -1};
   shoal_status status = open(&p, err);
   bool any = status == SHOAL_OK && p.n_chosen > 0;

@@ -3,22 +3,7 @@
 #include "base/str.h"
 #include "delta/delta.h"
 
-shoal_status shoal_delta_measured_columns(const shoal_schema *whole, const shoal_str *partition_by, size_t n,
-                                          shoal_arena *arena, shoal_schema *out, shoal_error *err) {
-  *out = (shoal_schema){.fields = SHOAL_NEW_ARRAY(arena, shoal_field, whole->n_fields)};
-  if (!out->fields)
-    return shoal_fail_nomem(err);
-  for (size_t i = 0; i < whole->n_fields; i++) {
-    bool partition = false;
-    for (size_t k = 0; k < n; k++)
-      partition = partition || shoal_str_ieq(whole->fields[i].name, partition_by[k]);
-    if (!partition)
-      out->fields[out->n_fields++] = whole->fields[i];
-  }
-  return SHOAL_OK;
-}
-
-shoal_status shoal_delta_file_of(const shoal_output_file *f, const shoal_schema *measured,
+shoal_status shoal_delta_file_of(const shoal_output_file *f, const shoal_delta_measured *measured,
                                  const shoal_str *partition_by, size_t n_partition_by, int64_t modified_ms,
                                  shoal_arena *arena, shoal_delta_file *out, shoal_error *err) {
   shoal_buf path = {0}, stats = {0};

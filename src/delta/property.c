@@ -2,26 +2,52 @@
 /* property.h: one table of what is kept, and edits of configurations, protocols and fields. */
 #include "delta/property.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/os.h"
+#include "delta/layout.h"
+#include "delta/stats_columns.h"
 
 #define SWITCH "true|false", "false"
 
+#define DURATION(key_)                                                                                                 \
+  { .key = (key_), .kind = SHOAL_DELTA_DURATION }
+#define WHOLE(key_, least_)                                                                                            \
+  { .key = (key_), .kind = SHOAL_DELTA_WHOLE, .least = (least_) }
+#define SWITCH_ONLY(key_)                                                                                              \
+  { .key = (key_), .values = "true|false", .off = "false" }
+
 static const shoal_delta_property kept[] = {
-    {"delta.appendOnly", SWITCH, "appendOnly", false, true},
-    {"delta.enableDeletionVectors", SWITCH, "deletionVectors", true, false},
-    {"delta.enableChangeDataFeed", SWITCH, "changeDataFeed", false, false},
-    {"delta.enableInCommitTimestamps", SWITCH, "inCommitTimestamp", false, false},
-    {"delta.enableRowTracking", SWITCH, "rowTracking", false, false},
-    {"delta.enableTypeWidening", SWITCH, "typeWidening", true, false},
-    {SHOAL_DELTA_MAPPING, "none|name|id", "none", "columnMapping", true, false},
-    {"delta.isolationLevel", "Serializable|WriteSerializable", NULL, NULL, false, false},
-    {"delta.deletedFileRetentionDuration", NULL, NULL, NULL, false, false},
-    {"delta.logRetentionDuration", NULL, NULL, NULL, false, false},
-    {"delta.enableExpiredLogCleanup", SWITCH, NULL, false, false},
-    {"delta.checkpointPolicy", "classic|v2", "classic", "v2Checkpoint", true, false},
-    {"delta.checkpoint.writeStatsAsJson", SWITCH, NULL, false, false},
-    {"delta.checkpoint.writeStatsAsStruct", SWITCH, NULL, false, false},
-    {"delta.checkpointInterval", NULL, NULL, NULL, false, false}};
+    {"delta.appendOnly", SWITCH, "appendOnly", false, true, SHOAL_DELTA_WORD, 0},
+    {"delta.enableDeletionVectors", SWITCH, "deletionVectors", true, false, SHOAL_DELTA_WORD, 0},
+    {"delta.enableChangeDataFeed", SWITCH, "changeDataFeed", false, false, SHOAL_DELTA_WORD, 0},
+    {"delta.enableInCommitTimestamps", SWITCH, "inCommitTimestamp", false, false, SHOAL_DELTA_WORD, 0},
+    {"delta.enableRowTracking", SWITCH, "rowTracking", false, false, SHOAL_DELTA_WORD, 0},
+    {"delta.enableTypeWidening", SWITCH, "typeWidening", true, false, SHOAL_DELTA_WORD, 0},
+    {SHOAL_DELTA_MAPPING, "none|name|id", "none", "columnMapping", true, false, SHOAL_DELTA_WORD, 0},
+    {.key = "delta.isolationLevel", .values = "Serializable|WriteSerializable"},
+    DURATION("delta.deletedFileRetentionDuration"),
+    DURATION("delta.logRetentionDuration"),
+    DURATION("delta.setTransactionRetentionDuration"),
+    SWITCH_ONLY("delta.enableExpiredLogCleanup"),
+    {"delta.checkpointPolicy", "classic|v2", "classic", "v2Checkpoint", true, false, SHOAL_DELTA_WORD, 0},
+    SWITCH_ONLY("delta.checkpoint.writeStatsAsJson"),
+    SWITCH_ONLY("delta.checkpoint.writeStatsAsStruct"),
+    WHOLE("delta.checkpointInterval", 1),
+    WHOLE(SHOAL_DELTA_STATS_LEAVES, -1),
+    {.key = SHOAL_DELTA_STATS_COLUMNS, .kind = SHOAL_DELTA_COLUMNS},
+    WHOLE(SHOAL_DELTA_STATS_CHARS, 0),
+    {.key = SHOAL_DELTA_CODEC_KEY, .kind = SHOAL_DELTA_CODEC},
+    {.key = SHOAL_DELTA_FORMAT_KEY, .kind = SHOAL_DELTA_FORMAT},
+    {.key = SHOAL_DELTA_SIZE_KEY, .kind = SHOAL_DELTA_SIZE},
+    /* Kept for other writers, which they tune: nothing here follows from them. */
+    SWITCH_ONLY("delta.autoOptimize"),
+    SWITCH_ONLY("delta.autoOptimize.optimizeWrite"),
+    SWITCH_ONLY("delta.autoOptimize.autoCompact"),
+    SWITCH_ONLY("delta.tuneFileSizesForRewrites"),
+    SWITCH_ONLY("delta.randomizeFilePrefixes"),
+    WHOLE("delta.randomPrefixLength", 1)};
 enum { N_KEPT = sizeof kept / sizeof *kept };
 
 const shoal_delta_property *shoal_delta_properties(size_t *n) {
@@ -36,12 +62,45 @@ static const shoal_delta_property *find(shoal_str key) {
   return NULL;
 }
 
-static bool is_value(const char *values, shoal_str value) {
+static bool is_word(const char *values, shoal_str value) {
   shoal_str rest = shoal_str_z(values), one;
-  bool found = !values;
+  bool found = false;
   while (!found && rest.ptr && shoal_str_split(&rest, '|', &one))
     found = shoal_str_eq(one, value);
   return found;
+}
+
+static shoal_status refuse(const shoal_delta_property *p, const char *what, shoal_str value, shoal_error *err) {
+  return shoal_fail(err, SHOAL_EINVAL, "%s is %s, not '%.*s'", p->key, what, SHOAL_FMT(value));
+}
+
+static shoal_status check_value(const shoal_delta_property *p, shoal_str value, shoal_error *err) {
+  int64_t number;
+  uint64_t bytes;
+  char least[48];
+  switch (p->kind) {
+  case SHOAL_DELTA_WORD:
+    return is_word(p->values, value)
+               ? SHOAL_OK
+               : refuse(p, !strcmp(p->values, "true|false") ? "true or false" : p->values, value, err);
+  case SHOAL_DELTA_WHOLE:
+    snprintf(least, sizeof least, "a whole number, %d or more", (int)p->least);
+    return shoal_str_i64(value, &number) && number >= p->least && number <= INT32_MAX ? SHOAL_OK
+                                                                                      : refuse(p, least, value, err);
+  case SHOAL_DELTA_DURATION:
+    return shoal_delta_interval(value) >= 0
+               ? SHOAL_OK
+               : refuse(p, "a duration such as 'interval 7 days', without months or years", value, err);
+  case SHOAL_DELTA_SIZE:
+    return shoal_delta_size(value, &bytes) ? SHOAL_OK : refuse(p, "a number of bytes, or as 128mb", value, err);
+  case SHOAL_DELTA_CODEC:
+    return shoal_delta_codec(value, &(shoal_parquet_codec){0}, err);
+  case SHOAL_DELTA_FORMAT:
+    return shoal_delta_format(value, false, err);
+  case SHOAL_DELTA_COLUMNS:
+    return shoal_delta_stats_columns_parse(value, err);
+  }
+  return SHOAL_OK;
 }
 
 /* A property of the user's own, unless it is Delta's with "delta." forgotten, which would do nothing in silence. */
@@ -59,12 +118,8 @@ shoal_status shoal_delta_property_check(const shoal_delta_kv *p, shoal_error *er
   if (!shoal_str_starts(p->key, SHOAL_STR("delta.")))
     return check_own(p->key, err);
   const shoal_delta_property *known = find(p->key);
-  if (known && is_value(known->values, p->value))
-    return SHOAL_OK;
   if (known)
-    return shoal_fail(err, SHOAL_EINVAL, "%s is %s, not '%.*s'", known->key,
-                      shoal_str_is(shoal_str_z(known->values), "true|false") ? "true or false" : known->values,
-                      SHOAL_FMT(p->value));
+    return check_value(known, p->value, err);
   (void)shoal_fail(err, SHOAL_EUNSUPPORTED, "this build does not keep the property '%.*s'", SHOAL_FMT(p->key));
   for (size_t i = 0; i < N_KEPT; i++)
     shoal_hint(err, "it keeps %s", kept[i].key);

@@ -11,12 +11,24 @@
 #define SHOAL_DELTA_MAPPING "delta.columnMapping.mode"
 #define SHOAL_DELTA_LAST_ID "delta.columnMapping.maxColumnId"
 
+typedef enum shoal_delta_value {
+  SHOAL_DELTA_WORD,     /* one of `values` */
+  SHOAL_DELTA_WHOLE,    /* a number, `least` or more */
+  SHOAL_DELTA_DURATION, /* interval 1 week */
+  SHOAL_DELTA_SIZE,     /* bytes, or 128mb */
+  SHOAL_DELTA_CODEC,
+  SHOAL_DELTA_FORMAT,
+  SHOAL_DELTA_COLUMNS /* stats_columns.h; whether they are the table's is asked there */
+} shoal_delta_value;
+
 typedef struct shoal_delta_property {
   const char *key;
-  const char *values;  /* "true|false"; NULL: any */
+  const char *values;  /* "true|false" */
   const char *off;     /* the value that needs no feature */
   const char *feature; /* which any other value needs; NULL: none */
   bool reader, legacy; /* the feature is also the reader's; writer version 2 has it */
+  shoal_delta_value kind;
+  int32_t least;
 } shoal_delta_property;
 
 /* The properties of Delta's own (delta.…) that are kept. */

@@ -3,19 +3,14 @@
  * add.stats from the engine's statistics (protocol, "Per-file Statistics"). Readers skip files by these, so a bound
  * that is no bound loses rows: whatever can't be vouched for is left out, which is always allowed.
  *
- *  S1 Only numbers, decimals, dates, timestamps and strings have bounds; the first 32 leaves have statistics at all.
- *  S2 Strings are cut at 32 characters; a cut maximum is closed by a character above the one it lost.
+ *  S1 Only numbers, decimals, dates, timestamps and strings have bounds; which leaves have statistics at all is said.
+ *  S2 Strings are cut at so many characters; a cut maximum is closed by a character above the one it lost.
  *  S3 Timestamps have milliseconds: a minimum is rounded down, a maximum up.
  *  S4 Numbers go through as the engine's text, never through a double.
  */
-#include <stdio.h>
-
 #include "base/limits.h"
 #include "base/time.h"
 #include "delta/delta_internal.h"
-
-#define PREFIX_CHARS 32 /* Spark's default length */
-#define MAX_CHARS 64    /* a maximum that needs more to be a bound is left out */
 
 typedef enum part { MIN, MAX, NULLS } part;
 
@@ -23,7 +18,7 @@ typedef struct writer {
   shoal_buf *out;
   const shoal_output_file *file;
   part part;
-  size_t leaves; /* seen so far */
+  size_t chars; /* of bounds of texts */
   shoal_str path[SHOAL_MAX_TYPE_DEPTH + 1];
   size_t depth;
 } writer;
@@ -80,23 +75,28 @@ static size_t chars(shoal_str s, size_t n) {
   return i;
 }
 
-static bool write_string(shoal_buf *out, shoal_str s, bool up) {
+/* A maximum that needs twice the length to be a bound is left out. */
+static bool write_string(shoal_buf *out, shoal_str s, bool up, size_t length) {
   const char *last = "\xf4\x8f\xbf\xbf"; /* U+10FFFF */
-  char text[(MAX_CHARS + 2) * 4];
+  shoal_buf text = {0};
   if (!shoal_str_utf8(s))
     return false;
-  size_t n = PREFIX_CHARS, cut = chars(s, n);
+  size_t n = length, cut = chars(s, n);
   if (cut == s.len || !up) {
     shoal_buf_json_str(out, shoal_str_sub(s, 0, cut));
     return true;
   }
-  while (shoal_str_starts(shoal_str_sub(s, cut, s.len), shoal_str_z(last)) && ++n <= MAX_CHARS)
+  while (shoal_str_starts(shoal_str_sub(s, cut, s.len), shoal_str_z(last)) && ++n <= 2 * length)
     cut = chars(s, n);
-  if (n > MAX_CHARS)
+  if (n > 2 * length)
     return false;
   const char *closing = cut == s.len ? "" : (unsigned char)s.ptr[cut] < 0x7f ? "\x7f" : last;
-  int len = snprintf(text, sizeof text, "%.*s%s", (int)cut, s.ptr, closing);
-  shoal_buf_json_str(out, shoal_str_n(text, (size_t)len));
+  shoal_buf_add(&text, shoal_str_sub(s, 0, cut));
+  shoal_buf_addz(&text, closing);
+  shoal_buf_json_str(out, shoal_buf_str(&text));
+  if (text.status < 0)
+    out->status = text.status;
+  shoal_buf_dispose(&text);
   return true;
 }
 
@@ -131,7 +131,7 @@ shoal_bound shoal_delta_bound_of(shoal_type_kind kind) {
   return SHOAL_BOUND_NONE;
 }
 
-static bool write_bound(shoal_buf *out, shoal_type_kind kind, shoal_str s, bool up) {
+static bool write_bound(shoal_buf *out, shoal_type_kind kind, shoal_str s, bool up, size_t length) {
   switch (shoal_delta_bound_of(kind)) {
   case SHOAL_BOUND_WHOLE:
   case SHOAL_BOUND_DECIMAL:
@@ -142,7 +142,7 @@ static bool write_bound(shoal_buf *out, shoal_type_kind kind, shoal_str s, bool 
   case SHOAL_BOUND_TIME:
     return write_timestamp(out, s, kind == SHOAL_TYPE_TIMESTAMP, up);
   case SHOAL_BOUND_TEXT:
-    return write_string(out, s, up);
+    return write_string(out, s, up, length);
   case SHOAL_BOUND_NONE:
     break;
   }
@@ -172,7 +172,7 @@ static bool write_leaf(writer *w, shoal_type_kind kind) {
     return true;
   }
   shoal_str bound = w->part == MIN ? s->min : s->max;
-  return bound.ptr && !s->has_nan && write_bound(w->out, kind, bound, w->part == MAX);
+  return bound.ptr && !s->has_nan && write_bound(w->out, kind, bound, w->part == MAX, w->chars);
 }
 
 static bool write_struct(writer *w, const shoal_field *fields, size_t n);
@@ -181,8 +181,6 @@ static bool write_struct(writer *w, const shoal_field *fields, size_t n);
 static bool write_field(writer *w, const shoal_field *field, bool first) {
   size_t start = w->out->len;
   bool nested = field->type.kind == SHOAL_TYPE_STRUCT, wrote;
-  if (!nested && ++w->leaves > SHOAL_DELTA_MEASURED_LEAVES)
-    return false;
   shoal_buf_addz(w->out, first ? "" : ",");
   shoal_buf_json_str(w->out, shoal_field_stored_name(field));
   shoal_buf_addc(w->out, ':');
@@ -203,39 +201,21 @@ static bool write_struct(writer *w, const shoal_field *fields, size_t n) {
   return written > 0;
 }
 
-static void write_part(const shoal_output_file *f, const shoal_schema *columns, part which, const char *key,
+static void write_part(const shoal_output_file *f, const shoal_delta_measured *m, part which, const char *key,
                        shoal_buf *out) {
-  writer w = {.out = out, .file = f, .part = which};
+  writer w = {.out = out, .file = f, .part = which, .chars = m->chars};
   shoal_buf_addf(out, ",\"%s\":", key);
-  write_struct(&w, columns->fields, columns->n_fields);
+  write_struct(&w, m->columns.fields, m->columns.n_fields);
 }
 
-shoal_status shoal_delta_stats_json(const shoal_output_file *f, const shoal_schema *columns, shoal_buf *out,
+shoal_status shoal_delta_stats_json(const shoal_output_file *f, const shoal_delta_measured *m, shoal_buf *out,
                                     shoal_error *err) {
   shoal_buf_addf(out, "{\"numRecords\":%llu", (unsigned long long)f->rows);
-  write_part(f, columns, MIN, "minValues", out);
-  write_part(f, columns, MAX, "maxValues", out);
-  write_part(f, columns, NULLS, "nullCount", out);
+  write_part(f, m, MIN, "minValues", out);
+  write_part(f, m, MAX, "maxValues", out);
+  write_part(f, m, NULLS, "nullCount", out);
   shoal_buf_addc(out, '}');
   return shoal_buf_check(out, err);
-}
-
-/* The leaf's number, from 0, or how many there are. */
-static size_t leaf_number(const shoal_field *fields, size_t n, const shoal_field *leaf, bool *found) {
-  size_t number = 0;
-  for (size_t i = 0; i < n && !*found; i++) {
-    *found = &fields[i] == leaf;
-    if (fields[i].type.kind == SHOAL_TYPE_STRUCT)
-      number += leaf_number(fields[i].type.fields, fields[i].type.n_fields, leaf, found);
-    else
-      number += !*found;
-  }
-  return number;
-}
-
-bool shoal_delta_is_measured(const shoal_schema *columns, const shoal_field *leaf) {
-  bool found = false;
-  return leaf_number(columns->fields, columns->n_fields, leaf, &found) < SHOAL_DELTA_MEASURED_LEAVES && found;
 }
 
 int64_t shoal_delta_file_rows(const shoal_delta_file *f) {

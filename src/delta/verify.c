@@ -120,7 +120,7 @@ static shoal_status check_checkpoint(verifying *v) {
 }
 
 /* What a checksum lists by names, against the log: the members of `list` have a name and a value that say the same as
-   those of `named`, and, where it is `all`, no other ones are there. */
+   those of `named`, and, where it is `all`, no other ones are there; else either may have left out some. */
 typedef struct listed {
   const char *list, *name, *value; /* members */
   const shoal_replay_names *named;
@@ -148,10 +148,12 @@ static shoal_status compare_listed(verifying *v, const char *file, yyjson_val *r
     there += !l->named->ptr[i].removed;
   yyjson_arr_foreach(items, i, n, item) {
     shoal_str name = shoal_json_str(item, l->name);
-    bool found = false;
-    for (size_t k = 0; k < l->named->len && !found; k++)
+    bool found = false, known = l->all;
+    for (size_t k = 0; k < l->named->len && !found; k++) {
+      known = known || shoal_str_eq(l->named->ptr[k].id, name);
       found = shoal_str_eq(l->named->ptr[k].id, name) && says(l, item, &l->named->ptr[k]);
-    if (!found)
+    }
+    if (known && !found)
       return contradict(v, "%s says another %s of '%.*s' than the log", file, l->value, SHOAL_FMT(name));
   }
   if (l->all && yyjson_arr_size(items) != there)
@@ -176,7 +178,7 @@ static shoal_status compare_checksum(verifying *v, const shoal_log_checksum *c, 
   if (protocol && (shoal_json_i64(protocol, "minReaderVersion", -1) != s->protocol.min_reader ||
                    shoal_json_i64(protocol, "minWriterVersion", -1) != s->protocol.min_writer))
     return contradict(v, "%s has another protocol than the log", name);
-  /* Writers leave out what applications have not said for long. */
+  /* Writers leave out, of checksums and of checkpoints, what applications have not said for long. */
   bool expires = shoal_delta_config(&s->metadata, "delta.setTransactionRetentionDuration").ptr != NULL;
   SHOAL_TRY(compare_listed(v, name, root, &(listed){"setTransactions", "appId", "version", &s->txns, !expires}));
   return compare_listed(v, name, root, &(listed){"domainMetadata", "domain", "configuration", &s->domains, true});

@@ -12,7 +12,7 @@
 
 #include "base/time.h"
 #include "delta/deletion_vector.h"
-#include "delta/delta_internal.h"
+#include "delta/stats_columns.h"
 #include "delta/verify.h"
 
 #define FILES_AT_ONCE 200
@@ -412,8 +412,8 @@ shoal_status shoal_delta_verify_content(const shoal_delta_table *table, const sh
   out->told = SHOAL_NEW_ARRAY(arena, shoal_delta_contradiction, SHOAL_DELTA_MOST_TOLD);
   shoal_status status = out->told ? table->get_engine(table->engine_arg, &c.engine, c.err) : shoal_fail_nomem(c.err);
   if (status == SHOAL_OK)
-    status = shoal_delta_measured_columns(&m->schema, m->partition_columns, m->n_partition_columns, &scratch, &columns,
-                                          c.err);
+    status =
+        shoal_delta_file_columns(&m->schema, m->partition_columns, m->n_partition_columns, &scratch, &columns, c.err);
   c.leaves = SHOAL_NEW_ARRAY(&scratch, leaf, shoal_delta_count_fields(columns.fields, columns.n_fields));
   if (status == SHOAL_OK && !c.leaves)
     status = shoal_fail_nomem(c.err);

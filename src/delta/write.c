@@ -209,11 +209,12 @@ static shoal_status log_names(const shoal_delta_writing *w, const shoal_str **ou
 
 static shoal_status describe_files(const shoal_delta_writing *w, const shoal_outcome *made, shoal_delta_written *out,
                                    shoal_error *err) {
-  shoal_schema measured;
+  shoal_delta_measured measured;
   const shoal_str *partitions;
   const shoal_schema whole = {made->schema.fields, made->schema.n_fields - w->unmeasured};
   SHOAL_TRY(log_names(w, &partitions, err));
-  SHOAL_TRY(shoal_delta_measured_columns(&whole, w->partition_by, w->n_partition_by, w->arena, &measured, err));
+  SHOAL_TRY(shoal_delta_measured_columns(&whole, w->partition_by, w->n_partition_by, w->layout.metadata, w->arena,
+                                         &measured, err));
   out->files = SHOAL_NEW_ARRAY(w->arena, shoal_delta_file, made->n_files);
   if (!out->files)
     return shoal_fail_nomem(err);
@@ -261,7 +262,8 @@ shoal_status shoal_delta_write(const shoal_delta_writing *w, const shoal_job *jo
   *out = (shoal_delta_written){0};
   run.partition_by = w->partition ? NULL : w->partition_by;
   run.n_partition_by = w->partition ? 0 : w->n_partition_by;
-  run.file_bytes = w->file_bytes;
+  run.file_bytes = w->file_bytes ? w->file_bytes : w->layout.file_bytes;
+  run.codec = w->layout.codec;
   run.rows_hash = false;
   run.variants = true;
   run.stored = w->stored;

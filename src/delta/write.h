@@ -6,6 +6,7 @@
 #ifndef SHOAL_DELTA_WRITE_H
 #define SHOAL_DELTA_WRITE_H
 
+#include "delta/layout.h"
 #include "delta/rules.h"
 
 #define SHOAL_DELTA_CHANGES_FOLDER "_change_data/" /* protocol, "Add CDC File" */
@@ -23,7 +24,8 @@ typedef struct shoal_delta_writing {
                                  parted here */
   size_t unmeasured;          /* so many of the last columns are none of the table's: they have no statistics */
   const char *folder;         /* within the table: "", or a folder's name ending with '/' */
-  uint64_t file_bytes; /* aim of a file's size; 0: the engine's; of partitioned rows each partition is one file */
+  shoal_delta_layout layout;
+  uint64_t file_bytes; /* aim of a file's size; 0: the layout's; of partitioned rows each partition is one file */
 } shoal_delta_writing;
 
 typedef struct shoal_delta_written {

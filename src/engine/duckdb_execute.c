@@ -265,7 +265,8 @@ static void add_target(writing *w) {
   if (path.status < 0)
     sql->status = path.status;
   shoal_buf_dispose(&path);
-  shoal_buf_addf(sql, " (FORMAT parquet, COMPRESSION %s, RETURN_STATS", job->brief ? "snappy" : "zstd");
+  shoal_buf_addf(sql, " (FORMAT parquet, COMPRESSION %s, RETURN_STATS",
+                 shoal_parquet_codec_name(job->brief ? SHOAL_PARQUET_SNAPPY : job->codec));
   if (job->brief || shoal_duckdb_misjudged(w->columns, w->n))
     shoal_buf_addz(sql, SHOAL_DUCKDB_NO_BLOOM);
   if (job->stored)

@@ -140,7 +140,7 @@ shoal_status shoal_duckdb_op_query(shoal_engine *e, const shoal_job *job, shoal_
 /* The words of COPY for a format; NULL if there is none. */
 static const char *copy_options(shoal_str format) {
   if (shoal_str_is(format, "parquet"))
-    return "FORMAT parquet, COMPRESSION zstd";
+    return "FORMAT parquet";
   if (shoal_str_is(format, "csv"))
     return "FORMAT csv, HEADER true";
   if (shoal_str_is(format, "json"))
@@ -164,8 +164,11 @@ static shoal_status copy_to(shoal_duckdb *d, const shoal_job *job, const char *p
     shoal_buf_addz(&sql, "\n) TO ");
     shoal_buf_sql_literal(&sql, shoal_str_z(path));
     bool parquet = shoal_str_starts(shoal_str_z(options), SHOAL_STR("FORMAT parquet"));
-    shoal_buf_addf(&sql, " (%s%s)", options,
-                   parquet && shoal_duckdb_misjudged(columns, n) ? SHOAL_DUCKDB_NO_BLOOM : "");
+    shoal_buf_addf(&sql, " (%s", options);
+    if (parquet)
+      shoal_buf_addf(&sql, ", COMPRESSION %s%s", shoal_parquet_codec_name(job->codec),
+                     shoal_duckdb_misjudged(columns, n) ? SHOAL_DUCKDB_NO_BLOOM : "");
+    shoal_buf_addc(&sql, ')');
     status = shoal_buf_check(&sql, err);
     if (status == SHOAL_OK)
       status = shoal_duckdb_query_text(d, shoal_buf_z(&sql), place, &result, err);

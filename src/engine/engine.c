@@ -50,6 +50,11 @@ void shoal_engine_leave(shoal_engine *e) {
     e->ops->leave(e);
 }
 
+const char *shoal_parquet_codec_name(shoal_parquet_codec codec) {
+  static const char *const names[SHOAL_PARQUET_CODECS] = {"zstd", "uncompressed", "snappy", "gzip", "lz4_raw"};
+  return names[codec];
+}
+
 const char *shoal_engine_version(shoal_engine *e) { return e->ops->version(e); }
 
 /* Tables have columns called `at`, which the grammar takes for a clause: the error stands there or at the next token.

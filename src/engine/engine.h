@@ -148,6 +148,18 @@ typedef struct shoal_batch {
 shoal_str shoal_batch_text(const shoal_batch *b, size_t column, size_t row); /* {NULL,0} is NULL */
 typedef shoal_status shoal_take(void *arg, const shoal_batch *batch, shoal_error *err);
 
+/* How the pages of Parquet files are compressed. */
+typedef enum shoal_parquet_codec {
+  SHOAL_PARQUET_ZSTD,
+  SHOAL_PARQUET_UNCOMPRESSED,
+  SHOAL_PARQUET_SNAPPY,
+  SHOAL_PARQUET_GZIP,
+  SHOAL_PARQUET_LZ4_RAW, /* blocks without Hadoop's framing */
+  SHOAL_PARQUET_CODECS
+} shoal_parquet_codec;
+/* As Parquet calls it, in small letters: "lz4_raw". */
+const char *shoal_parquet_codec_name(shoal_parquet_codec codec);
+
 typedef struct shoal_job {
   shoal_str sql; /* one SELECT, without the model's header; line 1 of it is err->line 1 */
   const shoal_input *inputs;
@@ -160,6 +172,7 @@ typedef struct shoal_job {
   int64_t now_us;
   bool seeded; /* random() and random UUIDs begin at the seed; they repeat exactly only in an engine of one thread */
   uint32_t seed;
+  shoal_parquet_codec codec; /* of Parquet files, of execute and copy; `brief` has its own */
   /* the rest only for execute */
   const char *staging;           /* absolute, exists, empty */
   const shoal_str *partition_by; /* columns of the result */

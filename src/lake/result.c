@@ -105,7 +105,7 @@ static shoal_status put_data(shoal_lake *lake, attempt *a, shoal_error *err) {
   return shoal_store_put_files(lake->store, files, o->n_files, err);
 }
 
-static shoal_status add_action(attempt *a, const shoal_schema *measured, const shoal_output_file *f,
+static shoal_status add_action(attempt *a, const shoal_delta_measured *measured, const shoal_output_file *f,
                                shoal_delta_commit *commit, shoal_error *err) {
   const shoal_result_draft *d = a->draft;
   shoal_delta_file file;
@@ -147,14 +147,14 @@ static shoal_status describe(attempt *a, shoal_delta_commit *commit, shoal_error
 static shoal_status put_table(shoal_lake *lake, attempt *a, shoal_error *err) {
   shoal_delta_commit commit = {0};
   const shoal_result_draft *d = a->draft;
-  shoal_schema columns;
+  shoal_delta_measured measured;
   shoal_delta_table table = shoal_lake_table(lake, a->folder);
-  shoal_status st =
-      shoal_delta_measured_columns(&d->outcome->schema, d->partition_by, d->n_partition_by, &a->scratch, &columns, err);
+  shoal_status st = shoal_delta_measured_columns(&d->outcome->schema, d->partition_by, d->n_partition_by, NULL,
+                                                 &a->scratch, &measured, err);
   if (st == SHOAL_OK)
     st = describe(a, &commit, err);
   for (size_t i = 0; i < a->draft->outcome->n_files && st == SHOAL_OK; i++)
-    st = add_action(a, &columns, &a->draft->outcome->files[i], &commit, err);
+    st = add_action(a, &measured, &a->draft->outcome->files[i], &commit, err);
   if (st == SHOAL_OK)
     st = shoal_delta_commit_put(&table, &commit, 0, err);
   shoal_delta_commit_dispose(&commit);

@@ -10,7 +10,8 @@
 #include "delta/delta.h"
 
 /* The stats of a file with one column "c". */
-static void expect(shoal_type_kind kind, const char *min, const char *max, bool nan, const char *want) {
+static void expect_cut(shoal_type_kind kind, const char *min, const char *max, bool nan, size_t length,
+                       const char *want) {
   shoal_error err = {0};
   shoal_str name = SHOAL_STR("c");
   shoal_field field = {.name = name, .type = {.kind = kind}};
@@ -24,10 +25,13 @@ static void expect(shoal_type_kind kind, const char *min, const char *max, bool 
   shoal_output_file file = {.rows = 3, .stats = &stats, .n_stats = 1};
   shoal_buf out = {0}, all = {0};
   shoal_buf_addf(&all, "{\"numRecords\":3,%s,\"nullCount\":{\"c\":1}}", want);
-  CHECK_OK(shoal_delta_stats_json(&file, &(shoal_schema){&field, 1}, &out, &err), &err);
+  CHECK_OK(shoal_delta_stats_json(&file, &(shoal_delta_measured){{&field, 1}, length}, &out, &err), &err);
   CHECK_STR(shoal_buf_str(&out), shoal_buf_z(&all));
   shoal_buf_dispose(&all);
   shoal_buf_dispose(&out);
+}
+static void expect(shoal_type_kind kind, const char *min, const char *max, bool nan, const char *want) {
+  expect_cut(kind, min, max, nan, 32, want);
 }
 #define BOUNDS(a, b) "\"minValues\":{\"c\":" a "},\"maxValues\":{\"c\":" b "}"
 #define NOTHING "\"minValues\":{},\"maxValues\":{}"
@@ -75,6 +79,25 @@ static void test_strings(void **state) {
          "\"minValues\":{\"c\":\"a\"},\"maxValues\":{}");
 }
 
+/* delta.dataSkippingStringPrefixLength */
+static void test_lengths(void **state) {
+  (void)state;
+  shoal_buf mostly = {0};
+  expect_cut(SHOAL_TYPE_STRING, "abc", "abd", false, 2, BOUNDS("\"ab\"", "\"ab\x7f\""));
+  expect_cut(SHOAL_TYPE_STRING, "abc", "ab\xc3\xa4", false, 2, BOUNDS("\"ab\"", "\"ab" TOP "\""));
+  expect_cut(SHOAL_TYPE_STRING, "abc", "abd", false, 3, BOUNDS("\"abc\"", "\"abd\""));
+  expect_cut(SHOAL_TYPE_STRING, "a", "a" TOP TOP "b", false, 1, "\"minValues\":{\"c\":\"a\"},\"maxValues\":{}");
+  expect_cut(SHOAL_TYPE_STRING, "a", "b", false, 0, BOUNDS("\"\"", "\"\x7f\""));
+  for (int i = 0; i < 100; i++)
+    shoal_buf_addz(&mostly, "0123456789");
+  shoal_buf want = {0};
+  shoal_buf_addf(&want, "\"minValues\":{\"c\":\"%s\"},\"maxValues\":{\"c\":\"%s\"}", shoal_buf_z(&mostly),
+                 shoal_buf_z(&mostly));
+  expect_cut(SHOAL_TYPE_STRING, shoal_buf_z(&mostly), shoal_buf_z(&mostly), false, 1000, shoal_buf_z(&want));
+  shoal_buf_dispose(&mostly);
+  shoal_buf_dispose(&want);
+}
+
 static void test_nested_and_leaves(void **state) {
   (void)state;
   shoal_error err = {0};
@@ -95,14 +118,19 @@ static void test_nested_and_leaves(void **state) {
   paths[40][1] = SHOAL_STR("x");
   stats[0] = (shoal_column_stats){.path = paths[40], .n_path = 2, .null_count = 5, .min = SHOAL_STR("3")};
   shoal_output_file file = {.rows = 9, .stats = stats, .n_stats = 41};
-  CHECK_OK(shoal_delta_stats_json(&file, &(shoal_schema){fields, 41}, &out, &err), &err);
+  shoal_arena arena = {0};
+  shoal_delta_measured measured;
+  CHECK_OK(shoal_delta_measured_columns(&(shoal_schema){fields, 41}, NULL, 0, NULL, &arena, &measured, &err), &err);
+  CHECK_OK(shoal_delta_stats_json(&file, &measured, &out, &err), &err);
   assert_non_null(strstr(shoal_buf_z(&out), "\"minValues\":{\"s\":{\"x\":3},\"c0\":1,"));
   assert_non_null(strstr(shoal_buf_z(&out), "\"c30\":1},\"maxValues\":{},\"nullCount\":{\"s\":{\"x\":5}}}"));
   shoal_buf_dispose(&out);
+  shoal_arena_dispose(&arena);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_timestamps),
-                                     cmocka_unit_test(test_strings), cmocka_unit_test(test_nested_and_leaves)};
+                                     cmocka_unit_test(test_strings), cmocka_unit_test(test_lengths),
+                                     cmocka_unit_test(test_nested_and_leaves)};
   return cmocka_run_group_tests_name("delta/stats", tests, NULL, NULL);
 }
