@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "delta/write.h"
 #include "engine/variants.h"
 
 static bool is_told(const shoal_scan *scan) {
@@ -19,58 +20,114 @@ static shoal_status check_names(const shoal_field *fields, size_t n, shoal_error
     for (size_t k = 0; k < fields[i].name.len; k++)
       if (memchr("'\":", fields[i].name.ptr[k], 3))
         return shoal_fail(err, SHOAL_EUNSUPPORTED,
-                          "a file of JSON beside a column of type variant can't have one called \"%.*s\"",
+                          "a file of JSON beside a column of type variant or map can't have one called \"%.*s\"",
                           SHOAL_FMT(fields[i].name));
     SHOAL_TRY(check_names(fields[i].type.fields, fields[i].type.n_fields, err));
   }
   return SHOAL_OK;
 }
 
-/* {'id': 'BIGINT', 'v': 'JSON', …}, or nothing where the rows have no column of variants. */
-static shoal_status tell_columns(const shoal_schema *table, const shoal_schema *rows, shoal_buf *out,
-                                 shoal_error *err) {
-  shoal_buf type = {0};
-  bool any = false;
-  shoal_buf_addc(out, '{');
-  for (size_t i = 0; i < rows->n_fields; i++) {
-    const shoal_field *f = &rows->fields[i];
-    ptrdiff_t at = shoal_schema_find(table, f->name);
-    bool variants = at >= 0 && shoal_type_has(&table->fields[at].type, SHOAL_TYPE_VARIANT);
-    any = any || variants;
-    shoal_buf_clear(&type);
-    shoal_type_sql(&type, variants ? &table->fields[at].type : &f->type);
-    shoal_buf_addz(out, i ? ", " : "");
-    shoal_buf_sql_literal(out, f->name);
-    shoal_buf_addz(out, ": ");
-    shoal_buf_sql_literal(out, shoal_buf_str(&type));
+/* Values of a map, as an object's members have them, that would lose members. */
+static shoal_status check_values(shoal_str name, const shoal_type *map, const shoal_type *rows, shoal_error *err) {
+  shoal_field value = {.name = name, .type = map->fields[1].type}, given = {.name = name};
+  const shoal_schema table = {&value, 1}, one = {&given, 1};
+  for (size_t i = rows->kind == SHOAL_TYPE_MAP; i < rows->n_fields; i++) {
+    given.type = rows->fields[i].type;
+    SHOAL_TRY(shoal_delta_refuse_strangers(&table, &one, err));
   }
-  shoal_buf_addc(out, '}');
-  if (!any)
-    shoal_buf_clear(out);
+  return SHOAL_OK;
+}
+
+/* The rows' type, with the table's maps. */
+static shoal_status take_maps(shoal_str name, const shoal_type *table, const shoal_type *rows, shoal_arena *arena,
+                              shoal_type *out, bool *told, shoal_error *err) {
+  const shoal_schema members = {table->fields, table->n_fields};
+  *out = *rows;
+  if (table->kind == SHOAL_TYPE_MAP) {
+    *out = *table;
+    *told = true;
+    return check_values(name, table, rows, err);
+  }
+  if (table->kind != rows->kind || !shoal_type_has(table, SHOAL_TYPE_MAP))
+    return SHOAL_OK;
+  out->fields = SHOAL_NEW_ARRAY(arena, shoal_field, rows->n_fields);
+  if (!out->fields)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < rows->n_fields; i++) {
+    shoal_field *f = &out->fields[i];
+    *f = rows->fields[i];
+    ptrdiff_t at = shoal_schema_find(&members, f->name);
+    if (at >= 0)
+      SHOAL_TRY(take_maps(f->name, &table->fields[at].type, &rows->fields[i].type, arena, &f->type, told, err));
+  }
+  return SHOAL_OK;
+}
+
+/* The rows' columns as they are told; *any is false where they need not be. */
+static shoal_status find_columns(const shoal_schema *table, const shoal_schema *rows, shoal_arena *arena,
+                                 shoal_schema *out, bool *any, shoal_error *err) {
+  *any = false;
+  *out = (shoal_schema){SHOAL_NEW_ARRAY(arena, shoal_field, rows->n_fields), rows->n_fields};
+  if (!out->fields)
+    return shoal_fail_nomem(err);
+  for (size_t i = 0; i < rows->n_fields; i++) {
+    shoal_field *f = &out->fields[i];
+    *f = rows->fields[i];
+    ptrdiff_t at = shoal_schema_find(table, f->name);
+    if (at < 0)
+      continue;
+    const shoal_type *type = &table->fields[at].type;
+    bool variants = shoal_type_has(type, SHOAL_TYPE_VARIANT);
+    *any = *any || variants;
+    if (variants)
+      f->type = *type;
+    else
+      SHOAL_TRY(take_maps(f->name, type, &rows->fields[i].type, arena, &f->type, any, err));
+  }
+  return *any ? check_names(out->fields, out->n_fields, err) : SHOAL_OK;
+}
+
+/* {'id': 'BIGINT', 'v': 'JSON', …} */
+static shoal_status columns_text(const shoal_schema *columns, shoal_arena *arena, shoal_str *out, shoal_error *err) {
+  shoal_buf text = {0}, type = {0};
+  shoal_buf_addc(&text, '{');
+  for (size_t i = 0; i < columns->n_fields; i++) {
+    shoal_buf_clear(&type);
+    shoal_type_sql(&type, &columns->fields[i].type);
+    shoal_buf_addz(&text, i ? ", " : "");
+    shoal_buf_sql_literal(&text, columns->fields[i].name);
+    shoal_buf_addz(&text, ": ");
+    shoal_buf_sql_literal(&text, shoal_buf_str(&type));
+  }
+  shoal_buf_addc(&text, '}');
   shoal_status status = shoal_buf_check(&type, err);
+  if (status == SHOAL_OK)
+    status = shoal_buf_take(&text, arena, out, err);
   shoal_buf_dispose(&type);
-  return status == SHOAL_OK && any ? check_names(rows->fields, rows->n_fields, err) : status;
+  shoal_buf_dispose(&text);
+  return status;
 }
 
 shoal_status shoal_delta_new_rows_scan(shoal_engine *engine, const shoal_schema *table, const shoal_scan **scan,
                                        shoal_arena *arena, shoal_error *err) {
   const shoal_scan *given = *scan;
-  shoal_schema rows;
-  shoal_buf text = {0};
-  if (given->format != SHOAL_SCAN_JSON || !shoal_variants_any(table) || is_told(given))
+  shoal_schema rows, told;
+  bool any;
+  bool guessed = shoal_variants_any(table) || shoal_schema_has(table, SHOAL_TYPE_MAP);
+  if (given->format != SHOAL_SCAN_JSON || !guessed || is_told(given))
     return SHOAL_OK;
   const shoal_input input = {SHOAL_STR("rows"), given};
   const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM rows"), .inputs = &input, .n_inputs = 1};
   SHOAL_TRY(shoal_engine_bind(engine, &job, arena, &rows, err));
+  SHOAL_TRY(find_columns(table, &rows, arena, &told, &any, err));
+  if (!any)
+    return SHOAL_OK;
   shoal_scan *own = SHOAL_NEW(arena, shoal_scan);
   shoal_scan_option *options = SHOAL_NEW_ARRAY(arena, shoal_scan_option, given->n_options + 1);
   shoal_str columns = SHOAL_STR_NONE;
-  shoal_status status = own && options ? tell_columns(table, &rows, &text, err) : shoal_fail_nomem(err);
-  if (status == SHOAL_OK && text.len)
-    status = shoal_buf_take(&text, arena, &columns, err);
-  shoal_buf_dispose(&text);
-  if (status < 0 || !columns.ptr)
-    return status;
+  if (!own || !options)
+    return shoal_fail_nomem(err);
+  SHOAL_TRY(columns_text(&told, arena, &columns, err));
   for (size_t i = 0; i < given->n_options; i++)
     options[i] = given->options[i];
   options[given->n_options] = (shoal_scan_option){SHOAL_STR("columns"), columns};

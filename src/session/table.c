@@ -194,11 +194,21 @@ static shoal_status find_format(shoal_str file, shoal_scan_format *out, shoal_er
 
 shoal_status shoal_session_scan_files(const shoal_str *files, size_t n, shoal_arena *arena, shoal_scan *out,
                                       shoal_error *err) {
-  static const shoal_scan_option by_name = {{"union_by_name", sizeof "union_by_name" - 1}, {"true", 4}};
+#define OPTION(name, value)                                                                                            \
+  {                                                                                                                    \
+    {name, sizeof name - 1}, { value, sizeof value - 1 }                                                               \
+  }
+  /* Of JSON: a reader that has not seen all rows drops what only the others have, and takes an object of many members
+     for a map. */
+  static const shoal_scan_option by_name[] = {OPTION("union_by_name", "true")},
+                                 whole[] = {OPTION("union_by_name", "true"), OPTION("sample_size", "-1"),
+                                            OPTION("maximum_sample_files", "9223372036854775807"),
+                                            OPTION("map_inference_threshold", "10000")};
+#undef OPTION
   shoal_scan_file *list = SHOAL_NEW_ARRAY(arena, shoal_scan_file, n);
   if (!list)
     return shoal_fail_nomem(err);
-  *out = (shoal_scan){.files = list, .n_files = n, .options = &by_name, .n_options = 1};
+  *out = (shoal_scan){.files = list, .n_files = n, .options = by_name, .n_options = 1};
   for (size_t i = 0; i < n; i++) {
     shoal_scan_format format;
     shoal_stat st;
@@ -211,6 +221,10 @@ shoal_status shoal_session_scan_files(const shoal_str *files, size_t n, shoal_ar
     if (st.kind != SHOAL_FILE_REGULAR)
       return shoal_fail(err, SHOAL_EINVAL, "%.*s is no file", SHOAL_FMT(files[i]));
     list[i].path = files[i];
+  }
+  if (out->format == SHOAL_SCAN_JSON) {
+    out->options = whole;
+    out->n_options = sizeof whole / sizeof *whole;
   }
   return SHOAL_OK;
 }

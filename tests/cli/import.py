@@ -108,6 +108,30 @@ def rows_may_bring_columns():
 
 
 @case
+def json_is_read_whole():
+    lines = lambda rows: "".join(json.dumps(r) + "\n" for r in rows)  # noqa: E731
+    wide, late, stranger = {f"c{i}": i for i in range(1000)}, [{"id": i} for i in range(25000)] + [{"id": 25000, "who": "late"}], [{"id": 1, "who": "x", "no": 1}]
+    p = Project({"late.json": lines(late), "stranger.json": lines([*late, *stranger]), "wide.json": lines([wide]), **{f"f{i}.json": lines([{"id": i}]) for i in range(40)}, "f40.json": lines([{"id": 40, "who": "z"}]),
+                 "maps.json": lines([{"id": 1, "m": {"a'b": 1}}, {"id": 2, "m": {"b": 2}, "s": {"l": [{"k": {"q": 1}}, {"j": {"q": 2}}]}}, {"id": 3, "m": {}}, {"id": 4, "m": None}]),
+                 "lost.json": lines([{"id": 5, "s": {"l": [{"k": {"q": 1, "r": 5}}]}}]), "lost2.json": lines([{"id": 5, "s": {"z": 1, "l": [{"k": {"q": 1}}]}}]), "none.json": lines([{"id": 5, "m": {"a": "x"}}])})
+    p.shoal("table", "create", "./t", "--schema", "id BIGINT, who VARCHAR")
+    p.shoal("import", "late.json", "./t")
+    same(p.rows("select id, who from './t' where who is not null"), [["25000", "late"]])
+    has(p.shoal("import", "stranger.json", "./t", code=1).stderr, "no column 'no'")
+    p.shoal("import", *[f"f{i}.json" for i in range(41)], "./f")
+    same(p.rows("select count(*), max(who) from './f'"), [["41", "z"]])
+    p.shoal("import", "wide.json", "./w")
+    same(deltalake.DeltaTable(p.dir + "/w").to_pyarrow_table().to_pylist(), [wide])
+    p.shoal("table", "create", "./m", "--schema", "id BIGINT, m MAP(VARCHAR, BIGINT), s STRUCT(l MAP(VARCHAR, STRUCT(q BIGINT))[])")
+    for verb in (["append", "./m", "maps.json"], ["overwrite", "./m", "maps.json", "--all"], ["merge", "./m", "--using", "maps.json", "--on", "id", "--when", "matched then update"]):
+        p.shoal("table", *verb)
+        same(p.rows("select m::json, s::json from './m' order by id"), [['"{""a\'b"":1}"', ""], ['"{""b"":2}"', '"{""l"":[{""k"":{""q"":1}}', '{""j"":{""q"":2}}]}"'], ["{}", ""], ["", ""]])
+    for name, words in (("lost", "no column 'element.r'"), ("lost2", "no column 's.z'"), ("none", "cast")):
+        has(p.shoal("import", name + ".json", "./m", code=1).stderr, words)
+    p.remove()
+
+
+@case
 def many_make_the_table_at_once_and_none_is_lost():
     p = project()
     n = 6
