@@ -2,6 +2,7 @@
 /* Which columns statistics are of, and the list of them as columns change. */
 #include "support/support.h"
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "delta/stats_columns.h"
 
@@ -151,9 +152,35 @@ static void test_measured(void **state) {
   shoal_arena_dispose(&arena);
 }
 
+static shoal_status all_of_it(table *t, shoal_arena *arena, shoal_error *err) {
+  shoal_delta_measured measured;
+  SHOAL_TRY(shoal_delta_stats_columns_check(&t->m, err));
+  SHOAL_TRY(shoal_delta_measured_columns(&t->m.schema, &t->partition, 1, &t->m, arena, &measured, err));
+  return shoal_delta_stats_columns_rename(&t->m, SHOAL_STR("a"), SHOAL_STR("b c"), arena, err);
+}
+
+static void test_allocations(void **state) {
+  (void)state;
+  shoal_status status = SHOAL_ENOMEM;
+  for (uint64_t n = 1; status != SHOAL_OK; n++) {
+    shoal_error err = {0};
+    shoal_arena arena = {0};
+    table t;
+    set_up(&t, SHOAL_DELTA_STATS_COLUMNS, "a,`we.ird`,s.x");
+    shoal_mem_fail_at(n, 0);
+    status = all_of_it(&t, &arena, &err);
+    shoal_mem_fail_at(0, 0);
+    if (status < 0)
+      CHECK_STATUS(status, SHOAL_ENOMEM, &err);
+    else
+      CHECK_STR(shoal_delta_config(&t.m, SHOAL_DELTA_STATS_COLUMNS), "`b c`,`we.ird`,s.x");
+    shoal_arena_dispose(&arena);
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_chosen), cmocka_unit_test(test_lengths),
-                                     cmocka_unit_test(test_checked), cmocka_unit_test(test_renamed),
-                                     cmocka_unit_test(test_measured)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_chosen),   cmocka_unit_test(test_lengths),
+                                     cmocka_unit_test(test_checked),  cmocka_unit_test(test_renamed),
+                                     cmocka_unit_test(test_measured), cmocka_unit_test(test_allocations)};
   return cmocka_run_group_tests_name("delta/stats_columns", tests, NULL, NULL);
 }
