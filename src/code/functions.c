@@ -121,7 +121,7 @@ static const char *const volatiles[] = {
     "user", "uuid", "uuidv4", "uuidv7", "vector_type", "version",
 };
 static const char *const refused[] = {
-    "json_serialize_plan", "shoal:among", "shoal:among_text", "shoal:cut", "shoal:each", "shoal:keep", "shoal:place", "shoal:tap", "shoal:variant", "shoal:variant_exact", "shoal:variant_parse", "shoal:variant_staged", "write_log",
+    "json_serialize_plan", "shoal:among", "shoal:among_text", "shoal:cut", "shoal:each", "shoal:keep", "shoal:note", "shoal:place", "shoal:tap", "shoal:variant", "shoal:variant_exact", "shoal:variant_parse", "shoal:variant_staged", "write_log",
 };
 static const char *const table_pure[] = {
     "generate_series", "icu_calendar_names", "json_each", "json_tree", "range", "repeat", "repeat_row", "summary",

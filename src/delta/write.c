@@ -262,6 +262,7 @@ shoal_status shoal_delta_write(const shoal_delta_writing *w, const shoal_job *jo
   *out = (shoal_delta_written){0};
   run.partition_by = w->partition ? NULL : w->partition_by;
   run.n_partition_by = w->partition ? 0 : w->n_partition_by;
+  run.empty_is_null = true; /* protocol, "Partition Value Serialization" */
   run.file_bytes = w->file_bytes ? w->file_bytes : w->layout.file_bytes;
   run.codec = w->layout.codec;
   run.rows_hash = false;

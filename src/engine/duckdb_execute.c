@@ -134,13 +134,23 @@ static shoal_str file_name(const writing *w, size_t column) {
   return stored ? stored->fields[column].physical : w->columns[column].name;
 }
 
+static bool may_be_emptied(const writing *w, const shoal_duckdb_column *column) {
+  bool partition = false;
+  for (size_t k = 0; k < w->job->n_partition_by && w->job->empty_is_null; k++)
+    partition = partition || shoal_str_ieq(w->job->partition_by[k], column->name);
+  return partition && column->type.kind == SHOAL_TYPE_STRING;
+}
+
 static void add_column(writing *w, size_t i) {
   shoal_buf value = {0};
+  bool emptied = may_be_emptied(w, &w->columns[i]);
+  shoal_buf_addz(&value, emptied ? "nullif(" : "");
   shoal_buf_addf(&value, w->columns[i].cast ? "CAST(c%zu AS " : "c%zu", i + w->job->n_noted);
   if (w->columns[i].cast) {
     shoal_type_sql(&value, &w->columns[i].type);
     shoal_buf_addc(&value, ')');
   }
+  shoal_buf_addz(&value, emptied ? ", '')" : "");
   if (value.status < 0)
     w->sql.status = value.status;
   else if (w->job->stored)

@@ -177,6 +177,7 @@ typedef struct shoal_job {
   const char *staging;           /* absolute, exists, empty */
   const shoal_str *partition_by; /* columns of the result */
   size_t n_partition_by;
+  bool empty_is_null;          /* an empty text in one of these is written as NULL, else refused */
   const shoal_str *cluster_by; /* files are sorted by these */
   size_t n_cluster_by;
   /* Rows are sorted by their places on a curve, and, without partitions, cut into files where it says; file_bytes does

@@ -13,7 +13,7 @@ import polars
 import pyarrow
 import pyarrow.parquet
 from harness import SHOAL, Project, case, has, lacks, main, same
-from tables import FEED, VECTORS, age, delta, described, filled, peers, read, refused, rows
+from tables import FEED, VECTORS, age, delta, described, filled, peers, read, refused, rows, with_lake
 
 YAML = "name: t\nsources:\n  crm.orders: {delta: tables/orders}\n  raw.files: {files: 'raw/*.csv'}\n"
 
@@ -457,6 +457,18 @@ def defaults_stand_in_for_columns_that_are_not_there():
     p.shoal("table", "overwrite", "tables/d", "some.csv", "--all")
     same(seen(), [(1, 42, "it is", True, 0.5, 84)])
     p.remove()
+
+
+@case
+def an_empty_text_in_a_partition_is_null():
+    p = with_lake()
+    pyarrow.parquet.write_table(pyarrow.table({"id": [1, 2, 3], "p": ["a", "", None]}), f"{p.dir}/rows.parquet")
+    p.shoal("table", "create", "./t", "--schema", "id BIGINT, p VARCHAR", "--partition-by", "p")
+    p.shoal("table", "append", "./t", "rows.parquet")
+    p.shoal("table", "update", "./t", "--set", "p = ''", "--where", "id = 1")
+    same(peers(p, "./t"), [(1, None), (2, None), (3, None)])
+    p.shoal("table", "create", "./n", "--schema", "id BIGINT, p VARCHAR NOT NULL", "--partition-by", "p")
+    has(refused(p, "./n", "append", "./n", "rows.parquet"), "column 'p' is NULL in 2 rows")
 
 
 @case
