@@ -23,7 +23,7 @@ SHOAL_MUST_USE shoal_status shoal_delta_restore(const shoal_delta_table *table, 
  *  V1 Only files of the table's folder that neither the latest version nor a tombstone within the retention names are
  *     deleted, and only when they are older than the retention: who writes now has not committed yet.
  *  V2 Names that begin with '_' or '.' are nobody's business, but for change data and the folders of partition columns
- *     that are named so.
+ *     that are named so; and so are folders with a log of their own, which are other tables.
  *  V3 Whoever does not know a feature of the table does not know what its files are for: it is refused.
  */
 typedef struct shoal_delta_vacuum {

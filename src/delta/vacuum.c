@@ -24,6 +24,7 @@ typedef struct vacuuming {
   bool *needed;      /* of objects */
   shoal_buf key;
   shoal_map inodes; /* of needed files outside, "device:inode" */
+  shoal_map tables; /* folders of other tables below this one's */
 } vacuuming;
 
 /* ---- what is needed ---- */
@@ -125,6 +126,28 @@ static bool is_hidden(const shoal_delta_metadata *m, shoal_str path) {
   return false;
 }
 
+static shoal_str below_table(const vacuuming *v, shoal_str key) {
+  return shoal_str_sub(key, v->table.prefix.len ? v->table.prefix.len + 1 : 0, key.len);
+}
+
+/* Folders below this one that have a log of their own. */
+static shoal_status find_tables(vacuuming *v, shoal_error *err) {
+  for (size_t i = 0; i < v->n_objects; i++) {
+    shoal_str path = below_table(v, v->objects[i].key);
+    ptrdiff_t log = shoal_str_find(path, SHOAL_STR("/_delta_log/"));
+    if (log > 0)
+      SHOAL_TRY(shoal_map_put(&v->tables, shoal_str_sub(path, 0, (size_t)log), 0, err));
+  }
+  return SHOAL_OK;
+}
+
+static bool is_of_another(const vacuuming *v, shoal_str path) {
+  for (size_t i = 0; v->tables.len && i < path.len; i++)
+    if (path.ptr[i] == '/' && shoal_map_get(&v->tables, shoal_str_sub(path, 0, i)) != SHOAL_MAP_NONE)
+      return true;
+  return false;
+}
+
 /* ---- deleting ---- */
 
 static bool is_needed_inode(const vacuuming *v, shoal_str key) {
@@ -141,15 +164,16 @@ static bool is_needed_inode(const vacuuming *v, shoal_str key) {
 
 /* V1, V2, as far as a file itself tells. */
 static bool is_old(const vacuuming *v, const shoal_object *o) {
-  size_t prefix = v->table.prefix.len ? v->table.prefix.len + 1 : 0;
-  return !o->folder && o->modified_us < v->before_us &&
-         !is_hidden(&v->snapshot->metadata, shoal_str_sub(o->key, prefix, o->key.len));
+  shoal_str path = below_table(v, o->key);
+  return !o->folder && o->modified_us < v->before_us && !is_hidden(&v->snapshot->metadata, path) &&
+         !is_of_another(v, path);
 }
 
 static shoal_status find_old(vacuuming *v, shoal_error *err) {
   v->needed = SHOAL_NEW_ARRAY(v->arena, bool, v->n_objects);
   if (!v->needed)
     return shoal_fail_nomem(err);
+  SHOAL_TRY(find_tables(v, err));
   for (size_t i = 0; i < v->n_objects; i++)
     if (is_old(v, &v->objects[i]))
       SHOAL_TRY(shoal_map_put(&v->old, v->objects[i].key, (uint32_t)i, err));
@@ -235,6 +259,7 @@ shoal_status shoal_delta_vacuum_files(const shoal_delta_table *table, const shoa
     status = shoal_store_del(table->store, out->keys[i], err);
   shoal_delta_snapshot_free(v.snapshot);
   shoal_map_dispose(&v.old);
+  shoal_map_dispose(&v.tables);
   shoal_map_dispose(&v.inodes);
   shoal_buf_dispose(&v.key);
   return status;

@@ -695,6 +695,18 @@ def polars_files(p, name):
 
 
 @case
+def a_vacuum_keeps_tables_below():
+    p = project()
+    for name in ("./t", "./t/x/inner", "./t/x/inner2", "./t/xx"):
+        p.shoal("import", "a.csv", name)
+    p.write({"t/x/stray.parquet": "x", "t/x/inner-stray.parquet": "x", "t/stray/deep/y.parquet": "x"})
+    age(p, "t", 20)
+    same(p.json("table", "vacuum", "./t")["files"], ["stray/deep/y.parquet", "x/inner-stray.parquet", "x/stray.parquet"])
+    same([p.rows(f"select count(*) from (select * from './t{name}' limit 9)") for name in ("", "/x/inner", "/x/inner2", "/xx")], [[["3"]]] * 4)
+    p.remove()
+
+
+@case
 def a_vacuum_keeps_what_a_young_tombstone_names():
     p = project()
     want = filled(p, "tables/t", "delta.deletedFileRetentionDuration=interval 2 days", files=1, n=20)
