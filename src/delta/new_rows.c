@@ -1,30 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "delta/new_rows.h"
 
-#include <string.h>
-
-#include "base/str.h"
 #include "delta/write.h"
 #include "engine/variants.h"
 
 static bool is_told(const shoal_scan *scan) {
-  bool told = false;
+  bool told = scan->columns;
   for (size_t i = 0; i < scan->n_options && !told; i++)
     told = shoal_str_is(scan->options[i].name, "columns");
   return told;
-}
-
-/* Names that the text of an option can't hold. */
-static shoal_status check_names(const shoal_field *fields, size_t n, shoal_error *err) {
-  for (size_t i = 0; i < n; i++) {
-    for (size_t k = 0; k < fields[i].name.len; k++)
-      if (memchr("'\":", fields[i].name.ptr[k], 3))
-        return shoal_fail(err, SHOAL_EUNSUPPORTED,
-                          "a file of JSON beside a column of type variant or map can't have one called \"%.*s\"",
-                          SHOAL_FMT(fields[i].name));
-    SHOAL_TRY(check_names(fields[i].type.fields, fields[i].type.n_fields, err));
-  }
-  return SHOAL_OK;
 }
 
 /* Values of a map, as an object's members have them, that would lose members. */
@@ -84,56 +68,28 @@ static shoal_status find_columns(const shoal_schema *table, const shoal_schema *
     else
       SHOAL_TRY(take_maps(f->name, type, &rows->fields[i].type, arena, &f->type, any, err));
   }
-  return *any ? check_names(out->fields, out->n_fields, err) : SHOAL_OK;
-}
-
-/* {'id': 'BIGINT', 'v': 'JSON', …} */
-static shoal_status columns_text(const shoal_schema *columns, shoal_arena *arena, shoal_str *out, shoal_error *err) {
-  shoal_buf text = {0}, type = {0};
-  shoal_buf_addc(&text, '{');
-  for (size_t i = 0; i < columns->n_fields; i++) {
-    shoal_buf_clear(&type);
-    shoal_type_sql(&type, &columns->fields[i].type);
-    shoal_buf_addz(&text, i ? ", " : "");
-    shoal_buf_sql_literal(&text, columns->fields[i].name);
-    shoal_buf_addz(&text, ": ");
-    shoal_buf_sql_literal(&text, shoal_buf_str(&type));
-  }
-  shoal_buf_addc(&text, '}');
-  shoal_status status = shoal_buf_check(&type, err);
-  if (status == SHOAL_OK)
-    status = shoal_buf_take(&text, arena, out, err);
-  shoal_buf_dispose(&type);
-  shoal_buf_dispose(&text);
-  return status;
+  return SHOAL_OK;
 }
 
 shoal_status shoal_delta_new_rows_scan(shoal_engine *engine, const shoal_schema *table, const shoal_scan **scan,
                                        shoal_arena *arena, shoal_error *err) {
   const shoal_scan *given = *scan;
-  shoal_schema rows, told;
-  bool any;
-  bool guessed = shoal_variants_any(table) || shoal_schema_has(table, SHOAL_TYPE_MAP);
+  shoal_schema rows;
+  bool any, guessed = shoal_variants_any(table) || shoal_schema_has(table, SHOAL_TYPE_MAP);
   if (given->format != SHOAL_SCAN_JSON || !guessed || is_told(given))
     return SHOAL_OK;
   const shoal_input input = {SHOAL_STR("rows"), given};
   const shoal_job job = {.sql = SHOAL_STR("SELECT * FROM rows"), .inputs = &input, .n_inputs = 1};
   SHOAL_TRY(shoal_engine_bind(engine, &job, arena, &rows, err));
-  SHOAL_TRY(find_columns(table, &rows, arena, &told, &any, err));
+  shoal_scan *own = SHOAL_NEW(arena, shoal_scan);
+  shoal_schema *columns = SHOAL_NEW(arena, shoal_schema);
+  if (!own || !columns)
+    return shoal_fail_nomem(err);
+  SHOAL_TRY(find_columns(table, &rows, arena, columns, &any, err));
   if (!any)
     return SHOAL_OK;
-  shoal_scan *own = SHOAL_NEW(arena, shoal_scan);
-  shoal_scan_option *options = SHOAL_NEW_ARRAY(arena, shoal_scan_option, given->n_options + 1);
-  shoal_str columns = SHOAL_STR_NONE;
-  if (!own || !options)
-    return shoal_fail_nomem(err);
-  SHOAL_TRY(columns_text(&told, arena, &columns, err));
-  for (size_t i = 0; i < given->n_options; i++)
-    options[i] = given->options[i];
-  options[given->n_options] = (shoal_scan_option){SHOAL_STR("columns"), columns};
   *own = *given;
-  own->options = options;
-  own->n_options = given->n_options + 1;
+  own->columns = columns;
   *scan = own;
   return SHOAL_OK;
 }

@@ -47,6 +47,7 @@ static bool fails_alone(shoal_engine *e, const shoal_scan *scan, size_t file) {
                           .n_files = 1,
                           .options = scan->options,
                           .n_options = scan->n_options,
+                          .columns = scan->columns,
                           .below = scan->below,
                           .uniform = scan->uniform,
                           .rows = scan->rows,

@@ -194,8 +194,28 @@ static bool is_option_name(shoal_str s) {
   return s.len > 0;
 }
 
+/* , columns = {'id': 'BIGINT', …} */
+static shoal_status add_columns_told(const shoal_schema *columns, shoal_buf *sql, shoal_error *err) {
+  shoal_buf type = {0};
+  shoal_buf_addz(sql, ", columns = {");
+  for (size_t i = 0; i < columns->n_fields; i++) {
+    shoal_buf_clear(&type);
+    shoal_type_sql(&type, &columns->fields[i].type);
+    shoal_buf_addz(sql, i ? ", " : "");
+    shoal_buf_sql_literal(sql, columns->fields[i].name);
+    shoal_buf_addz(sql, ": ");
+    shoal_buf_sql_literal(sql, shoal_buf_str(&type));
+  }
+  shoal_buf_addc(sql, '}');
+  shoal_status status = shoal_buf_check(&type, err);
+  shoal_buf_dispose(&type);
+  return status;
+}
+
 static shoal_status add_options(const shoal_scan *scan, shoal_buf *sql, shoal_error *err) {
   bool hive = false;
+  if (scan->columns)
+    SHOAL_TRY(add_columns_told(scan->columns, sql, err));
   for (size_t i = 0; i < scan->n_options; i++) {
     const shoal_scan_option *option = &scan->options[i];
     if (!is_option_name(option->name))

@@ -71,6 +71,7 @@ struct shoal_scan {
   size_t n_files;
   const shoal_scan_option *options; /* of source files */
   size_t n_options;
+  const shoal_schema *columns; /* of files of JSON, in the place of what the reader would guess; NULL: it does */
   shoal_str below; /* a folder, ending with '/', that names told by the option `filename` leave out; {NULL,0}: none */
   /* Every file has all columns, those of partitions too, by their names and types, as a job's own output has. Only then
      does the engine look at a file before it plans: it knows how many rows there are, and reads one file by many
