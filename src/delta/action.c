@@ -68,7 +68,7 @@ shoal_status shoal_delta_kv_parse(shoal_str json, const char *name, shoal_arena 
 }
 
 static void add_key(shoal_str path, yyjson_val *dv, shoal_buf *key) {
-  shoal_buf_add(key, path);
+  shoal_buf_add(key, shoal_delta_path_key(path));
   if (!shoal_json_str(dv, "storageType").ptr)
     return;
   shoal_buf_addc(key, '\0');
@@ -114,7 +114,7 @@ static shoal_status parse_file(yyjson_val *v, const char *name, shoal_arena *are
       parse_kv(yyjson_obj_get(v, "partitionValues"), name, arena, &f->partition_values, &f->n_partition_values, err));
   yyjson_val *dv = yyjson_obj_get(v, "deletionVector");
   if (!shoal_json_str(dv, "storageType").ptr) {
-    out->key = f->path;
+    out->key = shoal_delta_path_key(f->path);
     return SHOAL_OK;
   }
   SHOAL_TRY(copy_json(dv, arena, &f->deletion_vector, err));

@@ -254,7 +254,11 @@ static void add_old(const shoal_checkpoint *c, shoal_buf *sql, size_t column) {
 static void add_old_key(const shoal_checkpoint *c, shoal_buf *sql, size_t column) {
   const char *name = columns[column].name;
   const shoal_type *vector = shoal_delta_checkpoint_field(old_column(c, name), "deletionVector");
-  shoal_buf_addf(sql, "log.\"%s\".path", name);
+  shoal_buf_addf(sql, /* shoal_delta_path_key */
+                 "CASE WHEN NOT starts_with(log.\"%s\".path, 'file:/') THEN log.\"%s\".path WHEN "
+                 "starts_with(log.\"%s\".path, 'file:///') THEN substr(log.\"%s\".path, 8) ELSE "
+                 "substr(log.\"%s\".path, 6) END",
+                 name, name, name, name, name);
   if (!vector)
     return;
   shoal_buf_addf(sql,

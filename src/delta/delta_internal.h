@@ -33,6 +33,9 @@ char *shoal_delta_root(const shoal_delta_table *table, shoal_arena *arena);
 /* Whether a path is relative, stays below its folder, and is encoded as shoal_delta_path_encode does it: then it may be
    put behind a folder's as it is. */
 bool shoal_delta_path_is_plain(shoal_str path);
+/* What a path in a log is compared by: /a/b, file:/a/b and file:///a/b are one, as Spark removes by the last what was
+   added by any. Borrows from it. */
+shoal_str shoal_delta_path_key(shoal_str path);
 
 /* --- log.c: what lies in _delta_log --- */
 typedef enum shoal_log_kind {

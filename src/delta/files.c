@@ -198,7 +198,10 @@ bool shoal_files_values(const shoal_files *f, uint32_t part, shoal_str *values) 
   return !d.failed && d.rest.len == 0;
 }
 
-uint32_t shoal_files_hash(shoal_str path) { return (uint32_t)XXH3_64bits(path.ptr, path.len); }
+uint32_t shoal_files_hash(shoal_str path) {
+  shoal_str key = shoal_delta_path_key(path);
+  return (uint32_t)XXH3_64bits(key.ptr, key.len);
+}
 
 /* ---- paths ---- */
 

@@ -23,6 +23,14 @@ void shoal_delta_path_encode(shoal_buf *out, shoal_str path) {
   }
 }
 
+shoal_str shoal_delta_path_key(shoal_str path) {
+  static const shoal_str local[] = {{"file:///", 8}, {"file:/", 6}};
+  for (size_t i = 0; i < 2; i++)
+    if (shoal_str_starts(path, local[i]))
+      return shoal_str_sub(path, local[i].len - 1, path.len);
+  return path;
+}
+
 bool shoal_delta_path_is_plain(shoal_str path) {
   for (size_t i = 0; i < path.len; i++) {
     char c = path.ptr[i];

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "base/os.h"
 #include "delta/adds.h"
 #include "delta/deletion_vector.h"
 #include "delta/identity.h"
@@ -52,7 +53,7 @@ static shoal_status hash_row(side *s, const shoal_adds_row *row, XXH128_hash_t *
   shoal_buf_clear(&s->key);
   if (row->vector.ptr)
     SHOAL_TRY(shoal_delta_file_key(row->path, row->vector, &s->key, err));
-  *out = hash_of(row->vector.ptr ? shoal_buf_str(&s->key) : row->path);
+  *out = hash_of(row->vector.ptr ? shoal_buf_str(&s->key) : shoal_delta_path_key(row->path));
   return SHOAL_OK;
 }
 
@@ -174,8 +175,10 @@ static shoal_status check_vector(restoring *r, const shoal_delta_file *f, shoal_
 static shoal_status check_there(restoring *r, const shoal_delta_file *f, shoal_error *err) {
   shoal_delta_place place;
   shoal_object object;
+  shoal_stat st;
   SHOAL_TRY(shoal_delta_path_resolve(r->table, f->path, &r->arena, &place, err));
-  shoal_status status = shoal_store_head(r->table->store, place.key, &object, err);
+  shoal_status status = place.key.ptr ? shoal_store_head(r->table->store, place.key, &object, err)
+                                      : shoal_os_stat(place.local, &st, err); /* of a clone's source */
   if (status == SHOAL_ENOTFOUND)
     return gone(r, f->path, err);
   return status < 0 ? status : check_vector(r, f, err);

@@ -118,7 +118,7 @@ typedef struct walking {
 
 static shoal_status pass_on(void *arg, const shoal_adds_row *row, shoal_error *err) {
   walking *w = arg;
-  shoal_str key = row->path;
+  shoal_str key = shoal_delta_path_key(row->path);
   if (w->spoken.len && row->vector.ptr) {
     shoal_buf_clear(&w->key);
     SHOAL_TRY(shoal_delta_file_key(row->path, row->vector, &w->key, err));

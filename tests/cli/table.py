@@ -767,6 +767,33 @@ def clones_are_tables_of_their_own():
 
 
 @case
+def a_file_has_many_spellings():
+    p = project()
+    filled(p, "tables/t", files=2, n=5)
+    p.write({"shoal.yaml": "name: t\nsources:\n  x.c: {delta: tables/c, clone_of: tables/t}\n"})
+    for i, (added, removed) in enumerate([("", "file://"), ("file:", "file://"), ("file://", "file:"), ("file:", ""), ("", "file:")]):
+        for checkpointed in (False, True):
+            shutil.rmtree(p.dir + "/tables/c", ignore_errors=True)
+            p.shoal("table", "clone", "tables/t", "tables/c")
+            first = p.dir + f"/tables/c/_delta_log/{0:020}.json"
+            with open(first) as f:
+                actions = [json.loads(line) for line in f]
+            paths = ["/" + a["add"]["path"].removeprefix("file:").lstrip("/") for a in actions if "add" in a]
+            with open(first, "w") as f:
+                f.writelines(json.dumps({"add": {**a["add"], "path": added + "/" + a["add"]["path"].removeprefix("file:").lstrip("/")}} if "add" in a else a) + "\n" for a in actions)
+            if checkpointed:
+                p.shoal("table", "checkpoint", "x.c")
+            with open(first.replace("0.json", "1.json"), "w") as f:
+                f.write(json.dumps({"remove": {"path": removed + paths[0], "dataChange": True, "deletionTimestamp": 1}}) + "\n")
+            same((i, checkpointed, p.rows("select count(*) from (select * from x.c limit 99)")), (i, checkpointed, [["5"]]))
+            p.shoal("table", "checkpoint", "x.c")
+            same((i, checkpointed, p.rows("select count(*) from (select * from x.c limit 99)")), (i, checkpointed, [["5"]]))
+            p.shoal("table", "restore", "x.c", "--version", "0")
+            same((i, p.rows("select count(*) from (select * from x.c limit 99)")), (i, [["10"]]))
+    p.remove()
+
+
+@case
 def a_source_says_whose_clone_it_is():
     """Files elsewhere are read where shoal.yaml names the folder, and nowhere else."""
     p, other = project(), project()
