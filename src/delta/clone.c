@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shallow clones: a commit 0 that names another table's files. Paths are absolute, which of all forms most readers
- * follow; row ids stay with the source, as the protocol's other writers have it. What lies in the source's checkpoint
- * goes from there into the commit row by row, so that memory does not grow with the number of files.
+ * Shallow clones: a commit 0 that names another table's files, by file:/path, as Spark names them: what it removes of
+ * others most readers don't find again, and still show; row ids stay with the source, as the protocol's other writers
+ * have it. What lies in the source's checkpoint goes from there into the commit row by row, so that memory does not
+ * grow with the number of files.
  */
 #include "base/os.h"
 #include "base/time.h"
@@ -17,7 +18,7 @@ typedef struct cloning {
   shoal_arena arena;
   shoal_str root;   /* of the source, as its store says, */
   char *real;       /* and without links, */
-  shoal_buf folder; /* and encoded */
+  shoal_buf folder; /* and encoded, as a URI */
   shoal_delta_snapshot *snapshot;
   shoal_delta_metadata metadata;
   shoal_delta_transaction *transaction;
@@ -80,6 +81,7 @@ static shoal_status find_root(cloning *c, shoal_error *err) {
     return shoal_fail(err, SHOAL_EUNSUPPORTED, "the store has no local files");
   c->root = shoal_str_z(root);
   SHOAL_TRY(shoal_os_realpath(root, &c->arena, &c->real, err));
+  shoal_buf_addz(&c->folder, "file:");
   shoal_delta_path_encode(&c->folder, shoal_str_z(c->real));
   shoal_buf_addc(&c->folder, '/');
   return shoal_buf_check(&c->folder, err);
@@ -117,7 +119,7 @@ static shoal_status put_file(cloning *c, shoal_delta_file *f, shoal_arena *scrat
     SHOAL_TRY(shoal_buf_check(&c->path, err));
     f->path = shoal_buf_str(&c->path);
   } else {
-    SHOAL_TRY(absolute(c, "", f->path, scratch, &f->path, err));
+    SHOAL_TRY(absolute(c, "file:", f->path, scratch, &f->path, err));
   }
   if (f->deletion_vector.ptr)
     SHOAL_TRY(clone_vector(c, f->deletion_vector, scratch, &f->deletion_vector, err));

@@ -41,6 +41,7 @@ OPERATIONS = {
 # Who does not read it, and a text of his message.
 LIMITS = {("alter: renamed, dropped", "polars"): "columnMapping", ("alter: wider types", "delta-rs"): "TypeWidening", ("alter: wider types", "polars"): "typeWidening",
           ("clone", "polars"): "No such file",  # puts the absolute path behind the table's own
+          ("clone", "DuckDB"): "Cannot open file",  # so does it with URIs
           ("V2 checkpoint", "polars"): "v2Checkpoint", ("V2 checkpoint alone", "polars"): "v2Checkpoint"}
 
 

@@ -134,6 +134,14 @@ def what_the_table_verbs_leave():
         same_rows()
         p.shoal("table", "clone", "./" + name, "./c-" + name)
         same(seen(f"{p.dir}/c-{name}", "select count(*), sum(v) from t"), [[str(len(want)), str(sum(want.values()))]])
+        one, other = sorted(want)[:2]  # Spark goes on with the clone
+        spark.sql(f"delete from delta.`{p.dir}/c-{name}` where id = {one}")
+        spark.sql(f"update delta.`{p.dir}/c-{name}` set v = v + 1000 where id = {other}")
+        left = [str(len(want) - 1), str(sum(want.values()) - want[one] + 1000)]
+        same(seen(f"{p.dir}/c-{name}", "select count(*), sum(v) from t"), [left])
+        p.write({"shoal.yaml": f"name: t\nsources:\n  x.c: {{delta: c-{name}, clone_of: {name}}}\n"})
+        same(p.rows("select count(*), sum(v)::bigint from (select * from x.c limit 1000)"), [left])
+        same_rows()
         p.shoal("table", "restore", "./" + name, "--version", "2")
         same(seen(table, "select count(*) from t"), [["53"]])
         p.shoal("table", "checkpoint", "./" + name)
