@@ -2,8 +2,8 @@
 /*
  * Shallow clones: a commit 0 that names another table's files, by file:/path, as Spark names them: what it removes of
  * others most readers don't find again, and still show; row ids stay with the source, as the protocol's other writers
- * have it. What lies in the source's checkpoint goes from there into the commit row by row, so that memory does not
- * grow with the number of files.
+ * have it: rows get new ones, and those in the files count no more. What lies in the source's checkpoint goes from
+ * there into the commit row by row, so that memory does not grow with the number of files.
  */
 #include "base/os.h"
 #include "base/time.h"
@@ -187,6 +187,8 @@ static shoal_status clone_state(cloning *c, shoal_error *err) {
   c->metadata = c->snapshot->metadata;
   c->metadata.id = shoal_str_z(id);
   c->metadata.created_ms = shoal_time_now() / 1000;
+  if (shoal_delta_config(&c->metadata, SHOAL_TRACKING_ID).ptr) /* ids of the source are none of the clone's */
+    SHOAL_TRY(shoal_delta_tracking_name(&c->arena, &c->metadata, err));
   SHOAL_TRY(find_root(c, err));
   SHOAL_TRY(describe(c, &parameters, err));
   SHOAL_TRY(shoal_delta_transaction_open(c->table, NULL, SHOAL_DELTA_COPIES | SHOAL_DELTA_MAPS, "CLONE", parameters,

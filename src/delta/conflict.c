@@ -2,6 +2,7 @@
 /* The rules R1 … R7 of conflict.h. */
 #include "delta/conflict.h"
 
+#include "delta/delta_internal.h"
 #include "delta/identity.h"
 #include "delta/row_tracking.h"
 
@@ -37,9 +38,10 @@ static bool counts(const shoal_delta_intent *ours, const shoal_delta_file *added
 
 static shoal_status check_removed(const shoal_delta_intent *ours, const shoal_delta_winner *theirs, shoal_str path,
                                   shoal_error *err) {
-  if (ours->removed && shoal_map_get(ours->removed, path) != SHOAL_MAP_NONE)
+  shoal_str key = shoal_delta_path_key(path);
+  if (ours->removed && shoal_map_get(ours->removed, key) != SHOAL_MAP_NONE)
     return conflict(theirs, err, "removes a file that is removed here, too:", path);
-  if (ours->reads_all || (ours->read && shoal_map_get(ours->read, path) != SHOAL_MAP_NONE))
+  if (ours->reads_all || (ours->read && shoal_map_get(ours->read, key) != SHOAL_MAP_NONE))
     return conflict(theirs, err, "removes a file that was read here:", path);
   return SHOAL_OK;
 }

@@ -33,7 +33,7 @@ typedef struct shoal_delta_intent {
   /* Whether it would have read a file that came since, by partition values and statistics; NULL: none. */
   bool (*would_read)(void *arg, const shoal_delta_file *added);
   void *would_read_arg;
-  const shoal_map *read, *removed; /* paths of files, as the log spells them */
+  const shoal_map *read, *removed; /* files, by shoal_delta_path_key */
   bool appends;                    /* adds files and read nothing */
   bool changes_metadata, changes_protocol;
   const shoal_delta_metadata *metadata; /* the table's, before the winner; NULL: any change of it counts */

@@ -133,21 +133,6 @@ static shoal_status map_columns(shoal_arena *arena, shoal_delta_metadata *m, sho
               : shoal_fail_nomem(err);
 }
 
-/* Names of the columns in which files keep what a row was: none that people would give. */
-static shoal_status track_rows(shoal_arena *arena, shoal_delta_metadata *m, shoal_error *err) {
-  static const char *const columns[][2] = {{SHOAL_TRACKING_ID, "_row-id-col"},
-                                           {SHOAL_TRACKING_VERSION, "_row-commit-version-col"}};
-  for (size_t i = 0; i < 2; i++) {
-    char uuid[SHOAL_UUID_TEXT];
-    shoal_os_uuid(uuid);
-    char *name = shoal_arena_printf(arena, "%s-%s", columns[i][1], uuid);
-    if (!name)
-      return shoal_fail_nomem(err);
-    SHOAL_TRY(shoal_delta_config_set(m, shoal_str_z(columns[i][0]), shoal_str_z(name), arena, err));
-  }
-  return SHOAL_OK;
-}
-
 shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_arena *arena,
                                         shoal_delta_metadata *metadata, shoal_delta_protocol *protocol,
                                         shoal_error *err) {
@@ -176,7 +161,7 @@ shoal_status shoal_delta_describe_table(const shoal_delta_create *create, shoal_
     SHOAL_TRY(shoal_delta_cluster_by(metadata, create->cluster_by, create->n_cluster_by, arena,
                                      &(shoal_delta_clustering){0}, err));
   if (shoal_delta_is_on(metadata, "delta.enableRowTracking"))
-    SHOAL_TRY(track_rows(arena, metadata, err));
+    SHOAL_TRY(shoal_delta_tracking_name(arena, metadata, err));
   return choose_protocol(create, arena, protocol, err);
 }
 

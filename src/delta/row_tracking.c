@@ -2,7 +2,9 @@
 /* row_tracking.h: what files and log say of a row's id, as columns of a scan. */
 #include "delta/row_tracking.h"
 
+#include "base/os.h"
 #include "base/str.h"
+#include "delta/property.h"
 #include "engine/lexer.h"
 
 /* Columns of the view: what files say, and, as values of partition columns, what the log says of a file. */
@@ -69,6 +71,20 @@ static shoal_status view_file(const shoal_delta_file *from, shoal_arena *arena, 
   *out = *from;
   out->partition_values = values;
   out->n_partition_values = n + 2;
+  return SHOAL_OK;
+}
+
+shoal_status shoal_delta_tracking_name(shoal_arena *arena, shoal_delta_metadata *m, shoal_error *err) {
+  static const char *const columns[][2] = {{SHOAL_TRACKING_ID, "_row-id-col"},
+                                           {SHOAL_TRACKING_VERSION, "_row-commit-version-col"}};
+  for (size_t i = 0; i < 2; i++) {
+    char uuid[SHOAL_UUID_TEXT];
+    shoal_os_uuid(uuid);
+    char *name = shoal_arena_printf(arena, "%s-%s", columns[i][1], uuid);
+    if (!name)
+      return shoal_fail_nomem(err);
+    SHOAL_TRY(shoal_delta_config_set(m, shoal_str_z(columns[i][0]), shoal_str_z(name), arena, err));
+  }
   return SHOAL_OK;
 }
 

@@ -25,6 +25,9 @@ typedef struct shoal_delta_tracking {
 /* SHOAL_EUNSUPPORTED: rows are tracked, and the table does not say by which columns. */
 SHOAL_MUST_USE shoal_status shoal_delta_tracking_of(const shoal_delta_metadata *m, shoal_delta_tracking *out,
                                                     shoal_error *err);
+/* New names of the columns in which files keep what a row was: none that people would give, and none that files of
+   another table have, as those that a clone reads. */
+SHOAL_MUST_USE shoal_status shoal_delta_tracking_name(shoal_arena *arena, shoal_delta_metadata *m, shoal_error *err);
 /* Makes of a snapshot's shallow copy one whose scans, with positions, have what the expressions below ask for; its
    files are copies, in the same order. All in the arena. */
 SHOAL_MUST_USE shoal_status shoal_delta_tracking_view(const shoal_delta_tracking *t, shoal_delta_snapshot *view,

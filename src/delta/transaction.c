@@ -95,7 +95,7 @@ void shoal_delta_transaction_reads_some(shoal_delta_transaction *t,
 
 shoal_status shoal_delta_transaction_reads(shoal_delta_transaction *t, const shoal_delta_file *file, shoal_error *err) {
   t->reads = true;
-  return shoal_map_put(&t->read, file->path, 0, err);
+  return shoal_map_put(&t->read, shoal_delta_path_key(file->path), 0, err);
 }
 
 void shoal_delta_transaction_would_read(shoal_delta_transaction *t,
@@ -136,7 +136,7 @@ shoal_status shoal_delta_transaction_remove(shoal_delta_transaction *t, const sh
     return shoal_fail_nomem(err);
   *slot = *file;
   slot->data_change = data_change;
-  return shoal_map_put(&t->removed, file->path, 0, err);
+  return shoal_map_put(&t->removed, shoal_delta_path_key(file->path), 0, err);
 }
 
 void shoal_delta_transaction_metadata(shoal_delta_transaction *t, const shoal_delta_metadata *metadata) {

@@ -99,6 +99,22 @@ def ids_stay_when_rows_are_written_anew():
 
 
 @case
+def a_clone_has_ids_of_its_own():
+    p = with_lake()
+    filled(p, "./t", TRACKED, VECTORS, n=10, files=6)
+    for first in (0, 20, 40):  # new files have the ids of old ones
+        p.shoal("table", "update", "./t", "--set", "v = 7", "--where", f"id between {first} and {first + 9}")
+    p.shoal("table", "clone", "./t", "./c")
+    p.write({"shoal.yaml": "name: t\nsources:\n  x.c: {delta: c, clone_of: t}\n"})
+    p.shoal("table", "update", "x.c", "--set", "v = 8", "--where", "id % 5 = 1")
+    p.shoal("sql", "select id, _row_id, v from x.c", "-o", "ids.parquet")
+    rows = pyarrow.parquet.ParquetFile(p.dir + "/ids.parquet").read().to_pylist()
+    same(sorted(r["id"] for r in rows), list(range(60)))
+    same(len({r["_row_id"] for r in rows}), 60)
+    p.remove()
+
+
+@case
 def tracking_comes_with_a_table():
     p = with_lake()
     filled(p, "./t", n=3, files=1)
