@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Shallow clones: a commit 0 that names another table's files, by file:/path, as Spark names them: what it removes of
- * others most readers don't find again, and still show; row ids stay with the source, as the protocol's other writers
+ * others most readers don't find again, and still show. Row ids stay with the source, as the protocol's other writers
  * have it: rows get new ones, and those in the files count no more. What lies in the source's checkpoint goes from
  * there into the commit row by row, so that memory does not grow with the number of files.
  */
