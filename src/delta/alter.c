@@ -100,6 +100,9 @@ static shoal_status drop_column(altering *a, shoal_str name, shoal_error *err) {
 }
 
 static shoal_status widen_column(altering *a, const shoal_field *to, shoal_error *err) {
+  if (to->metadata.ptr)
+    return shoal_fail(err, SHOAL_EUNSUPPORTED, "column '%.*s' is there without a length, and gets none later",
+                      SHOAL_FMT(to->name));
   size_t at;
   SHOAL_TRY(find_column(a, to->name, &at, err));
   SHOAL_TRY(check_unused(a, at, err));

@@ -168,12 +168,48 @@ static shoal_status add_column(shoal_buf *sql, columns *list, shoal_str text, sh
   return SHOAL_OK;
 }
 
+static bool is_text(const shoal_token *t) {
+  static const char *const names[] = {"varchar", "char", "character", "varying", "bpchar",
+                                      "nchar",   "text", "string",    "nvarchar"};
+  bool is = false;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    is = is || shoal_token_is(t, names[i]);
+  return is;
+}
+
+/* VARCHAR(5), CHAR(5): as Spark has it, in the column's metadata; the engine's types have no lengths. */
+static shoal_status keep_length(const column *c, shoal_field *f, shoal_arena *arena, shoal_error *err) {
+  shoal_lexer lexer = {.sql = c->type};
+  shoal_token token, word = {0};
+  int64_t most = 0;
+  while (most == 0 && shoal_lexer_next(&lexer, &token)) {
+    bool opens = token.kind == SHOAL_TOKEN_SYMBOL && token.text.ptr[0] == '(' && is_text(&word);
+    if (opens && (!shoal_lexer_next(&lexer, &token) || !shoal_str_i64(token.text, &most) || most < 1))
+      return shoal_fail(err, SHOAL_EINVAL, "the length of the column '%.*s' is none", SHOAL_FMT(c->name));
+    word = opens ? word : token;
+  }
+  if (most == 0)
+    return SHOAL_OK;
+  if (f->type.kind != SHOAL_TYPE_STRING) {
+    (void)shoal_fail(err, SHOAL_EUNSUPPORTED, "texts inside the column '%.*s' can't have a length", SHOAL_FMT(c->name));
+    shoal_hint(err, "leave it out: VARCHAR");
+    return SHOAL_EUNSUPPORTED;
+  }
+  bool fixed = shoal_token_is(&word, "char") || shoal_token_is(&word, "character") || shoal_token_is(&word, "bpchar") ||
+               shoal_token_is(&word, "nchar");
+  char *text = shoal_arena_printf(arena, "{\"__CHAR_VARCHAR_TYPE_STRING\":\"%s(%lld)\"}", fixed ? "char" : "varchar",
+                                  (long long)most);
+  f->metadata = shoal_str_z(text);
+  return text ? SHOAL_OK : shoal_fail_nomem(err);
+}
+
 /* What stands behind the types. */
 static shoal_status describe(const columns *list, shoal_arena *arena, shoal_schema *out, shoal_error *err) {
   for (size_t i = 0; i < out->n_fields; i++) {
     const column *c = &list->ptr[i];
     shoal_field *f = &out->fields[i];
     f->nullable = c->nullable;
+    SHOAL_TRY(keep_length(c, f, arena, err));
     if (c->identity && f->type.kind != SHOAL_TYPE_LONG)
       return shoal_fail(err, SHOAL_EINVAL, "the identity column '%.*s' must be a BIGINT", SHOAL_FMT(c->name));
     if (c->identity)

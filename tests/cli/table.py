@@ -398,6 +398,16 @@ def lengths_of_texts_are_kept():
     has(refused(p, "tables/t", "update", "tables/t", "--set", "w = 'abcde'", "--all"), "the type of column 'w', varchar(4)")
     described(p, "tables/deep", [("id", "long", {}), ("l", {"type": "array", "elementType": "string", "containsNull": True}, {"__CHAR_VARCHAR_TYPE_STRING": "array<varchar(4)>"})])
     has(refused(p, "tables/deep", "append", "tables/deep", "short.csv"), "array<varchar(4)>, whose lengths")
+    p.shoal("table", "create", "tables/n", "--schema", "id BIGINT, v VARCHAR(4) NOT NULL, c character(2)", "--property", "delta.columnMapping.mode=name", "--property", "delta.enableTypeWidening=true")
+    p.shoal("table", "alter", "tables/n", "--add-column", "w CHARACTER VARYING(3)")
+    same([f["metadata"].get("__CHAR_VARCHAR_TYPE_STRING") for f in json.loads(delta(p, "tables/n").schema().to_json())["fields"]], [None, "varchar(4)", "char(2)", "varchar(3)"])
+    p.write({"n.csv": "id,v,c,w\n1,abcd,ab,abc\n", "n5.csv": "id,v,c,w\n1,abcde,ab,abc\n", "n4.csv": "id,v,c,w\n1,abcd,ab,abcd\n"})
+    p.shoal("table", "append", "tables/n", "n.csv")
+    has(refused(p, "tables/n", "append", "tables/n", "n5.csv"), "varchar(4)")
+    has(refused(p, "tables/n", "append", "tables/n", "n4.csv"), "varchar(3)")
+    has(refused(p, "tables/n", "alter", "tables/n", "--type", "v=VARCHAR(9)"), "gets none later")
+    has(p.shoal("table", "create", "tables/m", "--schema", "l VARCHAR(4)[]", code=1).stderr, "inside the column 'l'")
+    has(p.shoal("table", "create", "tables/m", "--schema", "l VARCHAR(0)", code=1).stderr, "length")
     p.remove()
 
 
