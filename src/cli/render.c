@@ -280,8 +280,14 @@ shoal_status cli_output_path(cli *c, char **out, shoal_error *err) {
 
 shoal_status cli_open_for_table(cli *c, shoal_str table, shoal_error *err) {
   shoal_status status = c->s ? SHOAL_OK : shoal_session_open(&c->session, &c->s, err);
-  if (status != SHOAL_ENOTFOUND || c->session.lake || shoal_str_chr(table, '/') < 0)
+  if (status != SHOAL_ENOTFOUND || c->session.lake)
     return status;
+  if (shoal_str_chr(table, '/') < 0) {
+    err->hint[0] = '\0';
+    shoal_hint(err, "a table is told by its path, ./%.*s; sources are a project's: -C DIR points to one",
+               SHOAL_FMT(table));
+    return status;
+  }
   *err = (shoal_error){0};
   return SHOAL_OK;
 }

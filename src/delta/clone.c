@@ -229,6 +229,8 @@ shoal_status shoal_delta_clone(const shoal_delta_table *table, const shoal_delta
     if (status == SHOAL_OK)
       status = clone_state(&c, &why);
   }
+  if (status == SHOAL_EEXIST)
+    status = shoal_fail(&why, SHOAL_EEXIST, "there is a table already where the clone is to be");
   *n_files = status == SHOAL_OK ? c.n_files : 0;
   if (status < 0 && err)
     *err = why;

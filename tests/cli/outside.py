@@ -35,6 +35,7 @@ def a_table_needs_no_project():
     same(p.rows("select n.name from 'people.csv' n join './people' p using (id) where id = 3 limit 1"), [["Cy"]])
     same(p.rows(f"select count(*) from '{p.dir}/people'", "-C", "/"), [["6"]])
     has(p.shoal("fsck", "./people").all, "version 1: 2 files")
+    has(p.shoal("table", "history", "people", code=1).stderr, "told by its path, ./people")
     same(p.left(), ["people", "people.csv"])  # nothing is made that nobody asked for
     p.remove()
 
