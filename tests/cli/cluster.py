@@ -202,7 +202,7 @@ def a_clone_is_clustered_as_its_source():
     p.shoal("table", "clone", "linked/t", "tables/c")
     first = next(log(p, "tables/c"))
     assert [a["domainMetadata"]["domain"] for a in first if "domainMetadata" in a] == ["delta.clustering"]
-    paths = [a["add"]["path"] for a in first if "add" in a]
+    paths = [a["add"]["path"].removeprefix("file:") for a in first if "add" in a]
     assert paths and all(os.path.dirname(f) == os.path.realpath(f"{p.dir}/tables/t") and os.path.exists(f) for f in paths), paths
     p.remove()
 
