@@ -41,6 +41,8 @@ def tokens_of(text):
 def mutate(text, tokens, rng, lines):
     """(text, what was done), with one token of the lines changed, or None."""
     candidates = [i for i, t in enumerate(tokens) if lines is None or t.start[0] in lines]
+    if not candidates:  # a function of one line
+        return None
     i = rng.choice(candidates)
     t, new = tokens[i], None
     before = tokens[i - 1] if i else t
