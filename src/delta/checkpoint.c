@@ -111,16 +111,24 @@ static shoal_status add_file(shoal_checkpoint *c, size_t column, shoal_str raw) 
   return status;
 }
 
-/* Those that are not too old, where the table says how old they may be; what has no time is kept. */
+/* Whether an application has said nothing since; what has no time may be of today. */
+static shoal_status is_before(const shoal_replay_named *txn, int64_t ms, bool *out, shoal_error *err) {
+  yyjson_doc *doc;
+  SHOAL_TRY(shoal_json_parse_raw(txn->raw, "txn", &doc, err));
+  *out = shoal_json_i64(yyjson_doc_get_root(doc), "lastUpdated", INT64_MAX) <= ms;
+  yyjson_doc_free(doc);
+  return SHOAL_OK;
+}
+
+/* Those that are not too old, where the table says how old they may be. */
 static shoal_status add_txns(shoal_checkpoint *c, shoal_buf *top) {
   const shoal_replay_names *txns = &c->s->txns;
   int64_t kept = shoal_delta_txn_retention(&c->s->metadata), now = shoal_time_now() / 1000;
   for (size_t i = 0; i < txns->len; i++) {
-    yyjson_doc *doc;
-    SHOAL_TRY(shoal_json_parse_raw(txns->ptr[i].raw, "txn", &doc, c->err));
-    int64_t updated = shoal_json_i64(yyjson_doc_get_root(doc), "lastUpdated", INT64_MAX);
-    yyjson_doc_free(doc);
-    if (kept < 0 || updated > now - kept)
+    bool old = false;
+    if (kept >= 0)
+      SHOAL_TRY(is_before(&txns->ptr[i], now - kept, &old, c->err));
+    if (!old)
       add_action(c, top, "txn", txns->ptr[i].raw);
   }
   return SHOAL_OK;

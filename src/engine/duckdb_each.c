@@ -41,30 +41,34 @@ shoal_str shoal_batch_text(const shoal_batch *b, size_t column, size_t row) {
                                               : SHOAL_STR_NONE;
 }
 
-static void run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output, bool noting) {
+/* The engine, which has taken the batch; NULL: an error is set. */
+static shoal_duckdb *give(duckdb_function_info info, duckdb_data_chunk input) {
   const shoal_duckdb_api *api;
   shoal_error err = {0};
   if (shoal_duckdb_load(NULL, &api, &err) < 0) /* it is loaded: this runs inside it */
-    return;
+    return NULL;
   shoal_duckdb *d = api->scalar_function_get_extra_info(info);
-  if (take_batch(d, input, &err) < 0) {
-    api->scalar_function_set_error(info, err.message);
-    return;
-  }
-  size_t rows = (size_t)api->data_chunk_get_size(input);
-  duckdb_vector last = api->data_chunk_get_vector(input, api->data_chunk_get_column_count(input) - 1);
-  const int64_t *written = api->vector_get_data(last);
-  bool *out = api->vector_get_data(output);
-  for (size_t i = 0; i < rows; i++)
-    out[i] = noting && written[i] != 0;
+  if (take_batch(d, input, &err) == SHOAL_OK)
+    return d;
+  api->scalar_function_set_error(info, err.message);
+  return NULL;
 }
 
 static void each(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output) {
-  run(info, input, output, false);
+  const shoal_duckdb *d = give(info, input);
+  if (d)
+    memset(d->api->vector_get_data(output), 0, (size_t)d->api->data_chunk_get_size(input));
 }
 
 static void note(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output) {
-  run(info, input, output, true);
+  const shoal_duckdb *d = give(info, input);
+  if (!d)
+    return;
+  idx_t rows = d->api->data_chunk_get_size(input), last = d->api->data_chunk_get_column_count(input) - 1;
+  const int64_t *written = d->api->vector_get_data(d->api->data_chunk_get_vector(input, last));
+  bool *out = d->api->vector_get_data(output);
+  for (idx_t i = 0; i < rows; i++)
+    out[i] = written[i] != 0;
 }
 
 shoal_status shoal_duckdb_register_each(shoal_duckdb *d, shoal_error *err) {
